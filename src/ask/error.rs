@@ -1,0 +1,22 @@
+use std::sync::Arc;
+
+use crate::store::StoreError;
+
+/// Says why draws could not be settled at all (a draw that failed is a result, not an error).
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AskError {
+    /// The store failed; nothing that was not durable was counted.
+    #[error(transparent)]
+    Store(#[from] Arc<StoreError>),
+    /// A draw is missing and nobody here can be asked for it.
+    #[error("{missing} answers of `{identity}` are not in the store, and that provider cannot be asked here")]
+    NoProvider {
+        /// The provider's identity.
+        identity: String,
+        /// How many draws are missing.
+        missing: usize,
+    },
+    /// The build was stopped before these draws were asked.
+    #[error("stopped")]
+    Stopped,
+}

@@ -1,0 +1,14 @@
+//! Asking: draws wanted by any number of actions are de-duplicated, claimed, answered, logged durably, and handed back.
+//!
+//! An action never asks; it says which draws it wants (a [`Ticket`]) and gets them all at once when each is settled. A
+//! draw that the store has is reused; one that another build holds is waited for; only the rest is sent.
+
+mod asker;
+mod error;
+mod providers;
+mod ticket;
+
+pub use asker::{Asker, Counts};
+pub use error::AskError;
+pub use providers::Providers;
+pub use ticket::{Settled, Settlement, Ticket, WantedDraw};

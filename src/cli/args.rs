@@ -1,0 +1,354 @@
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Is what was typed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "exp",
+    version,
+    about = "A build system for LLM evaluation experiments on a content-addressed store",
+    after_help = "Long flags may be written with `-` or `_`. Every flag NAME that takes a value has a twin EXP_NAME in the environment.",
+    max_term_width = 120
+)]
+pub struct Cli {
+    /// Holds what every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// Is the command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Holds what every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// The experiment's config.
+    #[arg(long, global = true, value_name = "FILE", env = "EXP_CONFIG")]
+    pub config: Option<Utf8PathBuf>,
+    /// Work as if started in this directory.
+    #[arg(short = 'C', global = true, value_name = "DIR")]
+    pub directory: Option<Utf8PathBuf>,
+    /// Where runs are shown (default: `experiments` beside the config's directory).
+    #[arg(long, global = true, value_name = "DIR", env = "EXP_EXPERIMENTS_DIR")]
+    pub experiments_dir: Option<Utf8PathBuf>,
+    /// Where everything is kept (default: `store` beside the config's directory).
+    #[arg(long, global = true, value_name = "DIR", env = "EXP_STORE")]
+    pub store: Option<Utf8PathBuf>,
+    /// Print one JSON document on standard output, and nothing else there.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say less.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// Is a command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a project that builds at once, from an example or from your own data file
+    Init(InitArgs),
+    /// Show what would run and why, and which requests would be sent; writes nothing
+    Plan(SelectArgs),
+    /// Run what changed, and show the results
+    Build(Box<BuildArgs>),
+    /// Show what changed since the last run
+    Status(SelectArgs),
+    /// Say why a run, trial, step or part ran or was reused
+    Why(WhyArgs),
+    /// List runs and archives
+    List(ListArgs),
+    /// Show one run's results, its disagreements, or the exact body of a request
+    Show(ShowArgs),
+    /// Compare two runs, or two trials of one
+    Compare(CompareArgs),
+    /// Check a run (or an archive) against the store: manifest, records, bytes, links
+    Audit(AuditArgs),
+    /// Score again everything that was ever answered, with the config as it is now; asks nothing
+    Score(ScoreArgs),
+    /// Write a run into one portable file
+    Archive(ArchiveArgs),
+    /// Take in a portable file, every byte verified
+    Import(ImportArgs),
+    /// Remove what unfinished runs left behind
+    Clean(CleanArgs),
+    /// Ask a run to stop between actions
+    Stop(StopArgs),
+    /// Print the JSON Schema of the config
+    Schema,
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}
+
+/// Says which part of the experiment is meant.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SelectArgs {
+    /// Trials, by slug or a unique beginning of it (default: all)
+    #[arg(value_name = "TRIAL")]
+    pub trials: Vec<String>,
+    /// One side only
+    #[arg(long, value_enum, default_value = "both", env = "EXP_CONDITION")]
+    pub condition: ConditionArg,
+    /// These models only
+    #[arg(long, num_args = 1.., value_delimiter = ',', value_name = "NAME", env = "EXP_MODELS")]
+    pub models: Vec<String>,
+    /// These prompt sets only
+    #[arg(long, num_args = 1.., value_delimiter = ',', value_name = "NAME", env = "EXP_PROMPT_SETS")]
+    pub prompt_sets: Vec<String>,
+    /// These temperatures only
+    #[arg(long, num_args = 1.., value_delimiter = ',', value_name = "T", env = "EXP_TEMPS")]
+    pub temps: Vec<String>,
+    /// Divide each dataset into N parts
+    #[arg(long, value_name = "N", env = "EXP_PARTS_PER_DATASET")]
+    pub parts_per_dataset: Option<u32>,
+    /// Divide each dataset into parts of at most L items on average (a power of two of them)
+    #[arg(long, value_name = "L", env = "EXP_LINES_PER_PART")]
+    pub lines_per_part: Option<u32>,
+    /// Only the first N items of each dataset; 0 is none
+    #[arg(long, value_name = "N", env = "EXP_LIMIT_ITEMS")]
+    pub limit_items: Option<u64>,
+    /// Ignore the config's `sweep:`
+    #[arg(long)]
+    pub no_sweep: bool,
+    /// Hash every input again, whatever its time and size say
+    #[arg(long)]
+    pub no_stat_cache: bool,
+}
+
+/// Names one side, or both.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ConditionArg {
+    /// What is compared against
+    Control,
+    /// What is tried
+    Treatment,
+    /// Both
+    #[default]
+    Both,
+}
+
+/// Says what to build, and how.
+#[derive(Debug, Clone, Default, Args)]
+pub struct BuildArgs {
+    /// Says which part of the experiment is meant.
+    #[command(flatten)]
+    pub select: SelectArgs,
+    /// Name the run (default: `r` and the UTC time)
+    #[arg(long, value_name = "ID", env = "EXP_RUN_ID")]
+    pub run_id: Option<String>,
+    /// How many parts are asked at once
+    #[arg(long, value_name = "N", env = "EXP_MAX_CONCURRENT_JOBS")]
+    pub max_concurrent_jobs: Option<usize>,
+    /// How many requests are in flight at once
+    #[arg(long, value_name = "N", env = "EXP_MAX_CONCURRENT_REQUESTS")]
+    pub max_concurrent_requests: Option<usize>,
+    /// Datasets must be prepared already
+    #[arg(long)]
+    pub skip_prepare: bool,
+    /// Requests must be built already
+    #[arg(long)]
+    pub skip_build: bool,
+    /// Run this step only; those before it must be done
+    #[arg(long, value_name = "STEP", conflicts_with_all = ["from_step", "to_step"])]
+    pub only_step: Option<String>,
+    /// Run no step before this one; those must be done
+    #[arg(long, value_name = "STEP")]
+    pub from_step: Option<String>,
+    /// Run no step after this one
+    #[arg(long, value_name = "STEP")]
+    pub to_step: Option<String>,
+    /// Go on with an unfinished run of the same plan; this is what a build does anyway
+    #[arg(long)]
+    pub resume: bool,
+    /// Write the finished run into one portable file under `experiments/archives/`
+    #[arg(long)]
+    pub archive: bool,
+    /// Go on with what does not depend on an action that failed
+    #[arg(long)]
+    pub keep_going: bool,
+    /// Run free steps again whether or not they are done; asks nothing
+    #[arg(long)]
+    pub force: bool,
+    /// Ask nobody over a network
+    #[arg(long)]
+    pub offline: bool,
+    /// Show what would run; write nothing
+    #[arg(long, alias = "plan-only")]
+    pub dry_run: bool,
+    /// Do not honour a STOP file
+    #[arg(long)]
+    pub ignore_stop: bool,
+}
+
+/// Says what project to make.
+#[derive(Debug, Clone, Args)]
+pub struct InitArgs {
+    /// Where (default: here)
+    pub dir: Option<Utf8PathBuf>,
+    /// Your data: JSONL, CSV or TSV; its fields are guessed and shown
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<Utf8PathBuf>,
+    /// The provider and model to write into the config (default: lexical/lexical-baseline)
+    #[arg(long, value_name = "PROVIDER/MODEL")]
+    pub model: Option<String>,
+}
+
+/// Says what to explain.
+#[derive(Debug, Clone, Args)]
+pub struct WhyArgs {
+    /// A trial, a step (`score`), or an action's label or the beginning of it
+    pub what: String,
+    /// The run (default: the newest)
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<String>,
+    /// Compare with this run (default: the one before)
+    #[arg(long, value_name = "RUN")]
+    pub against: Option<String>,
+}
+
+/// Says what to list.
+#[derive(Debug, Clone, Args)]
+pub struct ListArgs {}
+
+/// Says what to show.
+#[derive(Debug, Clone, Args)]
+pub struct ShowArgs {
+    /// The run: an id, a unique beginning of one, or `latest`
+    #[arg(default_value = "latest")]
+    pub run: String,
+    /// Show where the arms disagree
+    #[arg(long, conflicts_with = "request")]
+    pub items: bool,
+    /// Print the exact body of a request: an item's id, and an arm (`control`, or a prompt set's name)
+    #[arg(long, num_args = 2, value_names = ["ITEM", "ARM"])]
+    pub request: Option<Vec<String>>,
+    /// Show at most so many disagreements
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub limit: usize,
+}
+
+/// Says what to compare.
+#[derive(Debug, Clone, Args)]
+pub struct CompareArgs {
+    /// RUN or RUN:TRIAL
+    pub a: Option<String>,
+    /// RUN or RUN:TRIAL
+    pub b: Option<String>,
+    /// The same as the first
+    #[arg(long, value_name = "RUN", conflicts_with = "a")]
+    pub run1: Option<String>,
+    /// The same as the second
+    #[arg(long, value_name = "RUN", conflicts_with = "b")]
+    pub run2: Option<String>,
+}
+
+/// Says what to audit.
+#[derive(Debug, Clone, Args)]
+pub struct AuditArgs {
+    /// A run, an archive's name, or a file
+    #[arg(default_value = "latest")]
+    pub run: String,
+    /// Execute every deterministic step again and compare the bytes
+    #[arg(long)]
+    pub rerun: bool,
+    /// Say which inputs changed since
+    #[arg(long)]
+    pub inputs: bool,
+}
+
+/// Says what to score again.
+#[derive(Debug, Clone, Args)]
+pub struct ScoreArgs {
+    /// The run that the new one names as its parent (default: the newest complete one)
+    pub run: Option<String>,
+}
+
+/// Says what to archive.
+#[derive(Debug, Clone, Args)]
+pub struct ArchiveArgs {
+    /// The run
+    #[arg(default_value = "latest")]
+    pub run: String,
+    /// The archive's name (default: `t<temps>_<RUN_ID>`)
+    #[arg(long, value_name = "NAME")]
+    pub experiment_name: Option<String>,
+    /// Show what would be archived
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Says what to import.
+#[derive(Debug, Clone, Args)]
+pub struct ImportArgs {
+    /// The file
+    pub file: Utf8PathBuf,
+    /// Let its answers and results serve as hits
+    #[arg(long)]
+    pub trust: bool,
+}
+
+/// Says what to clean.
+#[derive(Debug, Clone, Args)]
+pub struct CleanArgs {
+    /// Show what would be removed
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Also forget prepared datasets and built requests; they are made again when needed
+    #[arg(long)]
+    pub clean_prepared: bool,
+    /// Do not ask
+    #[arg(long, short = 'y')]
+    pub yes: bool,
+}
+
+/// Says what to stop.
+#[derive(Debug, Clone, Args)]
+pub struct StopArgs {
+    /// The run (default: the newest that is running)
+    pub run: Option<String>,
+}
+
+/// Says which shell.
+#[derive(Debug, Clone, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// Writes long flags in one spelling: `--max_concurrent_jobs` is `--max-concurrent-jobs`.
+pub fn one_spelling(args: impl Iterator<Item = String>) -> Vec<String> {
+    let mut rest_is_values = false;
+    args.map(|arg| {
+        if arg == "--" {
+            rest_is_values = true;
+        }
+        if rest_is_values || !arg.starts_with("--") {
+            return arg;
+        }
+        match arg.split_once('=') {
+            Some((flag, value)) => format!("{}={value}", flag.replace('_', "-")),
+            None => arg.replace('_', "-"),
+        }
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_spellings_are_one() {
+        let args = ["exp", "--run_id=a_b", "--parts_per_dataset", "x_y", "--", "--a_b"];
+        let spelt = one_spelling(args.into_iter().map(str::to_owned));
+        assert_eq!(spelt, ["exp", "--run-id=a_b", "--parts-per-dataset", "x_y", "--", "--a_b"]);
+    }
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,473 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::args::BuildArgs;
+use super::failure::{Exit, Failure};
+use super::finish::{self, Finished};
+use super::limits::step_limits;
+use super::output::Output;
+use super::planning::Planning;
+use super::progress::Progress;
+use super::project::Project;
+use super::signals::stop_flag;
+use super::who;
+use crate::ask::Counts;
+use crate::engine::{Engine, NodeDone, NodeFailure, RangeResult, Verdict};
+use crate::flow::{Clock, Event, StopFlag};
+use crate::plan::{NodeIndex, StepKind};
+use crate::run::{Catalog, RunRecord, RunState, ViewDir, check_run_id, fresh_run_id, root_of};
+use crate::store::{Access, Commit, Session, Store};
+
+/// Is the program and its version, as records name it.
+pub const TOOL: &str = concat!("exp ", env!("CARGO_PKG_VERSION"));
+
+/// Says what else a build has to know, beyond what was typed.
+#[derive(Default)]
+pub struct Mode {
+    /// The run that this one re-scores.
+    pub parent: Option<String>,
+    /// Nothing may be asked of anybody.
+    pub ask_nothing: bool,
+}
+
+/// Builds: plans, runs what is missing, and shows the run.
+pub fn build(project: &Project, args: &BuildArgs, mode: &Mode, out: &Output, clock: &Clock) -> Result<Exit, Failure> {
+    if let Some(id) = &args.run_id {
+        check_run_id(id)?;
+    }
+    let started = clock.monotonic();
+    let limits = step_limits(args)?;
+    let store = project.open_store(Access::ReadWrite)?;
+    let mut planning = Planning::start(project, &store, &args.select, limits, args.force)?;
+    if planning.is_prepared() {
+        planning.expand_from_hits(&store)?;
+        if planning.is_done()
+            && let Some(exit) = up_to_date(&planning, &store, args, out, clock, started)?
+        {
+            return Ok(exit);
+        }
+    }
+    let stop = stop_flag()?;
+    let session = store.session()?;
+    let mut building = Building { args, mode, out, clock, stop, session: &session, store: &store, planning };
+    let result = building.run(started);
+    session.flush_stat_cache()?;
+    result
+}
+
+/// Ends a build that has nothing to do, if a finished run shows just that already.
+fn up_to_date(
+    planning: &Planning<'_>,
+    store: &Store,
+    args: &BuildArgs,
+    out: &Output,
+    clock: &Clock,
+    started: Duration,
+) -> Result<Option<Exit>, Failure> {
+    let project = planning.project;
+    let views = finish::views(planning, &|node, output| planning.hit_output(node, output));
+    let root = root_of(&views);
+    let catalog = Catalog::read(store)?;
+    let wanted = if planning.narrowed().is_some() { RunState::Partial } else { RunState::Complete };
+    let known = catalog.entries().iter().rev().find(|entry| {
+        let record = &entry.record;
+        record.state == wanted
+            && record.root == Some(root)
+            && record.manifest.is_some()
+            && args.run_id.as_ref().is_none_or(|id| *id == record.run_id)
+    });
+    let Some(entry) = known else { return Ok(None) };
+    let record = &entry.record;
+    let dir = ViewDir::new(&project.experiments, &record.run_id);
+    let restored = finish::show(&dir, store, record, &catalog)?;
+    let finished = Finished {
+        record: record.clone(),
+        up_to_date: true,
+        restored,
+        actions: finish::ActionCounts { total: planning.resolution.total(), hit: planning.resolution.hits(), ..Default::default() },
+        requests: finish::hit_requests(planning),
+        failures: Vec::new(),
+        slugs: finish::slugs(planning),
+        duration: clock.monotonic().saturating_sub(started),
+    };
+    if args.archive {
+        super::archive::write(project, store, &record.run_id, None, out)?;
+    }
+    finish::print(&finished, project, out);
+    Ok(Some(Exit::Done))
+}
+
+struct Building<'b, 'p> {
+    args: &'b BuildArgs,
+    mode: &'b Mode,
+    out: &'b Output,
+    clock: &'b Clock,
+    stop: StopFlag,
+    session: &'b Session,
+    store: &'b Store,
+    planning: Planning<'p>,
+}
+
+impl Building<'_, '_> {
+    fn run(&mut self, started: Duration) -> Result<Exit, Failure> {
+        self.ingest()?;
+        let mut done: Vec<Option<NodeDone>> = Vec::new();
+        if !self.planning.is_prepared() {
+            let first = self.stage(0..self.planning.plan.first_stage, &mut done, None)?;
+            self.refuse_inputs(&first)?;
+            if first.stopped || !first.failures.is_empty() {
+                return self.early_end(&first);
+            }
+            self.planning.expand(&|node| done.get(node.get())?.as_ref().map(|done| done.row.clone()))?;
+            self.adopt(&done);
+            let start = self.planning.plan.first_stage;
+            self.planning.resolve(self.store, start)?;
+        } else {
+            done = (0..self.planning.plan.first_stage).map(|at| self.hit(at)).collect();
+            if self.planning.plan.trials.is_empty() {
+                self.planning.expand_from_hits(self.store)?;
+            }
+        }
+        // The requests are made before there is a run: what is wrong in an input ends here, with nothing shown or sent.
+        let built = self.build_requests(&mut done)?;
+        self.refuse_inputs(&built)?;
+        if built.stopped {
+            return self.early_end(&built);
+        }
+        let (mut record, dir) = self.begin()?;
+        self.out.note(&format!("run {}", record.run_id));
+        let range = self.planning.plan.first_stage..self.planning.plan.graph.nodes().len();
+        let result = self.stage(range, &mut done, Some(&dir))?;
+        self.refuse_missing_providers(&result, &mut record, &dir)?;
+        self.end(record, &dir, &done, result, started)
+    }
+
+    /// Puts every file that the plan reads, and the config, into the store: from here on a path is never read.
+    fn ingest(&self) -> Result<(), Failure> {
+        let store = self.store;
+        let mut wanted: Vec<(crate::digest::BlobId, u64)> = Vec::new();
+        let mut files: Vec<&crate::plan::SourceBlob> = self.planning.sources.values().collect();
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        wanted.extend(files.iter().map(|file| (file.blob, file.size)));
+        let present = store.present(&wanted);
+        let mut blobs = vec![self.session.stage(&self.planning.project.config_bytes)?];
+        for (file, presence) in files.iter().zip(present) {
+            if presence != crate::store::Presence::Present {
+                blobs.push(self.session.stage_file(&file.path, &file.blob)?);
+            }
+        }
+        self.session.commit(vec![Commit { record: None, blobs }])?;
+        Ok(())
+    }
+
+    fn hit(&self, at: usize) -> Option<NodeDone> {
+        match &self.planning.resolution.verdicts[at] {
+            Verdict::Hit(row) => Some(NodeDone { key: row.key, row: row.clone(), ran: None }),
+            _ => None,
+        }
+    }
+
+    /// Makes the first stage's results look like hits, so that the second stage resolves against them.
+    fn adopt(&mut self, done: &[Option<NodeDone>]) {
+        for (at, node) in done.iter().enumerate() {
+            if let Some(node) = node {
+                self.planning.resolution.verdicts[at] = Verdict::Hit(node.row.clone());
+                self.planning.resolution.keys[at] = Some(node.key);
+            }
+        }
+    }
+
+    /// Runs the missing `build` actions ahead of everything else, so that all requests are known and all inputs are good.
+    fn build_requests(&mut self, done: &mut Vec<Option<NodeDone>>) -> Result<RangeResult, Failure> {
+        let range = self.planning.plan.first_stage..self.planning.plan.graph.nodes().len();
+        let missing = range.clone().any(|at| {
+            self.planning.plan.graph.node(NodeIndex(at as u32)).step == StepKind::Build
+                && matches!(self.planning.resolution.verdicts[at], Verdict::Miss(..))
+        });
+        if !missing || !self.planning.limits.may_run(StepKind::Build) {
+            return Ok(RangeResult::default());
+        }
+        let kept = std::mem::take(&mut self.planning.resolution);
+        let mut narrowed = crate::engine::Resolution { verdicts: kept.verdicts.clone(), keys: kept.keys.clone() };
+        for at in range.clone() {
+            if self.planning.plan.graph.node(NodeIndex(at as u32)).step > StepKind::Build {
+                narrowed.verdicts[at] = Verdict::LeftOut;
+            }
+        }
+        self.planning.resolution = narrowed;
+        let result = self.stage(range.clone(), done, None);
+        self.planning.resolution = kept;
+        let result = result?;
+        self.resolve_after_build(done)?;
+        Ok(result)
+    }
+
+    /// Looks up what waited for the requests.
+    fn resolve_after_build(&mut self, done: &[Option<NodeDone>]) -> Result<(), Failure> {
+        let start = self.planning.plan.first_stage;
+        self.planning.table = self.store.actions(self.planning.plan.graph.nodes().len())?;
+        self.planning.resolve(self.store, start)?;
+        self.adopt(done);
+        Ok(())
+    }
+
+    fn stage(
+        &self,
+        range: std::ops::Range<usize>,
+        done: &mut Vec<Option<NodeDone>>,
+        dir: Option<&ViewDir>,
+    ) -> Result<RangeResult, Failure> {
+        let planning = &self.planning;
+        let config = &planning.project.config;
+        let store = self.store.clone();
+        let read: Arc<dyn Fn(&crate::digest::BlobId) -> Result<Vec<u8>, String> + Send + Sync> =
+            Arc::new(move |blob| store.read(blob).map_err(|error| error.to_string()));
+        let providers = if self.mode.ask_nothing {
+            crate::ask::Providers::default()
+        } else {
+            who::providers(config, &planning.trials, &planning.sources, &read)?
+        };
+        let progress = Progress::new(self.out, self.clock, range.len());
+        let stop = self.stop.clone();
+        let ignore_stop = self.args.ignore_stop;
+        let events = |event: Event| {
+            if !ignore_stop && dir.is_some_and(ViewDir::stop_requested) {
+                stop.raise();
+            }
+            progress.take(&event);
+        };
+        let fetch = |node: NodeIndex| -> Result<Vec<u8>, NodeFailure> {
+            super::fetch::fetch(config, &planning.plan, node, self.args.offline)
+        };
+        let jobs = self.args.max_concurrent_jobs.or(config.max_concurrent_jobs.map(|n| n as usize));
+        let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let engine = Engine {
+            session: self.session,
+            table: &planning.table,
+            providers: &providers,
+            clock: self.clock,
+            stop: &self.stop,
+            events: &events,
+            fetch: &fetch,
+            tool: TOOL,
+            limits: &planning.limits,
+            force: planning.force,
+            keep_going: self.args.keep_going,
+            threads,
+            parts_in_flight: jobs.unwrap_or(16).max(1),
+        };
+        let result = engine.run(&planning.plan.graph, range, &planning.resolution, done)?;
+        progress.end();
+        Ok(result)
+    }
+
+    /// Ends with every problem found in the files that people wrote, if there is one: nothing was sent, nothing is shown.
+    fn refuse_inputs(&self, result: &RangeResult) -> Result<(), Failure> {
+        let problems: Vec<String> = result
+            .failures
+            .iter()
+            .map(|(_, failure)| Failure::from(failure))
+            .filter(|failure| failure.exit == Exit::Usage)
+            .map(|failure| failure.render())
+            .collect();
+        if problems.is_empty() {
+            return Ok(());
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        let distinct: Vec<String> = problems.into_iter().filter(|text| seen.insert(text.clone())).collect();
+        Err(Failure::rendered(Exit::Usage, distinct.join("\n\n")).hint("nothing was sent"))
+    }
+
+    /// Ends a build that found no run to show.
+    fn early_end(&self, result: &RangeResult) -> Result<Exit, Failure> {
+        if let Some((_, failure)) = result.failures.first() {
+            return Err(Failure::from(failure));
+        }
+        self.out.note("stopped before anything was sent; build again to go on");
+        Ok(Exit::Stopped)
+    }
+
+    /// Opens the run: the unfinished one of this plan, or a new one.
+    fn begin(&self) -> Result<(RunRecord, ViewDir), Failure> {
+        let planning = &self.planning;
+        let project = planning.project;
+        let plan = planning.plan.graph.id(planning.narrowed().is_some());
+        let catalog = Catalog::read(self.store)?;
+        let now = self.clock.now();
+        let unfinished = catalog.entries().iter().rev().find(|entry| {
+            entry.record.plan == plan
+                && entry.record.state.is_unfinished()
+                && !entry.alive
+                && self.args.run_id.as_ref().is_none_or(|id| *id == entry.record.run_id)
+        });
+        let record = if let Some(entry) = unfinished {
+            RunRecord {
+                state: RunState::Running,
+                session: self.session.id().to_owned(),
+                updated_at: now,
+                config: project.config_blob(),
+                ..entry.record.clone()
+            }
+        } else {
+            let taken = |id: &str| {
+                catalog.entries().iter().any(|entry| entry.record.run_id == id)
+                    || ViewDir::new(&project.experiments, id).path().symlink_metadata().is_ok()
+            };
+            let run_id = match &self.args.run_id {
+                Some(id) if taken(id) => {
+                    return Err(Failure::usage(format!("run `{id}` is there already, with another plan"))
+                        .hint("a finished run is never changed: choose another --run-id"));
+                }
+                Some(id) => id.clone(),
+                None => fresh_run_id(&now, taken),
+            };
+            RunRecord {
+                schema_version: RunRecord::SCHEMA_VERSION,
+                run_id,
+                state: RunState::Running,
+                session: self.session.id().to_owned(),
+                plan,
+                created_at: now.clone(),
+                updated_at: now,
+                config: project.config_blob(),
+                imported: None,
+                parent: self.mode.parent.clone(),
+                root: None,
+                manifest: None,
+            }
+        };
+        self.session.write_run(&record.run_id, &record.to_text()?)?;
+        let dir = ViewDir::new(&project.experiments, &record.run_id);
+        if dir.stop_requested() && !self.args.ignore_stop {
+            self.out.note("a STOP file of an earlier build of this run was found and removed");
+        }
+        dir.clear_stop()?;
+        let manifest = finish::manifest(planning, self.store, &record, &[], &RangeResult::default(), self.clock);
+        dir.write(crate::run::MANIFEST_NAME, &manifest.to_text()?)?;
+        Ok((record, dir))
+    }
+
+    /// A provider that cannot be asked here is an error of the config, not of the run.
+    fn refuse_missing_providers(
+        &self,
+        result: &RangeResult,
+        record: &mut RunRecord,
+        dir: &ViewDir,
+    ) -> Result<(), Failure> {
+        let missing = result.failures.iter().find(|(_, failure)| {
+            matches!(failure, NodeFailure::Ask(crate::ask::AskError::NoProvider { .. }))
+        });
+        let Some((_, failure)) = missing else { return Ok(()) };
+        record.state = RunState::Failed;
+        record.updated_at = self.clock.now();
+        self.session.write_run(&record.run_id, &record.to_text()?)?;
+        let manifest = finish::manifest(&self.planning, self.store, record, &[], result, self.clock);
+        dir.write(crate::run::MANIFEST_NAME, &manifest.to_text()?)?;
+        Err(Failure::from(failure))
+    }
+
+    fn end(
+        &self,
+        mut record: RunRecord,
+        dir: &ViewDir,
+        done: &[Option<NodeDone>],
+        result: RangeResult,
+        started: Duration,
+    ) -> Result<Exit, Failure> {
+        let planning = &self.planning;
+        let project = planning.project;
+        let failed_draws: u64 = finish::failed_draws(planning, done);
+        let all_done = finish::all_done(planning, done);
+        let too_many = failed_draws > project.config.max_failed;
+        record.state = if result.stopped && !all_done {
+            RunState::Stopped
+        } else if !all_done || too_many {
+            RunState::Failed
+        } else if planning.narrowed().is_some() {
+            RunState::Partial
+        } else {
+            RunState::Complete
+        };
+        let views = finish::views(planning, &|node, output| {
+            let row = &done.get(node.get())?.as_ref()?.row;
+            crate::engine::output_of(row, output)
+        });
+        record.root = all_done.then(|| root_of(&views));
+        record.updated_at = self.clock.now();
+
+        let catalog = Catalog::read(self.store)?;
+        if let Some(twin) = self.twin(&catalog, &record) {
+            // What ran changed nothing that is shown: the run that shows it already stands for this build.
+            self.session.remove_run(&record.run_id)?;
+            finish::remove_dir(dir)?;
+            let twin_dir = ViewDir::new(&project.experiments, &twin.run_id);
+            let restored = finish::show(&twin_dir, self.store, &twin, &catalog)?;
+            let finished = self.finished(twin, true, restored, done, result, started);
+            finish::print(&finished, project, self.out);
+            return Ok(Exit::Done);
+        }
+
+        let manifest = finish::manifest(planning, self.store, &record, done, &result, self.clock);
+        let text = manifest.to_text()?;
+        let staged = self.session.stage(text.as_bytes())?;
+        record.manifest = Some(staged.blob().id);
+        self.session.commit(vec![Commit { record: None, blobs: vec![staged] }])?;
+        self.session.write_run(&record.run_id, &record.to_text()?)?;
+        let catalog = Catalog::read(self.store)?;
+        finish::show(dir, self.store, &record, &catalog)?;
+        let exit = match record.state {
+            RunState::Stopped => Exit::Stopped,
+            RunState::Failed => finish::exit_of_failures(&result),
+            _ => Exit::Done,
+        };
+        if self.args.archive && exit == Exit::Done {
+            super::archive::write(project, self.store, &record.run_id, None, self.out)?;
+        }
+        let finished = self.finished(record, false, 0, done, result, started);
+        finish::print(&finished, project, self.out);
+        Ok(exit)
+    }
+
+    /// Finds a finished run that shows the same, unless this build was asked for by name.
+    fn twin(&self, catalog: &Catalog, record: &RunRecord) -> Option<RunRecord> {
+        if self.args.run_id.is_some() || self.mode.parent.is_some() || record.root.is_none() {
+            return None;
+        }
+        catalog
+            .entries()
+            .iter()
+            .rev()
+            .map(|entry| &entry.record)
+            .find(|other| {
+                other.run_id != record.run_id
+                    && other.state == record.state
+                    && matches!(record.state, RunState::Complete | RunState::Partial)
+                    && other.root == record.root
+                    && other.manifest.is_some()
+            })
+            .cloned()
+    }
+
+    fn finished(
+        &self,
+        record: RunRecord,
+        up_to_date: bool,
+        restored: usize,
+        done: &[Option<NodeDone>],
+        result: RangeResult,
+        started: Duration,
+    ) -> Finished {
+        let planning = &self.planning;
+        let counts: Counts = result.counts;
+        Finished {
+            record,
+            up_to_date,
+            restored,
+            actions: finish::count_actions(planning, done, &result),
+            requests: finish::requests(planning, done, counts),
+            failures: finish::failure_entries(planning, &result),
+            slugs: finish::slugs(planning),
+            duration: self.clock.monotonic().saturating_sub(started),
+        }
+    }
+}

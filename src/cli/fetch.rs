@@ -1,0 +1,24 @@
+use crate::config::{Config, Source};
+use crate::engine::NodeFailure;
+use crate::plan::{NodeIndex, Plan};
+use crate::provider::fetch_pinned;
+use crate::step::{InputProblem, StepError};
+
+/// Brings a dataset's pinned file from its address.
+pub fn fetch(config: &Config, plan: &Plan, node: NodeIndex, offline: bool) -> Result<Vec<u8>, NodeFailure> {
+    let name = plan.graph.node(node).scope.to_string();
+    let problem = |message: String, remedy: &str| -> NodeFailure {
+        let file = format!("dataset `{name}`");
+        let remedy = remedy.to_owned();
+        let problem = InputProblem { file, line: None, column: None, source_line: None, message, remedy };
+        StepError::Inputs(vec![problem]).into()
+    };
+    let Some(Source::Url { url, sha256, .. }) = config.datasets.get(&name).map(|dataset| &dataset.source) else {
+        return Err(problem("it has no address".into(), "this is a fault of the program: please report it"));
+    };
+    if offline {
+        let message = format!("{url} is not in the store yet, and --offline forbids fetching it");
+        return Err(problem(message, "build once without --offline"));
+    }
+    fetch_pinned(url, sha256).map_err(|error| problem(error.to_string(), error.remedy()))
+}

@@ -1,0 +1,111 @@
+//! The command line: what was typed, one file per command, and what is printed. Nobody imports it.
+
+mod archive;
+mod args;
+mod audit;
+mod build;
+mod clean;
+mod compare;
+mod completions;
+mod failure;
+mod fetch;
+mod finish;
+mod import;
+mod guess;
+mod init;
+mod limits;
+mod list;
+mod output;
+mod plan;
+mod planning;
+mod preview;
+mod problem;
+mod progress;
+mod project;
+mod score;
+mod show;
+mod signals;
+mod status;
+mod stop;
+mod who;
+mod why;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+use args::{Cli, Command};
+use failure::{Exit, Failure};
+use output::Output;
+
+use crate::flow::Clock;
+
+/// Runs the program with the arguments of the process, and says how it ended.
+pub fn run() -> ExitCode {
+    let args = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
+    let cli = match Cli::try_parse_from(args::one_spelling(args)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Asking for help or the version is no error.
+            let help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            drop(error.print());
+            return ExitCode::from(if help { Exit::Done as u8 } else { Exit::Usage as u8 });
+        }
+    };
+    let out = Output::new(&cli.global);
+    match dispatch(cli, &out) {
+        Ok(exit) => ExitCode::from(exit as u8),
+        Err(failure) => {
+            out.progress("");
+            Output::error(&failure.render());
+            out.document(&serde_json::json!({"error": failure.message, "exit": failure.exit as u8}));
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}
+
+/// Makes the clock of the real world.
+fn clock() -> Clock {
+    let started = Instant::now();
+    let now = || jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    Clock::new(now, move || started.elapsed())
+}
+
+fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
+    if let Some(dir) = &cli.global.directory {
+        std::env::set_current_dir(dir)
+            .map_err(|error| Failure::usage(format!("-C: cannot work in `{dir}`: {error}")))?;
+    }
+    let clock = clock();
+    let global = &cli.global;
+    match cli.command {
+        Command::Init(args) => init::init(&args, out),
+        Command::Plan(args) => plan::plan(global, &args, out),
+        Command::Build(args) => {
+            let project = project::Project::load(global, out)?;
+            if args.dry_run {
+                return plan::plan_build(&project, &args, out);
+            }
+            build::build(&project, &args, &build::Mode::default(), out, &clock)
+        }
+        Command::Status(args) => status::status(global, &args, out),
+        Command::Why(args) => why::why(global, &args, out),
+        Command::List(_) => list::list(global, out),
+        Command::Show(args) => show::show(global, &args, out),
+        Command::Compare(args) => compare::compare(global, &args, out),
+        Command::Audit(args) => audit::audit(global, &args, out, &clock),
+        Command::Score(args) => score::score(global, &args, out, &clock),
+        Command::Archive(args) => archive::archive(global, &args, out),
+        Command::Import(args) => import::import(global, &args, out),
+        Command::Clean(args) => clean::clean(global, &args, out),
+        Command::Stop(args) => stop::stop(global, &args, out),
+        Command::Schema => {
+            let schema = crate::config::json_schema();
+            Output::exact(&serde_json::to_string_pretty(&schema).unwrap_or_default());
+            Ok(Exit::Done)
+        }
+        Command::Completions(args) => completions::completions(&args),
+    }
+}

@@ -1,0 +1,82 @@
+use std::io::{IsTerminal as _, Write as _};
+
+use super::args::Global;
+use super::problem::printable;
+
+/// Prints: the only place that does. Results go to standard output, all else to standard error.
+pub struct Output {
+    /// Whether one JSON document is wanted.
+    pub json: bool,
+    quiet: bool,
+    verbose: u8,
+    /// Whether standard error is a terminal that can redraw a line.
+    pub live: bool,
+}
+
+impl Output {
+    /// Takes the wishes of the command line.
+    pub fn new(global: &Global) -> Self {
+        let live = std::io::stderr().is_terminal() && !global.quiet;
+        Self { json: global.json, quiet: global.quiet, verbose: global.verbose, live }
+    }
+
+    /// Says whether more is wanted.
+    pub fn is_verbose(&self) -> bool {
+        self.verbose > 0
+    }
+
+    /// Prints a result; nothing when JSON is wanted.
+    pub fn line(&self, text: &str) {
+        if !self.json {
+            write_out(text);
+        }
+    }
+
+    /// Prints the JSON document, when it is wanted.
+    pub fn document(&self, value: &serde_json::Value) {
+        if self.json {
+            write_out(&serde_json::to_string_pretty(value).unwrap_or_default());
+        }
+    }
+
+    /// Prints a document or a text exactly, whatever the wishes.
+    pub fn exact(text: &str) {
+        write_out(text.strip_suffix('\n').unwrap_or(text));
+    }
+
+    /// Tells something by the way.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            write_err(text);
+        }
+    }
+
+    /// Tells of an error.
+    pub fn error(text: &str) {
+        write_err(text);
+    }
+
+    /// Redraws the progress line of a terminal.
+    pub fn progress(&self, text: &str) {
+        if self.live {
+            let mut err = std::io::stderr().lock();
+            drop(write!(err, "\r\x1b[2K{}", printable(text)));
+            drop(err.flush());
+        }
+    }
+}
+
+/// A reader that went away (`exp list | head`) is no error.
+fn write_out(text: &str) {
+    let mut out = std::io::stdout().lock();
+    drop(writeln!(out, "{}", lines(text)));
+}
+
+fn write_err(text: &str) {
+    let mut err = std::io::stderr().lock();
+    drop(writeln!(err, "{}", lines(text)));
+}
+
+fn lines(text: &str) -> String {
+    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
+}

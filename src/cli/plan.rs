@@ -1,0 +1,116 @@
+use std::collections::BTreeMap;
+
+use super::args::{BuildArgs, Global, SelectArgs};
+use super::failure::{Exit, Failure};
+use super::finish::thousands;
+use super::limits::step_limits;
+use super::output::Output;
+use super::planning::Planning;
+use super::preview::{Fate, Preview, preview};
+use super::project::Project;
+use crate::engine::StepLimits;
+use crate::plan::{NodeIndex, StepKind};
+use crate::store::Access;
+
+/// Shows what would run and why, and which requests would be sent; writes nothing.
+pub fn plan(global: &Global, args: &SelectArgs, out: &Output) -> Result<Exit, Failure> {
+    let project = Project::load(global, out)?;
+    show(&project, args, StepLimits::default(), false, out)
+}
+
+/// Shows what a build with these flags would do; writes nothing.
+pub fn plan_build(project: &Project, args: &BuildArgs, out: &Output) -> Result<Exit, Failure> {
+    show(project, &args.select, step_limits(args)?, args.force, out)
+}
+
+fn show(
+    project: &Project,
+    args: &SelectArgs,
+    limits: StepLimits,
+    force: bool,
+    out: &Output,
+) -> Result<Exit, Failure> {
+    let store = project.open_store(Access::ReadOnly)?;
+    let mut planning = Planning::start(project, &store, args, limits, force)?;
+    let seen = preview(&mut planning, &store)?;
+    print(&planning, &seen, out);
+    Ok(Exit::Done)
+}
+
+#[derive(Default, Clone, Copy)]
+struct Tally {
+    hit: usize,
+    run: usize,
+    waits: usize,
+}
+
+fn print(planning: &Planning<'_>, seen: &Preview, out: &Output) {
+    let mut steps: BTreeMap<StepKind, Tally> = BTreeMap::new();
+    let mut reasons: BTreeMap<&'static str, usize> = BTreeMap::new();
+    for (at, fate) in seen.fates.iter().enumerate() {
+        let tally = steps.entry(planning.plan.graph.node(NodeIndex(at as u32)).step).or_default();
+        match fate {
+            Fate::Hit => tally.hit += 1,
+            Fate::Run(reason) => {
+                tally.run += 1;
+                *reasons.entry(reason.as_str()).or_default() += 1;
+            }
+            Fate::Waits => tally.waits += 1,
+            Fate::LeftOut => {}
+        }
+    }
+    let sum = steps.values().fold(Tally::default(), |sum, tally| Tally {
+        hit: sum.hit + tally.hit,
+        run: sum.run + tally.run,
+        waits: sum.waits + tally.waits,
+    });
+    out.line(&format!("{:<11}{:>9}{:>9}{:>9}", "step", "reused", "to run", "waits"));
+    for (step, tally) in &steps {
+        out.line(&format!("{:<11}{:>9}{:>9}{:>9}", step.as_str(), tally.hit, tally.run, tally.waits));
+    }
+    for (reason, count) in &reasons {
+        out.line(&format!("{count} to run: {reason}"));
+    }
+    if sum.waits > 0 {
+        out.line(&format!("{} wait for what runs before them", sum.waits));
+    }
+    if !seen.complete {
+        out.line("a dataset is not fetched yet: the rest of the plan is known after that");
+    }
+    for (name, count) in seen.sends.iter().filter(|(_, count)| **count > 0) {
+        out.line(&format!("  {name}: {} requests to send", thousands(*count)));
+    }
+    let offline = planning.trials.iter().all(|trial| trial.provider.kind.is_embedded());
+    let price = if offline { "$0.00: nothing here is asked over a network" } else { "price unknown in this version" };
+    out.line(&format!(
+        "{} of {} actions reused · {} requests: {} reused, {} to send · {price}",
+        sum.hit,
+        sum.hit + sum.run + sum.waits,
+        thousands(seen.wanted),
+        thousands(seen.wanted - seen.to_send),
+        thousands(seen.to_send),
+    ));
+    let actions: Vec<serde_json::Value> = seen
+        .fates
+        .iter()
+        .enumerate()
+        .filter(|(_, fate)| !matches!(fate, Fate::LeftOut))
+        .map(|(at, fate)| {
+            let (verdict, reason) = match fate {
+                Fate::Run(reason) => ("run", Some(reason.as_str())),
+                Fate::Waits => ("waits", None),
+                Fate::Hit | Fate::LeftOut => ("hit", None),
+            };
+            let label = planning.plan.graph.node(NodeIndex(at as u32)).label();
+            serde_json::json!({"label": label, "verdict": verdict, "reason": reason, "key": seen.keys[at]})
+        })
+        .collect();
+    out.document(&serde_json::json!({
+        "trials": planning.trials.iter().map(|trial| &trial.slug).collect::<Vec<_>>(),
+        "complete": seen.complete,
+        "actions": {"total": sum.hit + sum.run + sum.waits, "hit": sum.hit, "run": sum.run, "waits": sum.waits},
+        "requests": {"total": seen.wanted, "reused": seen.wanted - seen.to_send, "to_send": seen.to_send},
+        "sends": seen.sends,
+        "nodes": actions,
+    }));
+}

@@ -1,0 +1,164 @@
+use std::collections::{BTreeMap, HashMap};
+
+use super::args::{ConditionArg, SelectArgs};
+use super::failure::{Exit, Failure};
+use super::project::Project;
+use super::who::FACTS;
+use crate::config::Parts;
+use crate::digest::Decimal;
+use crate::engine::{Resolution, StepLimits, Verdict, output_of, resolve};
+use crate::plan::{NodeIndex, Plan, SelectedTrial, Selection, Side, SourceBlob, Sources, StepKind, needed_files, select};
+use crate::store::{ActionRow, ActionTable, Store};
+
+/// Is a build's plan, as far as it is known: the selected trials, the inputs' hashes, the graph, and what is done of it.
+pub struct Planning<'p> {
+    /// The project.
+    pub project: &'p Project,
+    /// Which part of it is meant.
+    pub selection: Selection,
+    /// The trials.
+    pub trials: Vec<SelectedTrial<'p>>,
+    /// The inputs, hashed.
+    pub sources: Sources,
+    /// The plan: its first stage, until [`Planning::expand`].
+    pub plan: Plan,
+    /// What is done of it.
+    pub resolution: Resolution,
+    /// The actions that were recorded when it was made.
+    pub table: ActionTable,
+    /// Which steps may run.
+    pub limits: StepLimits,
+    /// Whether free steps run again although they are done.
+    pub force: bool,
+}
+
+/// Reads the flags that say which part of the experiment is meant.
+pub fn selection(args: &SelectArgs) -> Result<Selection, Failure> {
+    let names = |list: &[String]| -> Vec<String> {
+        list.iter().flat_map(|text| text.split([',', ' '])).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    };
+    let temperatures = names(&args.temps)
+        .iter()
+        .map(|text| text.parse::<Decimal>().map_err(|error| Failure::usage(format!("--temps: {error}"))))
+        .collect::<Result<Vec<_>, _>>()?;
+    if args.parts_per_dataset == Some(0) || args.lines_per_part == Some(0) {
+        return Err(Failure::usage("a dataset has at least one part of at least one item"));
+    }
+    let parts = args.lines_per_part.map(Parts::Lines).or(args.parts_per_dataset.map(Parts::Count));
+    Ok(Selection {
+        trials: args.trials.clone(),
+        models: names(&args.models),
+        prompt_sets: names(&args.prompt_sets),
+        temperatures,
+        side: match args.condition {
+            ConditionArg::Both => None,
+            ConditionArg::Control => Some(Side::Control),
+            ConditionArg::Treatment => Some(Side::Treatment),
+        },
+        no_sweep: args.no_sweep,
+        limit_items: args.limit_items,
+        parts,
+    })
+}
+
+impl<'p> Planning<'p> {
+    /// Selects trials, hashes the inputs, plans how datasets are read, and looks up what is done of that.
+    pub fn start(
+        project: &'p Project,
+        store: &Store,
+        args: &SelectArgs,
+        limits: StepLimits,
+        force: bool,
+    ) -> Result<Self, Failure> {
+        let selection = selection(args)?;
+        let trials = select(&project.config, &selection)?;
+        let mut sources: Sources = HashMap::new();
+        for file in needed_files(&project.config, &trials) {
+            let (blob, size) = store.hash_file(&file.path, !args.no_stat_cache).map_err(|error| {
+                Failure::from(error).hint(format!(
+                    "{}:{}:{} names this file",
+                    project.config_label, file.at.line, file.at.column
+                ))
+            })?;
+            let (label, path) = (file.written.clone(), file.path.clone());
+            sources.insert(file.path.clone(), SourceBlob { blob, size, label, path });
+        }
+        let plan = Plan::datasets(&project.config, &selection, &sources)?;
+        // A guess at the size of the whole graph decides between one scan of the index and single look-ups.
+        let expected = 64 * trials.len().max(1) * project.config.datasets.len().max(1);
+        let table = store.actions(expected)?;
+        let mut planning =
+            Self { project, selection, trials, sources, plan, resolution: Resolution::default(), table, limits, force };
+        planning.resolve(store, 0)?;
+        Ok(planning)
+    }
+
+    /// Looks up the nodes from `start` on.
+    pub fn resolve(&mut self, store: &Store, start: usize) -> Result<(), Failure> {
+        let (limits, force) = (&self.limits, self.force);
+        let wanted = |kind: StepKind| limits.is_wanted(kind);
+        let forced = |kind: StepKind| force && kind != StepKind::Infer && kind != StepKind::Fetch;
+        let end = self.plan.graph.nodes().len();
+        let resolution = &mut self.resolution;
+        resolve(store, &self.table, &self.plan.graph, start..end, &wanted, &forced, resolution)?;
+        Ok(())
+    }
+
+    /// Says whether every dataset is prepared, so that the plan can grow.
+    pub fn is_prepared(&self) -> bool {
+        self.resolution.verdicts.iter().all(|verdict| matches!(verdict, Verdict::Hit(_)))
+    }
+
+    /// Grows the plan, given what the `prepare` actions made.
+    pub fn expand(&mut self, prepared: &dyn Fn(NodeIndex) -> Option<std::sync::Arc<ActionRow>>) -> Result<(), Failure> {
+        let mut parts: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        for (name, node) in &self.plan.prepare {
+            let row = prepared(*node)
+                .ok_or_else(|| Failure::new(Exit::Failed, format!("dataset `{name}` was not prepared")))?;
+            let numbers = row
+                .outputs
+                .iter()
+                .filter_map(|output| output.name.strip_prefix("items/"))
+                .filter_map(|number| number.parse().ok())
+                .collect();
+            parts.insert(name.clone(), numbers);
+        }
+        self.plan.expand(&self.project.config, &self.selection, &self.trials, &self.sources, &parts, &FACTS)?;
+        Ok(())
+    }
+
+    /// Grows the plan from hits alone and looks up the rest.
+    pub fn expand_from_hits(&mut self, store: &Store) -> Result<(), Failure> {
+        let rows: Vec<Option<std::sync::Arc<ActionRow>>> = self
+            .resolution
+            .verdicts
+            .iter()
+            .map(|verdict| match verdict {
+                Verdict::Hit(row) => Some(row.clone()),
+                _ => None,
+            })
+            .collect();
+        self.expand(&|node| rows.get(node.get()).cloned().flatten())?;
+        let start = self.plan.first_stage;
+        self.resolve(store, start)
+    }
+
+    /// Says whether there is nothing to do.
+    pub fn is_done(&self) -> bool {
+        self.resolution.verdicts.iter().all(|verdict| matches!(verdict, Verdict::Hit(_) | Verdict::LeftOut))
+    }
+
+    /// Says what would complete this build, where it is asked for less than the whole experiment.
+    pub fn narrowed(&self) -> Option<String> {
+        let narrowed = self.selection.is_narrowed() || self.limits.is_narrowed();
+        narrowed.then(|| "`exp build` without the flags that narrow it builds the whole experiment".to_owned())
+    }
+
+    /// Returns the output of a node that is a hit.
+    pub fn hit_output(&self, node: NodeIndex, name: &str) -> Option<(crate::digest::BlobId, u64)> {
+        match self.resolution.verdicts.get(node.get())? {
+            Verdict::Hit(row) => output_of(row, name),
+            _ => None,
+        }
+    }
+}

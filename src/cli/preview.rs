@@ -1,0 +1,222 @@
+use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
+use std::sync::Arc;
+
+use super::failure::Failure;
+use super::planning::Planning;
+use crate::digest::{ActionKey, BlobId};
+use crate::engine::{MissReason, key_of, output_of};
+use crate::plan::{From, InferParams, NodeIndex, StepKind};
+use crate::request::DrawAddress;
+use crate::step::{self, Input, Inputs, Outputs, ReadBlobs, StepError};
+use crate::store::{ActionRow, ActionState, NamedBlob, Store};
+
+/// Says what a build would do about one node.
+#[derive(Clone, Debug)]
+pub enum Fate {
+    /// It is done.
+    Hit,
+    /// It would run, for this reason.
+    Run(MissReason),
+    /// It depends on answers that are not there yet.
+    Waits,
+    /// The build does not include it.
+    LeftOut,
+}
+
+/// Is what a build would do, worked out in memory: pure steps are computed, nothing is written or sent.
+pub struct Preview {
+    /// By node.
+    pub fates: Vec<Fate>,
+    /// By node, where it is known.
+    pub keys: Vec<Option<ActionKey>>,
+    /// Draws that the plan wants, equal ones once.
+    pub wanted: u64,
+    /// Of these, how many would be sent.
+    pub to_send: u64,
+    /// Whether the plan is known to its end (a file that is not fetched yet hides the rest).
+    pub complete: bool,
+    /// By trial slug and side: how many draws would be sent that no trial before it sends.
+    pub sends: BTreeMap<String, u64>,
+}
+
+struct Memory<'s> {
+    store: &'s Store,
+    made: HashMap<BlobId, Arc<Vec<u8>>>,
+    files: HashMap<BlobId, camino::Utf8PathBuf>,
+}
+
+impl ReadBlobs for Memory<'_> {
+    fn open(&self, blob: &BlobId) -> Result<Box<dyn Read + '_>, Box<dyn std::error::Error + Send + Sync>> {
+        if let Some(bytes) = self.made.get(blob) {
+            return Ok(Box::new(bytes.as_slice()));
+        }
+        if let Some(path) = self.files.get(blob) {
+            return Ok(Box::new(std::io::BufReader::new(std::fs::File::open(path)?)));
+        }
+        Ok(Box::new(self.store.open_blob(blob)?))
+    }
+}
+
+/// Works out what a build would do.
+pub fn preview(planning: &mut Planning<'_>, store: &Store) -> Result<Preview, Failure> {
+    let files = planning.sources.values().map(|source| (source.blob, source.path.clone())).collect();
+    let mut memory = Memory { store, made: HashMap::new(), files };
+    let mut rows: Vec<Option<Arc<ActionRow>>> = Vec::new();
+    let mut state = State::default();
+    walk(planning, 0, &mut memory, &mut rows, &mut state)?;
+    let complete = planning.plan.prepare.values().all(|node| rows[node.get()].is_some());
+    if complete {
+        let prepared = rows.clone();
+        planning.expand(&|node| prepared.get(node.get()).cloned().flatten())?;
+        walk(planning, prepared.len(), &mut memory, &mut rows, &mut state)?;
+    }
+    let State { fates, keys, asked, missing } = state;
+    let mut sends = BTreeMap::new();
+    let mut counted: std::collections::HashSet<ActionKey> = std::collections::HashSet::new();
+    for trial in &planning.plan.trials {
+        for (side, nodes) in &trial.infer {
+            let fresh = nodes.iter().filter_map(|node| keys[node.get()]).filter(|key| counted.insert(*key));
+            let count: u64 = fresh.filter_map(|key| missing.get(&key)).sum();
+            sends.insert(format!("{}/{side}", trial.label.slug), count);
+        }
+    }
+    Ok(Preview { fates, keys, wanted: asked, to_send: missing.values().sum(), complete, sends })
+}
+
+#[derive(Default)]
+struct State {
+    fates: Vec<Fate>,
+    keys: Vec<Option<ActionKey>>,
+    asked: u64,
+    missing: HashMap<ActionKey, u64>,
+}
+
+fn walk(
+    planning: &Planning<'_>,
+    start: usize,
+    memory: &mut Memory<'_>,
+    rows: &mut Vec<Option<Arc<ActionRow>>>,
+    state: &mut State,
+) -> Result<(), Failure> {
+    let graph = &planning.plan.graph;
+    for at in start..graph.nodes().len() {
+        let index = NodeIndex(at as u32);
+        let node = graph.node(index);
+        let (mut row, mut key) = (None, None);
+        let fate = if planning.limits.is_wanted(node.step) {
+            let output = |from: NodeIndex, name: &str| {
+                output_of(rows.get(from.get())?.as_ref()?, name).map(|(blob, _)| blob)
+            };
+            key = key_of(graph, index, output);
+            match key {
+                None => Fate::Waits,
+                Some(key) => {
+                    let reason = look_up(planning, memory.store, &key, node.step, &mut row);
+                    match reason {
+                        None => {
+                            if node.step == StepKind::Infer && !state.missing.contains_key(&key) {
+                                state.asked += row.as_ref().map_or(0, |row: &Arc<ActionRow>| row.draws);
+                                state.missing.insert(key, 0);
+                            }
+                            Fate::Hit
+                        }
+                        Some(reason) => {
+                            row = compute(planning, index, key, memory, rows, state)?;
+                            Fate::Run(reason)
+                        }
+                    }
+                }
+            }
+        } else {
+            Fate::LeftOut
+        };
+        rows.push(row);
+        state.fates.push(fate);
+        state.keys.push(key);
+    }
+    Ok(())
+}
+
+fn look_up(
+    planning: &Planning<'_>,
+    store: &Store,
+    key: &ActionKey,
+    step: StepKind,
+    found: &mut Option<Arc<ActionRow>>,
+) -> Option<MissReason> {
+    let Some(row) = planning.table.get(key) else { return Some(MissReason::NeverBuilt) };
+    if row.state == ActionState::Partial {
+        return Some(MissReason::Incomplete);
+    }
+    if planning.force && step != StepKind::Infer {
+        return Some(MissReason::Forced);
+    }
+    let outputs: Vec<(BlobId, u64)> = row.outputs.iter().map(|output| (output.blob, output.size)).collect();
+    if store.present(&outputs).iter().any(|presence| *presence != crate::store::Presence::Present) {
+        return Some(MissReason::OutputMissing);
+    }
+    *found = Some(row);
+    None
+}
+
+/// Computes a step in memory; an `infer` only where every draw is there already.
+fn compute(
+    planning: &Planning<'_>,
+    index: NodeIndex,
+    key: ActionKey,
+    memory: &mut Memory<'_>,
+    rows: &[Option<Arc<ActionRow>>],
+    state: &mut State,
+) -> Result<Option<Arc<ActionRow>>, Failure> {
+    let graph = &planning.plan.graph;
+    let node = graph.node(index);
+    if node.step == StepKind::Fetch {
+        return Ok(None);
+    }
+    let named = node.inputs.iter().filter_map(|(name, from)| {
+        let (blob, label) = match from {
+            From::Source(at) => {
+                let source = &graph.sources()[*at as usize];
+                (source.blob, source.label.clone())
+            }
+            From::Output(from, output) => {
+                (output_of(rows[from.get()].as_ref()?, output)?.0, graph.node(*from).label())
+            }
+        };
+        Some(Input { name: name.clone().into_owned(), blob, label })
+    });
+    let mut made: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    let mut draws = 0;
+    {
+        let inputs = Inputs::new(named.collect(), &*memory);
+        if node.step == StepKind::Infer {
+            let params: InferParams = node.params.read()?;
+            let wanted = step::demand(inputs.open("requests")?, &params)?;
+            let addresses: Vec<DrawAddress> = wanted.iter().map(|wanted| wanted.address).collect();
+            let found = memory.store.draws(&addresses)?;
+            let missing = found.iter().filter(|draw| draw.is_none()).count() as u64;
+            draws = addresses.len() as u64;
+            if state.missing.insert(key, missing).is_none() {
+                state.asked += draws;
+            }
+            if missing > 0 {
+                return Ok(None);
+            }
+            let answers: HashMap<DrawAddress, _> =
+                addresses.into_iter().zip(found).filter_map(|(address, draw)| Some((address, draw?.answer))).collect();
+            let (bytes, _) = step::collect(&wanted, |address| answers.get(address).cloned().map(Ok))?;
+            made.insert("answers".to_owned(), bytes);
+        } else {
+            step::run(node.step, &node.params, &inputs, &mut made as &mut dyn Outputs).map_err(|error: StepError| error)?;
+        }
+    }
+    let mut outputs = Vec::with_capacity(made.len());
+    for (name, bytes) in made {
+        let blob = BlobId::of(&bytes);
+        outputs.push(NamedBlob { name, blob, size: bytes.len() as u64 });
+        memory.made.insert(blob, Arc::new(bytes));
+    }
+    outputs.sort();
+    Ok(Some(Arc::new(ActionRow { key, outputs, state: ActionState::Complete, draws, failures: 0 })))
+}

@@ -1,0 +1,202 @@
+use std::collections::BTreeMap;
+
+use super::args::{Global, ShowArgs};
+use super::failure::{Exit, Failure};
+use super::output::Output;
+use super::project::Project;
+use crate::digest::BlobId;
+use crate::plan::StepKind;
+use crate::run::{Catalog, Manifest};
+use crate::step::{RequestsReader, Significance};
+use crate::store::{Access, Store};
+
+/// Shows one run: its results, where its arms disagree, or the exact body of one request.
+pub fn show(global: &Global, args: &ShowArgs, out: &Output) -> Result<Exit, Failure> {
+    let project = Project::load(global, out)?;
+    let store = project.open_store(Access::ReadOnly)?;
+    let catalog = Catalog::read(&store)?;
+    let entry = catalog.find(&args.run)?;
+    let manifest = Catalog::manifest(&store, &entry.record)?;
+    if let Some(request) = &args.request
+        && let [item, arm] = request.as_slice()
+    {
+        return request_body(&store, &manifest, item, arm, out);
+    }
+    if args.items {
+        return items(&store, &manifest, args.limit, out);
+    }
+    out.line(&format!("run {} · {} · {}", manifest.run_id, entry.state_words(), manifest.created_utc));
+    if let Some(root) = manifest.root {
+        out.line(&format!("root {root}"));
+    }
+    let mut trials = Vec::new();
+    for trial in &manifest.trials {
+        let Some(bytes) = view(&store, &manifest, &trial.slug, "results/significance.json")? else { continue };
+        let results: Significance = serde_json::from_slice(&bytes)
+            .map_err(|error| Failure::new(Exit::Damage, format!("significance.json of {}: {error}", trial.slug)))?;
+        out.line("");
+        out.line(&trial.slug);
+        out.line(&format!(
+            "  {:<16}{:<18}{:>7}{:>10}{:>11}{:>9}  {:<20}{:>9}",
+            "dataset", "metric", "n", "control", "treatment", "delta", "95 % interval", "p"
+        ));
+        let mut rows = Vec::new();
+        for (_, block) in results.results.iter() {
+            for (dataset, block) in block.datasets.iter() {
+                for (metric, values) in block.metrics.iter() {
+                    let interval = values
+                        .ci_95
+                        .map_or_else(|| "–".to_owned(), |[low, high]| format!("[{low:+.4}, {high:+.4}]"));
+                    let p = values.test.as_ref().map(|test| test.p_value);
+                    out.line(&format!(
+                        "  {:<16}{:<18}{:>7}{:>10}{:>11}{:>9}  {:<20}{:>9}",
+                        dataset,
+                        metric,
+                        values.n_items,
+                        number(values.control_mean),
+                        number(values.treatment_mean),
+                        values.delta_mean.map_or_else(|| "–".to_owned(), |delta| format!("{delta:+.4}")),
+                        interval,
+                        p.map_or_else(|| "–".to_owned(), |p| if p < 1e-4 { format!("{p:.1e}") } else { format!("{p:.4}") }),
+                    ));
+                    rows.push(serde_json::json!({
+                        "dataset": dataset, "metric": metric, "n_items": values.n_items,
+                        "control": values.control_mean, "treatment": values.treatment_mean,
+                        "delta": values.delta_mean, "ci_95": values.ci_95, "p_value": p,
+                    }));
+                }
+            }
+        }
+        trials.push(serde_json::json!({"slug": trial.slug, "metrics": rows}));
+    }
+    out.document(&serde_json::json!({
+        "run_id": manifest.run_id, "state": entry.state_words(), "root": manifest.root,
+        "requests": manifest.requests, "trials": trials,
+    }));
+    Ok(Exit::Done)
+}
+
+fn number(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.4}"))
+}
+
+/// Reads a view of a run from the store.
+pub fn view(store: &Store, manifest: &Manifest, slug: &str, name: &str) -> Result<Option<Vec<u8>>, Failure> {
+    let found = manifest.views.iter().find(|view| view.slug == slug && view.name == name);
+    Ok(found.map(|view| store.read(&view.blob)).transpose()?)
+}
+
+/// Prints the body that was, or would be, sent for an item under an arm.
+fn request_body(store: &Store, manifest: &Manifest, item: &str, arm: &str, out: &Output) -> Result<Exit, Failure> {
+    let mut seen: Vec<BlobId> = Vec::new();
+    let mut found = Vec::new();
+    let mut arms: Vec<String> = Vec::new();
+    for action in &manifest.actions {
+        let segments: Vec<&str> = action.label.split('/').collect();
+        if segments.first() != Some(&StepKind::Build.as_str()) || segments.len() < 3 {
+            continue;
+        }
+        let name = segments[segments.len() - 2];
+        if !arms.iter().any(|known| known == name) {
+            arms.push(name.to_owned());
+        }
+        if name != arm {
+            continue;
+        }
+        for output in action.outputs.iter().filter(|output| output.name == "requests") {
+            if seen.contains(&output.blob) {
+                continue;
+            }
+            seen.push(output.blob);
+            for line in RequestsReader::new(store.open_blob(&output.blob)?)? {
+                let line = line?;
+                if line.item == item {
+                    found.push((action.label.clone(), line));
+                }
+            }
+        }
+    }
+    if found.is_empty() {
+        let message = if arms.iter().any(|known| known == arm) {
+            format!("run `{}` asks nothing of item `{item}` under `{arm}`", manifest.run_id)
+        } else {
+            format!("run `{}` has no arm `{arm}`; its arms are {}", manifest.run_id, arms.join(", "))
+        };
+        return Err(Failure::usage(message).hint("ids stand in the column item_id of predictions.csv"));
+    }
+    let documents: Vec<serde_json::Value> = found
+        .iter()
+        .map(|(label, line)| serde_json::json!({"action": label, "key": line.key, "body": line.request}))
+        .collect();
+    for document in &documents {
+        out.line(&serde_json::to_string_pretty(document).unwrap_or_default());
+    }
+    out.document(&serde_json::json!(documents));
+    Ok(Exit::Done)
+}
+
+type Row = BTreeMap<String, String>;
+
+fn rows(bytes: &[u8]) -> Result<Vec<Row>, Failure> {
+    let damaged = |error: csv::Error| Failure::new(Exit::Damage, format!("predictions.csv cannot be read: {error}"));
+    let mut reader = csv::Reader::from_reader(bytes);
+    let header = reader.headers().map_err(damaged)?.clone();
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(damaged)?;
+        rows.push(header.iter().map(str::to_owned).zip(record.iter().map(str::to_owned)).collect());
+    }
+    Ok(rows)
+}
+
+/// Shows the items whose arms score differently, side by side.
+fn items(store: &Store, manifest: &Manifest, limit: usize, out: &Output) -> Result<Exit, Failure> {
+    let mut documents = Vec::new();
+    for trial in &manifest.trials {
+        let Some(scores) = view(store, manifest, &trial.slug, "results/per_item_scores.csv")? else { continue };
+        let Some(predictions) = view(store, manifest, &trial.slug, "results/predictions.csv")? else { continue };
+        let mut texts: BTreeMap<(String, String), String> = BTreeMap::new();
+        for row in rows(&predictions)? {
+            let key = format!("{}|{}", row["dataset"], row["item_id"]);
+            texts.entry((key, row["condition"].clone())).or_insert_with(|| row["response_text"].clone());
+        }
+        let mut sides: BTreeMap<String, BTreeMap<String, Row>> = BTreeMap::new();
+        for row in rows(&scores)? {
+            sides.entry(row["item_key"].clone()).or_default().insert(row["condition"].clone(), row);
+        }
+        let main = ["em", "squad_em", "numeric", "exact", "includes", "regex"];
+        let differing: Vec<(&String, &str, f64, f64)> = sides
+            .iter()
+            .filter_map(|(item, arms)| {
+                let (control, treatment) = (arms.get("control")?, arms.get("treatment")?);
+                main.iter().find_map(|metric| {
+                    let value = |row: &Row| row.get(*metric)?.parse::<f64>().ok();
+                    let (a, b) = (value(control)?, value(treatment)?);
+                    (a != b).then_some((item, *metric, a, b))
+                })
+            })
+            .collect();
+        out.line(&format!("{}: the arms differ on {} of {} items", trial.slug, differing.len(), sides.len()));
+        for (item, metric, control, treatment) in differing.iter().take(limit) {
+            let text = |arm: &str| texts.get(&((*item).clone(), arm.to_owned())).cloned().unwrap_or_default();
+            let (a, b) = (text("control"), text("treatment"));
+            out.line(&format!("  {item}  {metric} {control} -> {treatment}"));
+            out.line(&format!("    control:   {}", one_line(&a)));
+            out.line(&format!("    treatment: {}", one_line(&b)));
+            documents.push(serde_json::json!({
+                "trial": trial.slug, "item_key": item, "metric": metric,
+                "control": {"score": control, "text": a}, "treatment": {"score": treatment, "text": b},
+            }));
+        }
+        if differing.len() > limit {
+            out.line(&format!("  … and {} more (--limit N shows more)", differing.len() - limit));
+        }
+    }
+    out.document(&serde_json::json!(documents));
+    Ok(Exit::Done)
+}
+
+fn one_line(text: &str) -> String {
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if flat.chars().count() > 160 { flat.chars().take(159).chain(['…']).collect() } else { flat }
+}

@@ -1,0 +1,25 @@
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+use super::failure::{Exit, Failure};
+use crate::flow::StopFlag;
+
+/// Is the exit code of a second interrupt.
+const INTERRUPTED: i32 = 130;
+
+/// Makes the flag that the first Ctrl-C raises; the second ends the process at once.
+pub fn stop_flag() -> Result<StopFlag, Failure> {
+    let raised = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        let fail = |error: std::io::Error| {
+            Failure::new(Exit::Environment, format!("cannot listen for signals: {error}"))
+        };
+        // In this order: the first signal finds the flag down and only raises it.
+        flag::register_conditional_shutdown(signal, INTERRUPTED, raised.clone()).map_err(fail)?;
+        flag::register(signal, raised.clone()).map_err(fail)?;
+    }
+    Ok(StopFlag::from_atomic(raised))
+}

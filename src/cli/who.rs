@@ -1,0 +1,88 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::failure::Failure;
+use crate::ask::Providers;
+use crate::config::{Config, ProviderConfig, ProviderKind, ScorerConfig, Source};
+use crate::digest::BlobId;
+use crate::plan::{Facts, SelectedTrial, Sources};
+use crate::provider::{Lexical, LexicalSettings, Provider as _, Replay, lexical};
+use crate::request::ProviderIdentity;
+use crate::step;
+
+/// Names who answers: by revision and settings for the embedded providers, else as stated or by family and address.
+pub fn identity(provider: &ProviderConfig, corpus: Option<&BlobId>) -> ProviderIdentity {
+    match provider.kind {
+        // Nobody can state these: what decides the answer is all here.
+        ProviderKind::Lexical => Lexical::identity_of(provider.threshold, corpus),
+        ProviderKind::Replay => Replay::new(&provider.name).identity().clone(),
+        kind => {
+            if let Some(stated) = &provider.identity {
+                return ProviderIdentity(format!("{} {stated}", kind.as_str()));
+            }
+            let address = provider.base_url.as_deref().unwrap_or("default address");
+            ProviderIdentity(format!("{} {}", kind.as_str(), address.trim_end_matches('/')))
+        }
+    }
+}
+
+fn note(provider: &ProviderConfig) -> Option<String> {
+    match provider.kind {
+        ProviderKind::Lexical => Some(lexical::LABEL.to_owned()),
+        ProviderKind::Replay => Some("answers recorded elsewhere, replayed".to_owned()),
+        _ => None,
+    }
+}
+
+fn metrics(scorer: &ScorerConfig, open: bool) -> Vec<String> {
+    step::metric_names(&scorer.settings, &scorer.name, open)
+}
+
+fn scorer_revision(scorer: &ScorerConfig) -> u32 {
+    step::scorer_revision(&scorer.settings)
+}
+
+/// Tells the plan what it may not see for itself.
+pub const FACTS: Facts<'static> =
+    Facts { identity: &identity, note: &note, metrics: &metrics, scorer_revision: &scorer_revision };
+
+/// Makes the providers that can be asked here. The corpus of a reader is taken from the store when it is first needed.
+pub fn providers(
+    config: &Config,
+    trials: &[SelectedTrial<'_>],
+    sources: &Sources,
+    read: &Arc<dyn Fn(&BlobId) -> Result<Vec<u8>, String> + Send + Sync>,
+) -> Result<Providers, Failure> {
+    let mut providers = Providers::default();
+    let names: BTreeSet<&String> = trials.iter().map(|trial| &trial.model.provider).collect();
+    for name in names {
+        let Some(provider) = config.providers.get(name) else { continue };
+        match provider.kind {
+            ProviderKind::Replay => providers.add(Arc::new(Replay::new(&provider.name))),
+            ProviderKind::Lexical => {
+                let corpus = match &provider.corpus {
+                    Some(Source::File(file)) => sources.get(&file.path).map(|source| source.blob),
+                    Some(Source::Url { url, .. }) => {
+                        return Err(Failure::usage(format!(
+                            "provider `{name}`: a corpus has to be a file of the project, and this is an address: {url}"
+                        ))
+                        .hint("download it once and name the file"));
+                    }
+                    None => None,
+                };
+                let identity = identity(provider, corpus.as_ref());
+                let threshold = provider.threshold;
+                let lexical = match corpus {
+                    Some(blob) => {
+                        let read = read.clone();
+                        Lexical::with_corpus_loader(identity, threshold, Box::new(move || read(&blob)))
+                    }
+                    None => Lexical::new(LexicalSettings { threshold, corpus: None }),
+                };
+                providers.add(Arc::new(lexical));
+            }
+            _ => {}
+        }
+    }
+    Ok(providers)
+}

@@ -1,0 +1,159 @@
+//! Scorers and their settings.
+
+use super::super::tree::Node;
+use super::super::{Diagnostic, Pick, ScorerConfig, ScorerSettings, Support};
+use super::Loader;
+use super::providers::suggest;
+use crate::digest::Decimal;
+
+impl Loader<'_> {
+    /// Reads the scorers of a dataset; absent, it is `qa`.
+    pub fn scorers(&mut self, node: Option<&Node>, root: &Node) -> Vec<ScorerConfig> {
+        let Some(node) = node else { return vec![Self::default_scorer(root)] };
+        if matches!(&node.kind, super::super::tree::Kind::Sequence(items) if items.is_empty()) {
+            self.error(node.span, "`scorers` is empty", "take it out for the default, `[qa]`");
+        }
+        let mut scorers: Vec<ScorerConfig> = Vec::new();
+        let mut places = Vec::new();
+        for item in node.items() {
+            let Some(scorer) = self.scorer(item, root) else { continue };
+            if let Some(first) = scorers.iter().position(|other| other.name == scorer.name) {
+                let message = format!("two scorers are called `{}`, and their metrics would be too", scorer.name);
+                let found = Diagnostic::error(item.span, message).related(places[first], "the first");
+                let kind = kind_of(&scorer.settings);
+                self.found.push(found.remedy(format!("name one: `{kind}: {{name: …}}`")));
+            }
+            scorers.push(scorer);
+            places.push(item.span);
+        }
+        scorers
+    }
+
+    fn scorer(&mut self, item: &Node, root: &Node) -> Option<ScorerConfig> {
+        let empty = Node { kind: super::super::tree::Kind::Mapping(Vec::new()), span: item.span };
+        if let Some(kind) = item.text() {
+            return self.scorer_of(kind, &empty, item, root);
+        }
+        match item.entries() {
+            [only] => {
+                let settings = if only.value.is_null() { &empty } else { &only.value };
+                self.scorer_of(&only.key, settings, item, root)
+            }
+            [] => None,
+            [_, second, ..] => {
+                let message = "an entry of `scorers` is one scorer";
+                self.error(second.span, message, "write a `-` before each scorer, and indent its settings below it");
+                None
+            }
+        }
+    }
+
+    fn scorer_of(&mut self, kind: &str, set: &Node, item: &Node, root: &Node) -> Option<ScorerConfig> {
+        let zero = Decimal::ZERO;
+        let truth = |key: &str, default: bool| set.boolean_at(key).unwrap_or(default);
+        let settings = match kind {
+            "squad" => ScorerSettings::Squad {},
+            "qa" => {
+                let ScorerSettings::Qa { support, threshold, min_token_overlap } = Self::default_scorer(root).settings
+                else {
+                    return None;
+                };
+                ScorerSettings::Qa {
+                    support: match set.text_at("support").as_deref() {
+                        Some("overlap") => Support::Overlap,
+                        Some(_) => Support::Baseline,
+                        None => support,
+                    },
+                    threshold: set.decimal_at("threshold").unwrap_or(threshold),
+                    min_token_overlap: set.decimal_at("min_token_overlap").unwrap_or(min_token_overlap),
+                }
+            }
+            "includes" => {
+                ScorerSettings::Includes { ignore_case: truth("ignore_case", true), words: truth("words", true) }
+            }
+            "exact" => ScorerSettings::Exact { ignore_case: truth("ignore_case", false), trim: truth("trim", true) },
+            "numeric" => ScorerSettings::Numeric {
+                pick: pick(set.get("pick")),
+                tolerance: set.decimal_at("tolerance").unwrap_or(zero),
+                relative_tolerance: set.decimal_at("relative_tolerance").unwrap_or(zero),
+            },
+            "regex" => {
+                let Some(pattern) = set.get("pattern") else {
+                    if item.text().is_some() {
+                        let message = "the scorer `regex` needs a pattern";
+                        self.error(item.span, message, "write `regex: {pattern: '…'}`");
+                    }
+                    return None;
+                };
+                // Any text may stand for the answer: only the pattern around it is judged.
+                self.check_regex(pattern, &pattern.text()?.replace("{{answer}}", "x"));
+                ScorerSettings::Regex { pattern: pattern.text()?.to_owned(), full: truth("full", false) }
+            }
+            _ => return None,
+        };
+        let name = set.text_at("name").unwrap_or_else(|| kind.to_owned());
+        if let Some(written) = set.get("name")
+            && !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+        {
+            let message = "the name of a scorer becomes part of the names of metrics: letters, digits, `_` and `-`";
+            self.error(written.span, message, "choose another name");
+        }
+        Some(ScorerConfig { name, settings })
+    }
+
+    /// Returns the default scorer, with the predecessor's `unsupported:` where it is written.
+    fn default_scorer(root: &Node) -> ScorerConfig {
+        let legacy = root.get("unsupported");
+        let setting = |key: &str| legacy.and_then(|node| node.decimal_at(key));
+        let threshold = setting("threshold").or_else(|| root.decimal_at("unsupported_threshold"));
+        let support = match legacy.and_then(|node| node.text_at("strategy")).as_deref() {
+            Some("overlap") => Support::Overlap,
+            _ => Support::Baseline,
+        };
+        let settings = ScorerSettings::Qa {
+            support,
+            threshold: threshold.unwrap_or(Decimal::new(5, -1)),
+            min_token_overlap: setting("min_token_overlap").unwrap_or(Decimal::new(6, -1)),
+        };
+        ScorerConfig { name: "qa".to_owned(), settings }
+    }
+
+    /// Reports a regular expression that is none.
+    pub fn check_regex(&mut self, node: &Node, pattern: &str) {
+        if let Err(error) = regex::Regex::new(pattern) {
+            let text = error.to_string();
+            let last = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            let remedy = "look-around and back-references are not supported; in YAML, single quotes keep backslashes";
+            self.error(node.span, format!("this is not a regular expression: {last}"), remedy);
+        }
+    }
+
+    /// Reports a name that is not among the known ones.
+    pub fn unknown(&mut self, node: &Node, what: &str, known: &[&str]) {
+        let text = node.text().unwrap_or_default();
+        let found = Diagnostic::error(node.span, format!("no {what} is called `{text}`"));
+        let found = suggest(found, text, known.iter().copied());
+        let remedy =
+            if known.is_empty() { format!("there is no {what}") } else { format!("known: {}", known.join(", ")) };
+        self.found.push(found.remedy(remedy));
+    }
+}
+
+/// Reads `pick:`.
+pub(super) fn pick(node: Option<&Node>) -> Pick {
+    match node.and_then(Node::text) {
+        Some("first") => Pick::First,
+        _ => Pick::Last,
+    }
+}
+
+fn kind_of(settings: &ScorerSettings) -> &'static str {
+    match settings {
+        ScorerSettings::Squad {} => "squad",
+        ScorerSettings::Qa { .. } => "qa",
+        ScorerSettings::Includes { .. } => "includes",
+        ScorerSettings::Exact { .. } => "exact",
+        ScorerSettings::Numeric { .. } => "numeric",
+        ScorerSettings::Regex { .. } => "regex",
+    }
+}

@@ -1,0 +1,46 @@
+//! The experiment as people write it: a YAML file, read into a tree with spans, checked whole, and turned into [`Config`].
+//!
+//! [`load`] is the way in. Every error of a file is found in one pass and is a [`Diagnostic`] with file, line, column,
+//! source line and remedy. Legacy spellings are resolved here and nowhere else: beyond this module there is one language.
+//!
+//! text → `tree` (spans; what YAML allows and a config should not) → `language` (unknown keys, types, ranges; also the
+//! JSON Schema) → `load` (meaning: references, files, trials, legacy spellings) → [`Config`].
+
+mod arm;
+mod capabilities;
+mod dataset;
+mod diagnose;
+mod diagnostic;
+mod experiment;
+mod files;
+mod language;
+mod load;
+mod model;
+mod reuse;
+mod scorer;
+mod source;
+mod span;
+mod tree;
+mod yaml_string;
+
+pub use arm::{ArmConfig, PromptSet};
+pub use capabilities::{CAPABILITIES_AS_OF, fields_taken};
+pub use dataset::{
+    AnswerConfig, Condition, DatasetConfig, DatasetFormat, DuplicateIds, FieldMap, IfAbsent, Pick, RecordingFormat,
+    RecordingMapping, RecordingsByArm, RecordingsConfig,
+};
+pub use diagnose::render;
+pub use diagnostic::{Diagnostic, Severity};
+pub use experiment::{
+    Analysis, Config, DecodingPoint, Multiplicity, OptionalAnalyses, OutcomeRule, Outcomes, Parts, TrialConfig, Views,
+    WhenUnsupported,
+};
+pub use files::{Disk, FileKind, Files};
+pub use language::json_schema;
+pub use load::{ConfigFile, Loaded, load, project_root};
+pub use model::{ModelConfig, Override, Price, ProviderConfig, ProviderKind, ProviderMode};
+pub use reuse::{Budget, MaxGap, Reaction, Reuse};
+pub use scorer::{ScorerConfig, ScorerSettings, Support};
+pub use source::{Location, Source, SourceFile};
+pub use span::Span;
+pub use yaml_string::write_yaml_string;

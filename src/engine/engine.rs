@@ -1,0 +1,151 @@
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use super::running::{Message, Running};
+use super::{EngineError, NodeFailure, Resolution, StepLimits};
+use crate::ask::{Asker, Counts, Providers};
+use crate::digest::ActionKey;
+use crate::flow::{Clock, Events, StopFlag};
+use crate::plan::{Graph, NodeIndex};
+use crate::store::{ActionRow, ActionTable, Commit, Session};
+
+use super::MissReason;
+
+/// Says how an action came to be done.
+#[derive(Clone, Debug)]
+pub struct NodeDone {
+    /// Its key.
+    pub key: ActionKey,
+    /// What it made.
+    pub row: Arc<ActionRow>,
+    /// Set where it ran in this build.
+    pub ran: Option<Ran>,
+}
+
+/// Says why an action ran, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// Why.
+    pub reason: MissReason,
+    /// For how long, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// Brings the bytes of a `fetch` action: the address comes from the config, not from the specification.
+pub type Fetch<'a> = dyn Fn(NodeIndex) -> Result<Vec<u8>, NodeFailure> + Sync + 'a;
+
+/// Runs what a resolution says is missing.
+pub struct Engine<'a> {
+    /// Where results are recorded.
+    pub session: &'a Session,
+    /// The actions that were recorded when the build began.
+    pub table: &'a ActionTable,
+    /// Who can be asked.
+    pub providers: &'a Providers,
+    /// The time, for records.
+    pub clock: &'a Clock,
+    /// The wish to stop.
+    pub stop: &'a StopFlag,
+    /// Takes events.
+    pub events: &'a Events<'a>,
+    /// Brings pinned files.
+    pub fetch: &'a Fetch<'a>,
+    /// The program and version, for records.
+    pub tool: &'a str,
+    /// Which steps may run.
+    pub limits: &'a StepLimits,
+    /// Runs free steps whether or not they are done.
+    pub force: bool,
+    /// Goes on with what does not depend on an action that failed.
+    pub keep_going: bool,
+    /// Threads for steps.
+    pub threads: usize,
+    /// How many parts may be asked at once.
+    pub parts_in_flight: usize,
+}
+
+/// Is what became of a range of nodes.
+#[derive(Debug, Default)]
+pub struct RangeResult {
+    /// Actions that failed, in the order of the graph.
+    pub failures: Vec<(NodeIndex, NodeFailure)>,
+    /// What became of the draws.
+    pub counts: Counts,
+    /// Whether it ended because of a wish to stop.
+    pub stopped: bool,
+}
+
+/// How many finished actions share one commit.
+const GROUP: usize = 64;
+
+impl Engine<'_> {
+    /// Runs the nodes of `range` that are not done. `done` holds all nodes before it, and gets those of the range.
+    ///
+    /// Each action is durable before anything that reads it starts. Failures of single actions are in the result.
+    pub fn run(
+        &self,
+        graph: &Graph,
+        range: Range<usize>,
+        resolution: &Resolution,
+        done: &mut Vec<Option<NodeDone>>,
+    ) -> Result<RangeResult, EngineError> {
+        let forbidden: Vec<String> = range
+            .clone()
+            .filter(|at| matches!(resolution.verdicts[*at], super::Verdict::Miss(..)))
+            .map(|at| graph.node(NodeIndex(at as u32)))
+            .filter(|node| !self.limits.may_run(node.step))
+            .map(crate::plan::Node::label)
+            .collect();
+        if !forbidden.is_empty() {
+            return Err(EngineError::NotDone(forbidden));
+        }
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(self.threads)
+            .build()
+            .map_err(|error| EngineError::Threads(error.to_string()))?;
+        let (messages, inbox) = mpsc::channel::<Message>();
+        let (tickets, ticket_inbox) = mpsc::channel();
+        let (commits, commit_inbox) = mpsc::channel::<(u32, Commit)>();
+        let asker = Asker::new(self.session, self.providers, self.clock, self.stop, self.events);
+
+        std::thread::scope(|threads| {
+            let settled = messages.clone();
+            let counting = threads.spawn(move || {
+                let mut forward = |settlement| drop(settled.send(Message::Settled(settlement)));
+                asker.serve(&ticket_inbox, &mut forward)
+            });
+            let committed = messages.clone();
+            threads.spawn(move || self.commit_groups(&commit_inbox, &committed));
+
+            let mut running = Running::new(self, graph, range, resolution, done, tickets, commits);
+            pool.in_place_scope(|scope| running.drive(scope, &messages, &inbox));
+            let mut result = running.finish();
+            result.counts = counting.join().unwrap_or_default();
+            result.stopped = self.stop.is_raised();
+            Ok(result)
+        })
+    }
+
+    /// Makes finished actions durable in groups: what has gathered while the last group was written is the next.
+    fn commit_groups(&self, inbox: &mpsc::Receiver<(u32, Commit)>, outbox: &mpsc::Sender<Message>) {
+        while let Ok(first) = inbox.recv() {
+            let mut nodes = vec![first.0];
+            let mut group = vec![first.1];
+            while group.len() < GROUP
+                && let Ok((node, commit)) = inbox.try_recv()
+            {
+                nodes.push(node);
+                group.push(commit);
+            }
+            let result = self.session.commit(group).map_err(Arc::new);
+            if outbox.send(Message::Committed { nodes, result }).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Holds what the collection of an `infer` needs until its draws are settled.
+pub(super) type Demands = HashMap<u32, (ActionKey, Arc<Vec<crate::step::Wanted>>, std::time::Duration)>;

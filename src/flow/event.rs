@@ -1,0 +1,44 @@
+/// Is something that happened during a build. Displays and logs are consumers; nothing depends on them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The graph was resolved.
+    Resolved {
+        /// Actions in all.
+        total: usize,
+        /// Of these, already done.
+        hits: usize,
+    },
+    /// An action ran and its outputs are durable.
+    Finished {
+        /// The action's label.
+        label: String,
+        /// Whether some of its draws failed.
+        partial: bool,
+    },
+    /// Draws were settled.
+    Drawn {
+        /// Draws found in the store.
+        reused: u64,
+        /// Draws that were sent and answered.
+        sent: u64,
+        /// Draws that failed.
+        failed: u64,
+    },
+    /// Others hold claims on draws that this build waits for.
+    Waiting {
+        /// How many.
+        draws: usize,
+        /// The session that holds the first of them.
+        session: String,
+    },
+    /// An action could not finish.
+    Failed {
+        /// The action's label.
+        label: String,
+        /// Why, in one line.
+        why: String,
+    },
+}
+
+/// Takes events; called from any thread.
+pub type Events<'a> = dyn Fn(Event) + Sync + 'a;

@@ -1,0 +1,7 @@
+//! The `exp` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    exp::cli::run()
+}

@@ -1,0 +1,29 @@
+//! What a build would do: trials, slugs, the graph of actions, and the specification that decides each action's output.
+
+mod error;
+mod graph;
+mod params;
+#[allow(clippy::module_inception)] // The module is named for its principal type.
+mod plan;
+mod selection;
+mod slug;
+mod spec;
+mod step_kind;
+
+pub use error::PlanError;
+pub use graph::{From, Graph, Node, NodeIndex, SourceBlob};
+pub use params::{
+    AggregateParams, BuildParams, CostsParams, FetchParams, Frame, InferParams, MergeParams, ParseParams, PrepareParams,
+    ReplayParams, ReportParams, RevisedScorer, ScoreParams, StatsParams, TrialDataset, TrialLabel,
+};
+pub use plan::{Facts, Plan, Sources, TrialPlan, View, is_open, needed_files};
+pub use selection::{SelectedTrial, Selection, Side, select};
+pub use slug::{path_segment, temperature_label};
+pub use spec::{ActionSpec, Name, ParamsDoc, action_key};
+pub use step_kind::StepKind;
+
+// Steps see the config's vocabulary through the plan, and only what is part of a parameter.
+pub use crate::config::{
+    Analysis, AnswerConfig, Condition, DatasetFormat, DuplicateIds, FieldMap, IfAbsent, Multiplicity, OutcomeRule,
+    Outcomes, Parts, Pick, Price, RecordingFormat, RecordingMapping, ScorerConfig, ScorerSettings, Support,
+};

@@ -1,0 +1,557 @@
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::graph::{From, Graph, Node, NodeIndex, SourceBlob};
+use super::selection::{SelectedTrial, Selection, Side};
+use super::spec::{Name, ParamsDoc};
+use super::{
+    AggregateParams, BuildParams, CostsParams, FetchParams, Frame, InferParams, MergeParams, ParseParams, PlanError,
+    PrepareParams, ReplayParams, ReportParams, RevisedScorer, ScoreParams, StatsParams, StepKind, TrialDataset,
+    TrialLabel,
+};
+use crate::config::{ArmConfig, Config, DatasetConfig, ProviderConfig, ProviderKind, ScorerConfig, Source, SourceFile};
+use crate::digest::{BlobId, Digest, Encoder};
+use crate::request::{Decoding, ProviderIdentity};
+
+/// Answers what the plan has to know of layers that it may not see.
+pub struct Facts<'a> {
+    /// Names who answers, given the provider and its corpus.
+    pub identity: &'a dyn Fn(&ProviderConfig, Option<&BlobId>) -> ProviderIdentity,
+    /// Says what a reader has to know of a provider (a baseline, a recording).
+    pub note: &'a dyn Fn(&ProviderConfig) -> Option<String>,
+    /// Names a scorer's metrics on an open-book or closed-book dataset.
+    pub metrics: &'a dyn Fn(&ScorerConfig, bool) -> Vec<String>,
+    /// Returns the revision of a scorer's code.
+    pub scorer_revision: &'a dyn Fn(&ScorerConfig) -> u32,
+}
+
+/// Is one file that the run shows: where, and which output of which action it is.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The trial's slug; empty for a view of the whole run.
+    pub slug: String,
+    /// The path below the trial's (or the run's) directory.
+    pub name: &'static str,
+    /// The action.
+    pub node: NodeIndex,
+    /// Its output.
+    pub output: &'static str,
+}
+
+/// Is one trial of the plan.
+#[derive(Clone, Debug)]
+pub struct TrialPlan {
+    /// The words that describe it.
+    pub label: TrialLabel,
+    /// The decoding, overrides applied.
+    pub decoding: Decoding,
+    /// The largest number of output tokens, closed-book and open-book.
+    pub max_tokens: (Option<u32>, Option<u32>),
+    /// The model's id.
+    pub model_id: String,
+    /// The system prompt files: control, treatment.
+    pub prompts: [Option<SourceBlob>; 2],
+    /// The `infer` actions of each side.
+    pub infer: BTreeMap<&'static str, Vec<NodeIndex>>,
+}
+
+/// Is what a build would do.
+///
+/// It grows in two stages: [`Plan::datasets`] knows how datasets are read; [`Plan::expand`], once it is known which
+/// parts they have, all the rest. It holds parts, never requests.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// The actions.
+    pub graph: Graph,
+    /// The trials, sorted by slug; filled by the second stage.
+    pub trials: Vec<TrialPlan>,
+    /// What the run shows; filled by the second stage.
+    pub views: Vec<View>,
+    /// The `prepare` action of each dataset.
+    pub prepare: BTreeMap<String, NodeIndex>,
+    /// How many nodes belong to the first stage.
+    pub first_stage: usize,
+}
+
+/// Holds the files that a plan reads, by path.
+pub type Sources = HashMap<camino::Utf8PathBuf, SourceBlob>;
+
+/// Lists the files that the selected trials read.
+pub fn needed_files<'a>(config: &'a Config, trials: &[SelectedTrial<'a>]) -> Vec<&'a SourceFile> {
+    let mut files: Vec<&SourceFile> = Vec::new();
+    for dataset in config.datasets.values() {
+        if let Source::File(file) = &dataset.source {
+            files.push(file);
+        }
+        files.extend(dataset.user.iter());
+        files.extend(instructions(dataset));
+    }
+    for trial in trials {
+        if let Some(Source::File(file)) = &trial.provider.corpus {
+            files.push(file);
+        }
+        for arm in [&trial.prompt_set.control, &trial.prompt_set.treatment] {
+            files.extend(arm_files(arm).into_iter().filter_map(|(_, file)| file.as_ref()));
+        }
+        for recordings in trial.model.recordings.values().flat_map(BTreeMap::values) {
+            files.push(&recordings.source);
+        }
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files.dedup_by(|a, b| a.path == b.path);
+    files
+}
+
+fn arm_files(arm: &ArmConfig) -> [(&'static str, &Option<SourceFile>); 5] {
+    [
+        ("system", &arm.system),
+        ("user", &arm.user),
+        ("examples", &arm.examples),
+        ("messages", &arm.messages),
+        ("prefill", &arm.prefill),
+    ]
+}
+
+fn instructions(dataset: &DatasetConfig) -> Option<&SourceFile> {
+    if is_open(dataset) { dataset.instructions_open.as_ref() } else { dataset.instructions_closed.as_ref() }
+}
+
+/// Says whether a dataset is open-book: as the config says, else whether its items bring a passage.
+pub fn is_open(dataset: &DatasetConfig) -> bool {
+    dataset.open.unwrap_or_else(|| {
+        dataset.format == crate::config::DatasetFormat::Squad || dataset.fields.context.is_some()
+    })
+}
+
+impl Plan {
+    /// Plans how the datasets are read.
+    pub fn datasets(config: &Config, selection: &Selection, sources: &Sources) -> Result<Self, PlanError> {
+        let mut plan = Self::default();
+        for (name, dataset) in &config.datasets {
+            let from = match &dataset.source {
+                Source::File(file) => plan.graph.source(find(sources, file)?),
+                Source::Url { sha256, .. } => {
+                    let node = Node {
+                        step: StepKind::Fetch,
+                        params: Arc::new(ParamsDoc::new(&FetchParams { sha256: sha256.clone() })?),
+                        inputs: Vec::new(),
+                        scope: Arc::from(name.as_str()),
+                        part: None,
+                    };
+                    From::Output(plan.graph.add(node), "source".into())
+                }
+            };
+            let max_items = match (dataset.max_items, selection.limit_items) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
+            let params = PrepareParams {
+                format: dataset.format,
+                fields: dataset.fields.clone(),
+                conditions: dataset.conditions.clone(),
+                split: dataset.split.clone(),
+                duplicate_ids: dataset.duplicate_ids,
+                max_items,
+                max_items_by_label: dataset.max_items_by_label.clone(),
+                parts: selection.parts.unwrap_or(config.parts),
+            };
+            let node = Node {
+                step: StepKind::Prepare,
+                params: Arc::new(ParamsDoc::new(&params)?),
+                inputs: vec![("source".into(), from)],
+                scope: Arc::from(name.as_str()),
+                part: None,
+            };
+            let index = plan.graph.add(node);
+            plan.prepare.insert(name.clone(), index);
+        }
+        plan.first_stage = plan.graph.nodes().len();
+        Ok(plan)
+    }
+
+    /// Plans all the rest. `parts` lists each dataset's non-empty parts, in ascending order.
+    pub fn expand(
+        &mut self,
+        config: &Config,
+        selection: &Selection,
+        trials: &[SelectedTrial<'_>],
+        sources: &Sources,
+        parts: &BTreeMap<String, Vec<u32>>,
+        facts: &Facts<'_>,
+    ) -> Result<(), PlanError> {
+        let mut expansion = Expansion { plan: self, config, sources, parts, facts, chains: HashMap::new() };
+        let sides: &[Side] = match selection.side {
+            None => &[Side::Control, Side::Treatment],
+            Some(Side::Control) => &[Side::Control],
+            Some(Side::Treatment) => &[Side::Treatment],
+        };
+        let mut reported = Vec::new();
+        for trial in trials {
+            reported.push(expansion.trial(trial, sides)?);
+        }
+        expansion.aggregate(&reported)
+    }
+}
+
+fn find<'s>(sources: &'s Sources, file: &SourceFile) -> Result<&'s SourceBlob, PlanError> {
+    sources.get(&file.path).ok_or_else(|| PlanError::Unknown {
+        what: "file",
+        name: file.written.clone(),
+        known: "it was not read".to_owned(),
+    })
+}
+
+/// Is the chain of actions of one dataset under one arm: per part, what `parse` and `score` give.
+#[derive(Clone)]
+struct Chain {
+    infer: Vec<NodeIndex>,
+    parse: Vec<NodeIndex>,
+    score: Vec<NodeIndex>,
+}
+
+struct Expansion<'p, 'c> {
+    plan: &'p mut Plan,
+    config: &'c Config,
+    sources: &'c Sources,
+    parts: &'c BTreeMap<String, Vec<u32>>,
+    facts: &'c Facts<'c>,
+    chains: HashMap<Digest, Chain>,
+}
+
+struct Reported {
+    label: TrialLabel,
+    stats: NodeIndex,
+    costs: NodeIndex,
+}
+
+impl Expansion<'_, '_> {
+    fn trial(&mut self, trial: &SelectedTrial<'_>, sides: &[Side]) -> Result<Reported, PlanError> {
+        let config = self.config;
+        let mut merge_inputs: Vec<(Name, From)> = Vec::new();
+        let mut datasets = Vec::new();
+        let mut infer: BTreeMap<&'static str, Vec<NodeIndex>> = BTreeMap::new();
+        for (name, dataset) in &config.datasets {
+            let prepare = self.plan.prepare[name];
+            let open = is_open(dataset);
+            merge_inputs.push((format!("order/{name}").into(), From::Output(prepare, "order".into())));
+            let parts = self.parts.get(name).map_or(&[][..], Vec::as_slice);
+            for part in parts {
+                let gold: Name = format!("gold/{part:05}").into();
+                merge_inputs.push((format!("gold/{name}/{part:05}").into(), From::Output(prepare, gold)));
+            }
+            let metrics =
+                dataset.scorers.iter().flat_map(|scorer| (self.facts.metrics)(scorer, open)).collect();
+            datasets.push(TrialDataset { name: name.clone(), open, metrics });
+            for side in sides {
+                let chain = self.chain(trial, *side, name, dataset)?;
+                infer.entry(side.as_str()).or_default().extend(&chain.infer);
+                for (at, part) in parts.iter().enumerate() {
+                    let side = side.as_str();
+                    let parsed = From::Output(chain.parse[at], "parsed".into());
+                    let scores = From::Output(chain.score[at], "scores".into());
+                    merge_inputs.push((format!("parsed/{side}/{name}/{part:05}").into(), parsed));
+                    merge_inputs.push((format!("scores/{side}/{name}/{part:05}").into(), scores));
+                }
+            }
+        }
+        let scope: Arc<str> = Arc::from(trial.slug.as_str());
+        let temperature = trial.decoding.temperature;
+        let merge = self.node(
+            StepKind::Merge,
+            &MergeParams {
+                temperature,
+                draws: trial.point.draws,
+                datasets: datasets.clone(),
+                conditions: sides.iter().map(|side| side.as_str().to_owned()).collect(),
+            },
+            merge_inputs,
+            &scope,
+        )?;
+        let paired = || vec![("paired".into(), From::Output(merge, "paired".into()))];
+        let analysis = config.analysis.clone();
+        let stats = self.node(StepKind::Stats, &StatsParams { temperature, datasets, analysis }, paired(), &scope)?;
+        let costs = self.node(
+            StepKind::Costs,
+            &CostsParams {
+                provider: trial.provider.name.clone(),
+                model: trial.model.model.clone(),
+                price: trial.model.price,
+                price_as_of: trial.model.price_as_of.clone(),
+                batch: trial.model.batch_pricing,
+                bootstrap_samples: config.analysis.bootstrap_samples,
+                random_seed: config.analysis.random_seed,
+                alpha: config.analysis.alpha,
+            },
+            paired(),
+            &scope,
+        )?;
+        let label = self.label(trial);
+        let mut report_inputs: Vec<(Name, From)> = vec![
+            ("significance".into(), From::Output(stats, "significance.json".into())),
+            ("costs".into(), From::Output(costs, "costs.json".into())),
+        ];
+        let mut prompts = [None, None];
+        for side in sides {
+            let arm = arm_of(trial, *side);
+            for (kind, file) in arm_files(arm) {
+                if let Some(file) = file {
+                    let source = find(self.sources, file)?;
+                    if kind == "system" {
+                        prompts[*side as usize] = Some(source.clone());
+                    }
+                    let from = self.plan.graph.source(source);
+                    report_inputs.push((format!("prompt/{}/{kind}", side.as_str()).into(), from));
+                }
+            }
+        }
+        let report = self.node(
+            StepKind::Report,
+            &ReportParams { trial: label.clone(), alpha: config.analysis.alpha },
+            report_inputs,
+            &scope,
+        )?;
+        for (name, node, output) in [
+            ("results/predictions.csv", merge, "predictions.csv"),
+            ("results/per_item_scores.csv", merge, "per_item_scores.csv"),
+            ("results/significance.json", stats, "significance.json"),
+            ("results/costs.json", costs, "costs.json"),
+            ("reports/report.md", report, "report.md"),
+        ] {
+            self.plan.views.push(View { slug: trial.slug.clone(), name, node, output });
+        }
+        let base = trial.decoding.max_output_tokens;
+        self.plan.trials.push(TrialPlan {
+            label: label.clone(),
+            decoding: trial.decoding.clone(),
+            max_tokens: (trial.point.max_output_tokens_closed.or(base), trial.point.max_output_tokens_open.or(base)),
+            model_id: trial.model.model.clone(),
+            prompts,
+            infer,
+        });
+        Ok(Reported { label, stats, costs })
+    }
+
+    fn aggregate(&mut self, trials: &[Reported]) -> Result<(), PlanError> {
+        let mut inputs: Vec<(Name, From)> = Vec::new();
+        for trial in trials {
+            let slug = &trial.label.slug;
+            inputs.push((format!("significance/{slug}").into(), From::Output(trial.stats, "significance.json".into())));
+            inputs.push((format!("costs/{slug}").into(), From::Output(trial.costs, "costs.json".into())));
+        }
+        let params = AggregateParams {
+            trials: trials.iter().map(|trial| trial.label.clone()).collect(),
+            alpha: self.config.analysis.alpha,
+        };
+        let node = self.node(StepKind::Aggregate, &params, inputs, &Arc::from(""))?;
+        let (name, output) = ("aggregate_report.md", "aggregate_report.md");
+        self.plan.views.push(View { slug: String::new(), name, node, output });
+        Ok(())
+    }
+
+    fn node<T: serde::Serialize>(
+        &mut self,
+        step: StepKind,
+        params: &T,
+        inputs: Vec<(Name, From)>,
+        scope: &Arc<str>,
+    ) -> Result<NodeIndex, PlanError> {
+        let params = Arc::new(ParamsDoc::new(params)?);
+        Ok(self.plan.graph.add(Node { step, params, inputs, scope: scope.clone(), part: None }))
+    }
+
+    fn label(&self, trial: &SelectedTrial<'_>) -> TrialLabel {
+        let decoding = trial.decoding.fields().into_iter().map(|(name, value)| (name, words(&value))).collect();
+        TrialLabel {
+            slug: trial.slug.clone(),
+            model: trial.model.name.clone(),
+            provider: trial.provider.kind.as_str().to_owned(),
+            prompt_set: trial.prompt_set_name.to_owned(),
+            decoding,
+            draws: trial.point.draws,
+            note: (self.facts.note)(trial.provider),
+        }
+    }
+
+    /// Returns the chain of a dataset under an arm, adding it unless another trial has it already: that is how the
+    /// control of many prompt sets is asked once.
+    fn chain(
+        &mut self,
+        trial: &SelectedTrial<'_>,
+        side: Side,
+        name: &str,
+        dataset: &DatasetConfig,
+    ) -> Result<Chain, PlanError> {
+        let arm = arm_of(trial, side);
+        let open = is_open(dataset);
+        let (build, shared) = self.build_params(trial, side, name, dataset)?;
+        let build = Arc::new(ParamsDoc::new(&build)?);
+        let infer = InferParams { generation: self.config.generation, draws: trial.point.draws };
+        let infer = Arc::new(ParamsDoc::new(&infer)?);
+
+        let mut encoder = Encoder::new("exp 2026-11 chain");
+        encoder.text(name);
+        encoder.digest(build.digest());
+        encoder.digest(infer.digest());
+        for (input, from) in &shared {
+            encoder.text(input);
+            if let From::Source(at) = from {
+                encoder.int(i64::from(*at));
+            }
+        }
+        let identity = encoder.finish();
+        if let Some(chain) = self.chains.get(&identity) {
+            return Ok(chain.clone());
+        }
+
+        let parse = Arc::new(ParamsDoc::new(&ParseParams { extraction: dataset.answer.clone() })?);
+        let scorers = dataset
+            .scorers
+            .iter()
+            .map(|scorer| RevisedScorer { scorer: scorer.clone(), revision: (self.facts.scorer_revision)(scorer) })
+            .collect();
+        let score = ScoreParams { scorers, outcomes: self.config.outcomes, open };
+        let score = Arc::new(ParamsDoc::new(&score)?);
+        let arm_label = match side {
+            Side::Treatment => trial.prompt_set_name.to_owned(),
+            Side::Control if *arm == self.config.control => "control".to_owned(),
+            Side::Control => format!("{}.control", trial.prompt_set_name),
+        };
+        let scope: Arc<str> =
+            Arc::from(format!("{}/{}/{name}/{arm_label}", trial.model.name, trial.decoding_label).as_str());
+        let prepare = self.plan.prepare[name];
+        let mut chain = Chain { infer: Vec::new(), parse: Vec::new(), score: Vec::new() };
+        for part in self.parts.get(name).map_or(&[][..], Vec::as_slice) {
+            let mut inputs = Vec::with_capacity(shared.len() + 1);
+            inputs.extend(shared.iter().cloned());
+            inputs.push(("items".into(), From::Output(prepare, format!("items/{part:05}").into())));
+            let mut add = |step, params: &Arc<ParamsDoc>, inputs| {
+                let (params, scope) = (params.clone(), scope.clone());
+                self.plan.graph.add(Node { step, params, inputs, scope, part: Some(*part) })
+            };
+            let built = add(StepKind::Build, &build, inputs);
+            let asked = add(
+                StepKind::Infer,
+                &infer,
+                vec![("requests".into(), From::Output(built, "requests".into()))],
+            );
+            let parsed =
+                add(StepKind::Parse, &parse, vec![("answers".into(), From::Output(asked, "answers".into()))]);
+            let gold = From::Output(prepare, format!("gold/{part:05}").into());
+            let scored = add(
+                StepKind::Score,
+                &score,
+                vec![("parsed".into(), From::Output(parsed, "parsed".into())), ("gold".into(), gold)],
+            );
+            chain.infer.push(asked);
+            chain.parse.push(parsed);
+            chain.score.push(scored);
+        }
+        self.chains.insert(identity, chain.clone());
+        Ok(chain)
+    }
+
+    /// Says what is asked of whom, and which files every part's `build` reads.
+    fn build_params(
+        &mut self,
+        trial: &SelectedTrial<'_>,
+        side: Side,
+        name: &str,
+        dataset: &DatasetConfig,
+    ) -> Result<(BuildParams, Vec<(Name, From)>), PlanError> {
+        let arm = arm_of(trial, side);
+        let open = is_open(dataset);
+        let mut shared: Vec<(Name, From)> = Vec::new();
+        for (kind, file) in arm_files(arm) {
+            // A whole conversation stands in place of the rest; what it replaces decides nothing.
+            if arm.messages.is_some() && matches!(kind, "system" | "user" | "examples") {
+                continue;
+            }
+            if let Some(file) = file {
+                shared.push((kind.into(), self.plan.graph.source(find(self.sources, file)?)));
+            }
+        }
+        if arm.messages.is_none() && arm.user.is_none() {
+            if let Some(file) = &dataset.user {
+                shared.push(("user".into(), self.plan.graph.source(find(self.sources, file)?)));
+            } else if let Some(file) = instructions(dataset) {
+                shared.push(("instructions".into(), self.plan.graph.source(find(self.sources, file)?)));
+            }
+        }
+        let mut decoding = trial.decoding.clone();
+        let by_type =
+            if open { trial.point.max_output_tokens_open } else { trial.point.max_output_tokens_closed };
+        let own = trial.model.decoding.contains_key("max_output_tokens");
+        if !own {
+            decoding.max_output_tokens = dataset.max_output_tokens.or(by_type).or(decoding.max_output_tokens);
+        }
+        let provider = trial.provider;
+        let corpus = match &provider.corpus {
+            Some(Source::File(file)) => Some(find(self.sources, file)?.blob),
+            _ => None,
+        };
+        let replay = if provider.kind == ProviderKind::Replay {
+            let arm_name = match side {
+                Side::Control => "control",
+                Side::Treatment => trial.prompt_set_name,
+            };
+            let recordings = trial
+                .model
+                .recordings
+                .get(name)
+                .and_then(|arms| arms.get(arm_name).or_else(|| arms.get(side.as_str())))
+                .ok_or_else(|| PlanError::NoRecordings {
+                    model: trial.model.name.clone(),
+                    dataset: name.to_owned(),
+                    arm: arm_name.to_owned(),
+                })?;
+            shared.push(("recordings".into(), self.plan.graph.source(find(self.sources, &recordings.source)?)));
+            Some(ReplayParams {
+                dataset: name.to_owned(),
+                arm: arm_name.to_owned(),
+                mapping: recordings.mapping.clone(),
+            })
+        } else {
+            None
+        };
+        let mut extra = provider.extra_body.clone();
+        extra.retain(|field, _| !provider.not_identity.contains(field));
+        let headers: serde_json::Map<String, serde_json::Value> = provider
+            .headers
+            .iter()
+            .filter(|(header, _)| !provider.not_identity.contains(header))
+            .map(|(header, value)| (header.clone(), value.clone().into()))
+            .collect();
+        if !headers.is_empty() {
+            extra.insert("headers".to_owned(), headers.into());
+        }
+        let params = BuildParams {
+            provider: (self.facts.identity)(provider, corpus.as_ref()),
+            model: trial.model.model.clone(),
+            revision: trial.model.revision.clone(),
+            decoding,
+            extra,
+            frame: if open { Frame::OpenBook } else { Frame::ClosedBook },
+            replay,
+            draw_salt: arm.draw_salt.clone(),
+        };
+        Ok((params, shared))
+    }
+}
+
+fn arm_of<'t>(trial: &SelectedTrial<'t>, side: Side) -> &'t ArmConfig {
+    match side {
+        Side::Control => &trial.prompt_set.control,
+        Side::Treatment => &trial.prompt_set.treatment,
+    }
+}
+
+fn words(value: &crate::digest::Value) -> String {
+    use crate::digest::Value;
+    match value {
+        Value::Decimal(d) => d.to_string(),
+        Value::Int(i) => i.to_string(),
+        Value::Text(t) => t.clone(),
+        Value::List(items) => items.iter().map(words).collect::<Vec<_>>().join(" "),
+        other => format!("{other:?}"),
+    }
+}

@@ -1,0 +1,93 @@
+use std::fmt;
+
+/// Names a kind of step. The order is that of the pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepKind {
+    /// Brings a pinned URL into the store.
+    Fetch,
+    /// Reads a dataset into parts.
+    Prepare,
+    /// Makes the requests of one part under one arm.
+    Build,
+    /// Asks them.
+    Infer,
+    /// Takes reasoning and answer out of each text.
+    Parse,
+    /// Compares answers with gold answers.
+    Score,
+    /// Joins a trial's parts into its tables.
+    Merge,
+    /// Tests the arms against each other.
+    Stats,
+    /// Prices the tokens.
+    Costs,
+    /// Writes a trial's report.
+    Report,
+    /// Writes the run's report over all trials.
+    Aggregate,
+}
+
+impl StepKind {
+    /// Lists every kind, in the order of the pipeline.
+    pub const ALL: [Self; 11] = [
+        Self::Fetch,
+        Self::Prepare,
+        Self::Build,
+        Self::Infer,
+        Self::Parse,
+        Self::Score,
+        Self::Merge,
+        Self::Stats,
+        Self::Costs,
+        Self::Report,
+        Self::Aggregate,
+    ];
+
+    /// Returns the name in files and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fetch => "fetch",
+            Self::Prepare => "prepare",
+            Self::Build => "build",
+            Self::Infer => "infer",
+            Self::Parse => "parse",
+            Self::Score => "score",
+            Self::Merge => "merge",
+            Self::Stats => "stats",
+            Self::Costs => "costs",
+            Self::Report => "report",
+            Self::Aggregate => "aggregate",
+        }
+    }
+
+    /// Finds a kind by name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// Returns the revision of the step's code: raised whenever its output for the same inputs changes.
+    ///
+    /// `tests/revisions.rs` holds the digest of each step's output on a fixture against this number.
+    pub fn revision(self) -> u32 {
+        match self {
+            Self::Fetch
+            | Self::Prepare
+            | Self::Build
+            | Self::Infer
+            | Self::Parse
+            | Self::Score
+            | Self::Merge
+            | Self::Stats
+            | Self::Costs
+            | Self::Report
+            | Self::Aggregate => 1,
+        }
+    }
+}
+
+impl fmt::Display for StepKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,96 @@
+use std::fmt::Write;
+
+use super::markdown::{Table, code};
+use super::number::{NONE, count, usd};
+use super::section::ARMS;
+
+/// Is what a trial's answers cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CostSummary {
+    /// Both arms together.
+    pub total: ArmCost,
+    /// Control and treatment, where they were built.
+    pub arms: [Option<ArmCost>; 2],
+    /// The rates for input and output in US dollars for a million tokens, where they are known.
+    pub rates: Option<(f64, f64)>,
+    /// Whether the rates are those of batches.
+    pub is_batch: bool,
+    /// When the price was read.
+    pub as_of: Option<String>,
+    /// How many completed draws do not state their tokens.
+    pub unknown_usage: u64,
+    /// What an item costs more under treatment.
+    pub paired: Option<PairedCostDifference>,
+}
+
+/// Is what one arm used. What is unknown is absent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ArmCost {
+    /// Tokens read.
+    pub prompt_tokens: Option<u64>,
+    /// Tokens written.
+    pub completion_tokens: Option<u64>,
+    /// US dollars.
+    pub usd: Option<f64>,
+}
+
+/// Is the mean difference of what an item costs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PairedCostDifference {
+    /// The mean, in US dollars.
+    pub mean: f64,
+    /// Its interval.
+    pub interval: Option<(f64, f64)>,
+    /// How many items.
+    pub n: u64,
+}
+
+impl CostSummary {
+    /// Renders the section under a second-level heading.
+    pub(super) fn render(&self, level: &str) -> String {
+        let mut text = String::from("## Cost\n\n");
+        let mut table = Table::new(["Condition", ">Prompt tokens", ">Completion tokens", ">USD"]);
+        let rows = ARMS.iter().zip(&self.arms).filter_map(|(name, arm)| Some((*name, arm.as_ref()?)));
+        for (name, arm) in rows.chain([("Both", &self.total)]) {
+            let tokens = |tokens: Option<u64>| tokens.map_or_else(|| NONE.to_owned(), count);
+            table.row([name, &tokens(arm.prompt_tokens), &tokens(arm.completion_tokens), &cost_cell(arm.usd)]);
+        }
+        text.push_str(&table.finish());
+        match self.rates {
+            Some((input, output)) => {
+                let batch = if self.is_batch { ", the batch discount applied" } else { "" };
+                let as_of = self.as_of.as_deref().map(|date| format!(", as of {}", code(date))).unwrap_or_default();
+                let _ = write!(
+                    text,
+                    "Priced at ${input} for a million input tokens and ${output} for a million output tokens{batch}{as_of}.\n"
+                );
+            }
+            None => text.push_str("No price is known for this model, so the cost is not known; it is not zero.\n"),
+        }
+        if self.unknown_usage > 0 {
+            let _ = write!(text, "{} completed answers state no token counts.\n", count(self.unknown_usage));
+        }
+        if let Some(paired) = &self.paired {
+            let interval = paired
+                .interval
+                .map(|(lower, upper)| format!(" ({level} interval {} to {})", signed_usd(lower), signed_usd(upper)));
+            let _ = write!(
+                text,
+                "The cost of an item differs by {} on average, treatment − control{}, over {} items.\n",
+                signed_usd(paired.mean),
+                interval.unwrap_or_default(),
+                count(paired.n)
+            );
+        }
+        text
+    }
+}
+
+/// Writes US dollars, for a cell.
+pub(super) fn cost_cell(value: Option<f64>) -> String {
+    value.map_or_else(|| NONE.to_owned(), usd)
+}
+
+fn signed_usd(value: f64) -> String {
+    if value < 0.0 { usd(value) } else { format!("+{}", usd(value)) }
+}

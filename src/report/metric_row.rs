@@ -1,0 +1,101 @@
+use super::markdown::code;
+use super::number::{NONE, difference, p_cell, range, value};
+
+/// Says what a metric's numbers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// A share of 1, shown in percent; differences in percentage points.
+    Share,
+    /// A number of its own, such as tokens.
+    Count,
+}
+
+/// Is an arm's mean with its interval.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Estimate {
+    /// The mean.
+    pub mean: Option<f64>,
+    /// The interval.
+    pub interval: Option<(f64, f64)>,
+    /// How many items.
+    pub n: u64,
+}
+
+/// Is a mean difference, treatment minus control, with its test.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delta {
+    /// How many items have the metric under both arms.
+    pub n: u64,
+    /// The means under control and treatment over these items.
+    pub means: Option<(f64, f64)>,
+    /// The mean difference.
+    pub mean: Option<f64>,
+    /// The interval.
+    pub interval: Option<(f64, f64)>,
+    /// How many items are higher under treatment, equal, and higher under control.
+    pub signs: (u64, u64, u64),
+    /// The name of the test, and its p-value.
+    pub test: Option<(String, f64)>,
+    /// The corrected p-value, where the test belongs to a family.
+    pub q: Option<f64>,
+}
+
+/// Is one metric under both arms.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricRow {
+    /// The metric's name in files.
+    pub name: String,
+    /// What its numbers are.
+    pub unit: Unit,
+    /// Control and treatment, where they were built.
+    pub arms: [Option<Estimate>; 2],
+    /// The comparison, where there is one.
+    pub delta: Option<Delta>,
+}
+
+impl MetricRow {
+    /// Returns the name as headings show it.
+    pub(super) fn heading(&self) -> String {
+        let known = match self.name.as_str() {
+            "em" => "EM",
+            "f1" => "F1",
+            "abstain_rate" => "Abstain",
+            "false_answer_rate" => "False-Ans",
+            "unsupported_rate" => "Unsupported",
+            "output_tokens" => "Output tokens",
+            name => return code(name),
+        };
+        known.to_owned()
+    }
+
+    /// Writes an arm's mean with its interval, for a cell.
+    pub(super) fn arm_cell(&self, arm: usize) -> String {
+        let Some(Estimate { mean: Some(mean), interval, .. }) = &self.arms[arm] else { return NONE.to_owned() };
+        let ends = interval.map(|(lower, upper)| {
+            let bare = |end| value(self.unit, end).trim_end_matches('%').to_owned();
+            format!(" [{}, {}]", bare(lower), bare(upper))
+        });
+        value(self.unit, *mean) + &ends.unwrap_or_default()
+    }
+
+    /// Writes the mean difference, its interval and its p-value, for three cells.
+    pub(super) fn delta_cells(&self) -> [String; 3] {
+        let delta = self.delta.as_ref();
+        let or_none = |text: Option<String>| text.unwrap_or_else(|| NONE.to_owned());
+        [
+            or_none(delta.and_then(|delta| delta.mean).map(|mean| difference(self.unit, mean))),
+            or_none(delta.and_then(|delta| delta.interval).map(|ends| range(self.unit, ends))),
+            p_cell(delta.and_then(|delta| delta.test.as_ref()).map(|test| test.1)),
+        ]
+    }
+}
+
+/// Names a test in words.
+pub(super) fn test_name(name: &str) -> &str {
+    match name {
+        "mcnemar-exact" => "McNemar's exact test",
+        "paired-t" => "paired t test",
+        "cluster-robust-t" => "cluster-robust t test",
+        other => other,
+    }
+}

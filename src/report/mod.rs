@@ -1,0 +1,22 @@
+//! Reports, rendered from plain values.
+//!
+//! Nothing here reads a file or computes a statistic. Names that people, models or files bring are shown as code, so that
+//! no link, image or HTML can come of them. A report holds no run id, path or time: equal results give equal bytes.
+
+mod aggregate_report;
+mod cost_summary;
+mod markdown;
+mod metric_row;
+mod number;
+mod prompt_file;
+mod section;
+mod trial_report;
+mod verdict;
+
+pub use aggregate_report::{AggregateReport, AggregateRow, AggregateTrial};
+pub use cost_summary::{ArmCost, CostSummary, PairedCostDifference};
+pub use metric_row::{Delta, Estimate, MetricRow, Unit};
+pub use prompt_file::PromptFile;
+pub use section::{ArmCounts, McNemarRow, Section, SectionKind};
+pub use trial_report::{FamilyNote, TrialReport};
+pub use verdict::Verdict;

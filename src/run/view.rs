@@ -1,0 +1,181 @@
+use std::fs;
+use std::io::Write as _;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{RunError, ViewEntry};
+
+/// Is the manifest's name in a run's directory.
+pub const MANIFEST_NAME: &str = "multi_trial_manifest.json";
+/// Is the name of the file that asks a run to stop.
+pub const STOP_NAME: &str = "STOP_REQUESTED";
+/// Is the name of the link to the newest complete run.
+pub const LATEST: &str = "latest";
+
+/// Is a run's directory under `experiments/`.
+pub struct ViewDir {
+    experiments: Utf8PathBuf,
+    path: Utf8PathBuf,
+    name: String,
+}
+
+fn io<'p>(verb: &'static str, path: &'p Utf8Path) -> impl FnOnce(std::io::Error) -> RunError + 'p {
+    move |source| RunError::Io { verb, path: path.to_owned(), source }
+}
+
+impl ViewDir {
+    /// Names the directory of a run; nothing is made yet.
+    pub fn new(experiments: &Utf8Path, run_id: &str) -> Self {
+        let name = format!("run_{run_id}");
+        Self { path: experiments.join(&name), experiments: experiments.to_owned(), name }
+    }
+
+    /// Returns the path.
+    pub fn path(&self) -> &Utf8Path {
+        &self.path
+    }
+
+    /// Says whether a stop was requested by a file in the directory.
+    pub fn stop_requested(&self) -> bool {
+        fs::symlink_metadata(self.path.join(STOP_NAME)).is_ok()
+    }
+
+    /// Removes the request to stop.
+    pub fn clear_stop(&self) -> Result<(), RunError> {
+        let path = self.path.join(STOP_NAME);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io("remove", &path)(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a file of the directory aside and renames it into place.
+    pub fn write(&self, name: &str, text: &str) -> Result<(), RunError> {
+        let path = self.path.join(name);
+        let parent = path.parent().unwrap_or(&self.path).to_owned();
+        self.make_dirs(&parent)?;
+        let aside = parent.join(format!(".{}.new", path.file_name().unwrap_or("file")));
+        match fs::remove_file(&aside) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io("remove", &aside)(error)),
+            _ => {}
+        }
+        let mut file =
+            fs::OpenOptions::new().write(true).create_new(true).open(&aside).map_err(io("create", &aside))?;
+        file.write_all(text.as_bytes()).map_err(io("write", &aside))?;
+        file.sync_all().map_err(io("sync", &aside))?;
+        drop(file);
+        fs::rename(&aside, &path).map_err(io("rename", &path))
+    }
+
+    /// Makes every view that is absent or differs a link into the store (or a copy, where links cannot be made).
+    ///
+    /// `blob_path` says where a blob is. Returns how many were made.
+    pub fn show(&self, views: &[ViewEntry], blob_path: &dyn Fn(&ViewEntry) -> Utf8PathBuf) -> Result<usize, RunError> {
+        let mut made = 0;
+        let mut dirs: Vec<Utf8PathBuf> = Vec::new();
+        for view in views {
+            let path = self.path.join(view.path());
+            let parent = path.parent().unwrap_or(&self.path).to_owned();
+            let blob = blob_path(view);
+            let target = relative(&parent, &blob);
+            if fs::read_link(&path).is_ok_and(|link| link == target.as_std_path()) {
+                continue;
+            }
+            if !dirs.contains(&parent) {
+                self.make_dirs(&parent)?;
+                dirs.push(parent.clone());
+            }
+            if is_copy(&path, view) {
+                continue;
+            }
+            place(&parent, &path, &target, &blob)?;
+            made += 1;
+        }
+        Ok(made)
+    }
+
+    /// Points `experiments/latest` at this run.
+    pub fn make_latest(&self) -> Result<(), RunError> {
+        let path = self.experiments.join(LATEST);
+        if fs::read_link(&path).is_ok_and(|link| link == std::path::Path::new(&self.name)) {
+            return Ok(());
+        }
+        if fs::symlink_metadata(&path).is_ok_and(|meta| !meta.file_type().is_symlink()) {
+            return Err(RunError::NotOurs { path, what: "not a link" });
+        }
+        let aside = self.experiments.join(".latest.new");
+        drop(fs::remove_file(&aside));
+        std::os::unix::fs::symlink(&self.name, &aside).map_err(io("link", &aside))?;
+        fs::rename(&aside, &path).map_err(io("rename", &path))
+    }
+
+    /// Makes the directories down to `dir`, following no link below `experiments/`.
+    fn make_dirs(&self, dir: &Utf8Path) -> Result<(), RunError> {
+        fs::create_dir_all(&self.experiments).map_err(io("create", &self.experiments))?;
+        let below = dir.strip_prefix(&self.experiments).unwrap_or(Utf8Path::new(""));
+        let mut at = self.experiments.clone();
+        for segment in below.components() {
+            at.push(segment);
+            match fs::create_dir(&at) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                    let meta = fs::symlink_metadata(&at).map_err(io("look at", &at))?;
+                    if !meta.is_dir() {
+                        return Err(RunError::NotOurs { path: at, what: "not a directory" });
+                    }
+                }
+                Err(error) => return Err(io("create", &at)(error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Says whether a plain file already stands for the view (a copy, where links cannot be made).
+fn is_copy(path: &Utf8Path, view: &ViewEntry) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() == view.size)
+        && fs::read(path).is_ok_and(|bytes| crate::digest::BlobId::of(&bytes) == view.blob)
+}
+
+fn place(parent: &Utf8Path, path: &Utf8Path, target: &Utf8Path, blob: &Utf8Path) -> Result<(), RunError> {
+    match std::os::unix::fs::symlink(target, path) {
+        Ok(()) => return Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(_) => {
+            fs::copy(blob, path).map_err(io("copy", path))?;
+            return Ok(());
+        }
+    }
+    // What is there is not what should be: a new link is made aside and takes its place in one step.
+    let aside = parent.join(format!(".{}.new", path.file_name().unwrap_or("view")));
+    drop(fs::remove_file(&aside));
+    std::os::unix::fs::symlink(target, &aside).map_err(io("link", &aside))?;
+    fs::rename(&aside, path).map_err(io("rename", path))
+}
+
+/// Writes the way from a directory to a file, both absolute (or both relative to one place).
+pub(super) fn relative(from_dir: &Utf8Path, to: &Utf8Path) -> Utf8PathBuf {
+    let from: Vec<_> = from_dir.components().collect();
+    let target: Vec<_> = to.components().collect();
+    let common = from.iter().zip(&target).take_while(|(a, b)| a == b).count();
+    let mut path = Utf8PathBuf::new();
+    for _ in common..from.len() {
+        path.push("..");
+    }
+    for part in &target[common..] {
+        path.push(part);
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_between_two_places() {
+        let way = |a: &str, b: &str| relative(Utf8Path::new(a), Utf8Path::new(b)).into_string();
+        assert_eq!(way("/p/experiments/run_1/s/results", "/p/store/blobs/ab/c"), "../../../../store/blobs/ab/c");
+        assert_eq!(way("/p/experiments/run_1", "/s/blobs/ab/c"), "../../../s/blobs/ab/c");
+    }
+}

@@ -1,0 +1,36 @@
+//! What a scorer says of one answer.
+
+/// A short list of metric values, in the order of the scorer's `metrics`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Scores(Vec<(&'static str, f64)>);
+
+impl Scores {
+    /// Pairs `values` with `metrics`, in order. Surplus elements of either are dropped.
+    pub fn new(metrics: &[&'static str], values: &[f64]) -> Self {
+        debug_assert_eq!(metrics.len(), values.len());
+        Self(metrics.iter().copied().zip(values.iter().copied()).collect())
+    }
+
+    /// Finds the value of `metric`.
+    pub fn get(&self, metric: &str) -> Option<f64> {
+        self.iter().find(|(name, _)| *name == metric).map(|(_, value)| value)
+    }
+
+    /// Walks over the metrics and their values, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'static str, f64)> + '_ {
+        self.0.iter().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_order_and_finds_by_name() {
+        let scores = Scores::new(&["em", "f1"], &[0.0, 0.5]);
+        assert_eq!(scores.iter().collect::<Vec<_>>(), [("em", 0.0), ("f1", 0.5)]);
+        assert_eq!(scores.get("f1"), Some(0.5));
+        assert_eq!(scores.get("exact"), None);
+    }
+}

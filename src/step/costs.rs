@@ -1,0 +1,227 @@
+//! Prices the tokens.
+
+use super::cost_table::{ArmCosts, CostTable, PairedCost, Pricing, UsageSource};
+use super::intervals::Intervals;
+use super::json_lines::{read_lines, write_document};
+use super::paired_item::{PairedArm, PairedItem};
+use super::significance::Arms;
+use super::{Inputs, Outputs, StepError};
+use crate::digest::Decimal;
+use crate::plan::CostsParams;
+use crate::stats::{self, Differences, Stream, lattice_round};
+
+/// Writes `costs.json`: the tokens of each arm at the config's rates and mode.
+pub fn run(params: &CostsParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs) -> Result<(), StepError> {
+    let text = inputs.text("paired")?;
+    let items: Vec<PairedItem<'_>> = read_lines("paired", &text).collect::<Result<_, _>>()?;
+    let rates = Rates::of(params);
+    let arms = [0, 1].map(|arm| {
+        let mut draws = items.iter().filter_map(|item| item.arms()[arm]).peekable();
+        draws.peek()?;
+        Some(totals(draws, rates))
+    });
+    let both = || arms.iter().flatten();
+    let sum = |of: fn(&ArmCosts) -> Option<u64>| both().filter_map(of).reduce(|a, b| a + b);
+    let count = |of: fn(&ArmCosts) -> u64| both().map(of).sum();
+    let usd = both().map(|arm| arm.usd).sum::<Option<f64>>().filter(|_| rates.is_some());
+    let document = CostTable {
+        prompt_tokens: sum(|arm| arm.prompt_tokens),
+        completion_tokens: sum(|arm| arm.completion_tokens),
+        total_tokens: sum(|arm| arm.total_tokens),
+        usd: usd.map(lattice_round),
+        batch_discount_applied: rates.is_some_and(|rates| rates.is_batch),
+        usage_records: count(|arm| arm.usage_records),
+        unknown_usage: count(|arm| arm.unknown_usage),
+        usage_source: UsageSource { kind: "draws".to_owned() },
+        pricing: pricing(params, rates),
+        arms: Arms::new(arms),
+        paired_difference: rates.and_then(|rates| paired_difference(params, &items, rates)),
+    };
+    outputs.put("costs.json", write_document("costs.json", &document)?)
+}
+
+/// Holds the rates that apply, in US dollars for a million tokens.
+#[derive(Clone, Copy)]
+struct Rates {
+    input: f64,
+    output: f64,
+    is_batch: bool,
+}
+
+impl Rates {
+    /// Takes the rates of the mode; none where there is no price. A price without a factor for batches has none.
+    fn of(params: &CostsParams) -> Option<Self> {
+        let price = params.price?;
+        let factor = price.batch.filter(|factor| params.batch && *factor != Decimal::ONE);
+        let scale = factor.map_or(1.0, |factor| factor.to_f64());
+        let rate = |rate: Decimal| lattice_round(rate.to_f64() * scale);
+        Some(Self { input: rate(price.input), output: rate(price.output), is_batch: factor.is_some() })
+    }
+
+    fn usd(self, input: u64, output: u64) -> f64 {
+        lattice_round((input as f64 * self.input + output as f64 * self.output) / 1e6)
+    }
+}
+
+fn pricing(params: &CostsParams, rates: Option<Rates>) -> Pricing {
+    let rate_type = match rates {
+        None => "unknown",
+        Some(Rates { is_batch: true, .. }) => "batch_discount",
+        Some(_) => "standard",
+    };
+    Pricing {
+        provider: params.provider.clone(),
+        model_key: params.model.clone(),
+        input_rate_per_mtok: rates.map(|rates| rates.input),
+        output_rate_per_mtok: rates.map(|rates| rates.output),
+        rate_type: rate_type.to_owned(),
+        table_found: rates.is_some(),
+        use_batch_api: params.batch,
+        as_of: params.price_as_of.clone(),
+    }
+}
+
+fn totals<'a>(items: impl Iterator<Item = &'a PairedArm>, rates: Option<Rates>) -> ArmCosts {
+    let mut arm = ArmCosts::default();
+    for item in items {
+        for ((status, input), output) in item.statuses.iter().zip(&item.input_tokens).zip(&item.output_tokens) {
+            if status.is_failure() {
+                arm.failed += 1;
+                continue;
+            }
+            arm.completed += 1;
+            match input.zip(*output) {
+                Some(_) => arm.usage_records += 1,
+                None => arm.unknown_usage += 1,
+            }
+            for (total, tokens) in [(&mut arm.prompt_tokens, input), (&mut arm.completion_tokens, output)] {
+                if let Some(tokens) = tokens {
+                    *total = Some(total.unwrap_or(0) + tokens);
+                }
+            }
+        }
+    }
+    arm.total_tokens = arm.prompt_tokens.zip(arm.completion_tokens).map(|(input, output)| input + output);
+    if arm.unknown_usage == 0 {
+        let (input, output) = (arm.prompt_tokens.unwrap_or(0), arm.completion_tokens.unwrap_or(0));
+        arm.usd = rates.map(|rates| rates.usd(input, output));
+    }
+    arm
+}
+
+/// Compares the cost of the items whose draws were all completed; none where a completed draw does not state its tokens.
+fn paired_difference(params: &CostsParams, items: &[PairedItem<'_>], rates: Rates) -> Option<PairedCost> {
+    let mut pairs = Vec::new();
+    for item in items {
+        let [Some(control), Some(treatment)] = item.arms() else { continue };
+        let is_complete = |arm: &PairedArm| !arm.statuses.is_empty() && !arm.statuses.iter().any(|s| s.is_failure());
+        if is_complete(control) && is_complete(treatment) {
+            pairs.push((item_usd(control, rates)?, item_usd(treatment, rates)?));
+        }
+    }
+    if pairs.is_empty() {
+        return None;
+    }
+    let differences = Differences::omitting(pairs);
+    let mut stream = Stream::derive(params.random_seed, "bootstrap|costs|usd");
+    let bootstrap = stats::bootstrap(&differences, params.bootstrap_samples, &mut stream);
+    let intervals = Intervals::of(params.alpha, |level| bootstrap.as_ref()?.percentile(level));
+    Some(PairedCost {
+        mean_usd_per_item: differences.mean(),
+        ci_95: intervals.ci_95,
+        ci: intervals.ci,
+        method: intervals.method,
+        n_items: differences.n(),
+    })
+}
+
+fn item_usd(arm: &PairedArm, rates: Rates) -> Option<f64> {
+    let sum = |tokens: &[Option<u64>]| tokens.iter().copied().sum::<Option<u64>>();
+    Some(rates.usd(sum(&arm.input_tokens)?, sum(&arm.output_tokens)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Price;
+    use crate::step::memory::run_in_memory;
+
+    fn params(price: Option<(&str, &str, Option<&str>)>, batch: bool) -> CostsParams {
+        let decimal = |text: &str| text.parse::<Decimal>().unwrap();
+        CostsParams {
+            provider: "p".to_owned(),
+            model: "m".to_owned(),
+            price: price.map(|(input, output, batch)| Price {
+                input: decimal(input),
+                output: decimal(output),
+                cached_input: None,
+                batch: batch.map(decimal),
+            }),
+            price_as_of: Some("2026-11-01".to_owned()),
+            batch,
+            bootstrap_samples: 200,
+            random_seed: 1,
+            alpha: Decimal::new(5, -2),
+        }
+    }
+
+    fn line(id: u32, control: &str, treatment: &str) -> String {
+        format!("{{\"dataset\":\"d\",\"item\":\"{id}\",\"control\":{{{control}}},\"treatment\":{{{treatment}}}}}\n")
+    }
+
+    fn draw(status: &str, input: &str, output: &str) -> String {
+        let start = format!(r#""statuses":["{status}"],"scored":0,"sums":[],"#);
+        start + &format!(r#""input_tokens":[{input}],"output_tokens":[{output}]"#)
+    }
+
+    fn costs(params: &CostsParams, paired: &str) -> CostTable {
+        let inputs = [("paired", paired)];
+        let out = run_in_memory(&inputs, |inputs, outputs| run(params, inputs, outputs)).unwrap();
+        serde_json::from_str(&out["costs.json"]).unwrap()
+    }
+
+    #[test]
+    fn tokens_are_priced_at_the_rates_of_the_mode() {
+        let paired = line(0, &draw("stop", "1000", "10"), &draw("length", "3000", "20"))
+            + &line(1, &draw("stop", "1000", "10"), &draw("stop", "3000", "40"));
+        let table = costs(&params(Some(("0.15", "0.60", Some("0.5"))), true), &paired);
+        assert_eq!(
+            (table.prompt_tokens, table.completion_tokens, table.total_tokens),
+            (Some(8000), Some(80), Some(8080))
+        );
+        assert_eq!((table.pricing.input_rate_per_mtok, table.pricing.output_rate_per_mtok), (Some(0.075), Some(0.3)));
+        assert_eq!((table.usd, table.batch_discount_applied), (Some(0.000624), true));
+        assert_eq!(table.pricing.rate_type, "batch_discount");
+        let [control, treatment] = table.arms.both().map(|arm| arm.unwrap().usd);
+        assert_eq!((control, treatment), (Some(0.000156), Some(0.000468)));
+        let paired_cost = table.paired_difference.unwrap();
+        assert_eq!((paired_cost.mean_usd_per_item, paired_cost.n_items), (Some(0.000156), 2));
+        assert_eq!(paired_cost.ci_95, Some([0.000153, 0.000159]));
+        let standard = costs(&params(Some(("0.15", "0.60", None)), true), &paired);
+        assert_eq!((standard.usd, standard.batch_discount_applied), (Some(0.001248), false));
+    }
+
+    #[test]
+    fn what_is_unknown_is_null() {
+        let paired = line(0, &draw("stop", "1000", "10"), &draw("stop", "3000", "null"));
+        let table = costs(&params(Some(("1", "1", None)), false), &paired);
+        assert_eq!((table.usd, table.unknown_usage, table.usage_records), (None, 1, 1));
+        assert_eq!((table.prompt_tokens, table.completion_tokens), (Some(4000), Some(10)));
+        assert_eq!(table.arms.control.unwrap().usd, Some(0.00101));
+        assert_eq!((table.arms.treatment.unwrap().usd, table.paired_difference), (None, None));
+        let unpriced = costs(&params(None, false), &line(0, &draw("stop", "1", "1"), &draw("stop", "1", "1")));
+        assert_eq!((unpriced.usd, unpriced.pricing.table_found), (None, false));
+        assert_eq!((unpriced.pricing.rate_type.as_str(), unpriced.paired_difference), ("unknown", None));
+        let none = costs(&params(None, false), "");
+        assert_eq!((none.prompt_tokens, none.usd), (None, None));
+    }
+
+    #[test]
+    fn failures_are_not_priced_and_not_unknown() {
+        let paired = line(0, &draw("stop", "1000", "10"), &draw("failed:timeout", "null", "null"));
+        let table = costs(&params(Some(("1", "1", None)), false), &paired);
+        assert_eq!((table.usd, table.unknown_usage), (Some(0.00101), 0));
+        assert_eq!(table.arms.treatment.map(|arm| (arm.failed, arm.completed)), Some((1, 0)));
+        assert_eq!(table.paired_difference, None);
+    }
+}

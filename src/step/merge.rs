@@ -1,0 +1,241 @@
+//! Joins a trial's parts into its tables.
+
+mod arm_draws;
+mod item_scores;
+mod predictions;
+mod temperature;
+
+use std::collections::HashMap;
+
+use arm_draws::ArmDraws;
+use item_scores::ItemScoresTable;
+use predictions::PredictionsTable;
+pub(super) use temperature::temperature_label;
+
+use super::gold_line::GoldLabels;
+use super::json_lines::{read_lines, unexpected, write_line};
+use super::paired_item::PairedItem;
+use super::{Inputs, Outputs, StepError};
+use crate::plan::{MergeParams, TrialDataset};
+
+/// Is one item of a trial under one arm: the grain of the tables' rows.
+#[derive(Clone, Copy)]
+struct Row<'a> {
+    dataset: &'a TrialDataset,
+    /// What is shown as its dataset.
+    label: &'a str,
+    item: &'a str,
+    /// `control` or `treatment`.
+    condition: &'a str,
+}
+
+impl Row<'_> {
+    /// Returns the word for the item's kind in tables.
+    fn kind(&self) -> &'static str {
+        kind_of(self.dataset.open)
+    }
+}
+
+/// Returns the word for open-book or closed-book in tables and keys.
+pub(super) fn kind_of(open: bool) -> &'static str {
+    if open { "open" } else { "closed" }
+}
+
+/// Writes `predictions.csv`, `per_item_scores.csv` and `paired`.
+///
+/// Rows stand by dataset (by name), item (in the dataset's order), condition (control first) and draw.
+pub fn run(params: &MergeParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs) -> Result<(), StepError> {
+    let mut predictions = PredictionsTable::new(params)?;
+    let mut scores = ItemScoresTable::new(params)?;
+    let mut paired = Vec::new();
+    let mut datasets: Vec<&TrialDataset> = params.datasets.iter().collect();
+    datasets.sort_by(|a, b| a.name.cmp(&b.name));
+    for dataset in datasets {
+        let order = inputs.text(&format!("order/{}", dataset.name))?;
+        let gold = Parts::read(inputs, "gold", &dataset.name)?;
+        let labels = labels(&gold)?;
+        let arm = |condition: &str| -> Result<Option<[Parts; 2]>, StepError> {
+            if !params.conditions.iter().any(|built| built == condition) {
+                return Ok(None);
+            }
+            let parsed = Parts::read(inputs, &format!("parsed/{condition}"), &dataset.name)?;
+            let scores = Parts::read(inputs, &format!("scores/{condition}"), &dataset.name)?;
+            Ok(Some([parsed, scores]))
+        };
+        let texts = [arm("control")?, arm("treatment")?];
+        let arms = [ArmDraws::of(texts[0].as_ref())?, ArmDraws::of(texts[1].as_ref())?];
+        for id in item_ids(&dataset.name, &order) {
+            let id = id?;
+            let known = labels.get(id.as_str());
+            let known = known.ok_or_else(|| unexpected("gold", format_args!("it has no line for the item `{id}`")))?;
+            let label = known.dataset.as_deref().unwrap_or(&dataset.name);
+            let mut of_arm = |at: usize, condition| {
+                let Some(arm) = &arms[at] else { return Ok(None) };
+                let row = Row { dataset, label, item: &id, condition };
+                let draws = arm.of_item(&id);
+                predictions.add(&row, draws.parsed)?;
+                scores.add(&row, draws.scored)?;
+                Ok(Some(draws.paired(&dataset.metrics)))
+            };
+            let line = PairedItem {
+                dataset: dataset.name.as_str().into(),
+                label: (label != dataset.name).then(|| label.into()),
+                item: id.as_str().into(),
+                group: known.group.as_deref().map(Into::into),
+                control: of_arm(0, "control")?,
+                treatment: of_arm(1, "treatment")?,
+            };
+            write_line("paired", &mut paired, &line)?;
+        }
+    }
+    outputs.put("predictions.csv", predictions.finish()?)?;
+    outputs.put("per_item_scores.csv", scores.finish()?)?;
+    outputs.put("paired", paired)
+}
+
+/// Holds the texts of a dataset's parts, by part.
+struct Parts {
+    names: Vec<String>,
+    texts: Vec<String>,
+}
+
+impl Parts {
+    /// Reads every input `KIND/DATASET/PART`.
+    fn read(inputs: &Inputs<'_>, kind: &str, dataset: &str) -> Result<Self, StepError> {
+        let prefix = format!("{kind}/{dataset}/");
+        let is_part = |name: &&str| name.strip_prefix(&prefix).is_some_and(|part| !part.contains('/'));
+        let names: Vec<_> =
+            inputs.entries().iter().map(|entry| entry.name.as_str()).filter(is_part).map(str::to_owned).collect();
+        let texts = names.iter().map(|name| inputs.text(name)).collect::<Result<_, _>>()?;
+        Ok(Self { names, texts })
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.names.iter().map(String::as_str).zip(self.texts.iter().map(String::as_str))
+    }
+}
+
+fn labels(gold: &Parts) -> Result<HashMap<String, GoldLabels<'_>>, StepError> {
+    let mut labels = HashMap::new();
+    for (name, text) in gold.iter() {
+        for line in read_lines::<GoldLabels<'_>>(name, text) {
+            let line = line?;
+            labels.insert(line.id.to_string(), line);
+        }
+    }
+    Ok(labels)
+}
+
+/// Reads the ids of a dataset's items, in its order: one JSON text a line.
+fn item_ids<'a>(dataset: &'a str, order: &'a str) -> impl Iterator<Item = Result<super::text::Text<'a>, StepError>> {
+    read_lines(dataset, order)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::step::memory::run_in_memory;
+
+    fn dataset(name: &str, open: bool, metrics: &[&str]) -> TrialDataset {
+        TrialDataset { name: name.to_owned(), open, metrics: metrics.iter().map(ToString::to_string).collect() }
+    }
+
+    fn params(conditions: &[&str]) -> MergeParams {
+        MergeParams {
+            temperature: Some("0.7".parse().unwrap()),
+            draws: 2,
+            datasets: vec![dataset("alpha", true, &["em", "exact"]), dataset("beta", false, &["em"])],
+            conditions: conditions.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn texts() -> Vec<(&'static str, &'static str)> {
+        vec![
+            ("order/alpha", "\"b\"\n\"a,1\"\n"),
+            ("order/beta", "\"c\"\n"),
+            ("gold/alpha/00000", "{\"id\":\"a,1\",\"answers\":[],\"group\":\"g\",\"dataset\":\"x\"}\n"),
+            ("gold/alpha/00001", "{\"id\":\"b\",\"answers\":[]}\n"),
+            ("gold/beta/00000", "{\"id\":\"c\",\"answers\":[]}\n"),
+            (
+                "parsed/control/alpha/00000",
+                concat!(
+                    r#"{"item":"a,1","n":0,"status":"stop","text":"say \"x\"\nand \\","answer":"x","finish_reason":"stop","served_model":"m","usage":{"input_tokens":3,"output_tokens":4,"reasoning_tokens":1}}"#,
+                    "\n",
+                    r#"{"item":"a,1","n":1,"status":"failed:timeout"}"#,
+                    "\n"
+                ),
+            ),
+            (
+                "scores/control/alpha/00000",
+                concat!(
+                    r#"{"item":"a,1","n":0,"status":"stop","scores":{"em":1.0,"exact":0.0}}"#,
+                    "\n",
+                    r#"{"item":"a,1","n":1,"status":"failed:timeout","missing":true}"#,
+                    "\n"
+                ),
+            ),
+            (
+                "parsed/control/alpha/00001",
+                "{\"item\":\"b\",\"n\":0,\"status\":\"content_filter\",\"text\":\"\",\"answer\":\"\",\"usage\":{\"input_tokens\":3}}\n",
+            ),
+            ("scores/control/alpha/00001", "{\"item\":\"b\",\"n\":0,\"status\":\"content_filter\",\"missing\":true}\n"),
+            (
+                "parsed/control/beta/00000",
+                "{\"item\":\"c\",\"n\":0,\"status\":\"stop\",\"text\":\"=1\",\"answer\":\"=1\"}\n",
+            ),
+            ("scores/control/beta/00000", "{\"item\":\"c\",\"n\":0,\"status\":\"stop\",\"scores\":{\"em\":0.5}}\n"),
+        ]
+    }
+
+    fn merge(params: &MergeParams) -> Result<BTreeMap<String, String>, StepError> {
+        run_in_memory(&texts(), |inputs, outputs| run(params, inputs, outputs))
+    }
+
+    #[test]
+    fn rows_follow_the_order_and_keep_every_byte() {
+        let out = merge(&params(&["control"])).unwrap();
+        let expected = concat!(
+            "custom_id,dataset,item_id,condition,temp,sample_index,type,request_id,finish_reason,response_text,",
+            "prompt_tokens,completion_tokens,total_tokens,status,answer,reasoning_tokens,served_model\r\n",
+            "alpha|b|control|0.7|0|open,alpha,b,control,0.7,0,open,,,,3,,,content_filter,,,\r\n",
+            "\"x|a,1|control|0.7|0|open\",x,\"a,1\",control,0.7,0,open,,stop,\"say \"\"x\"\"\nand \\\",3,4,7,stop,x,1,m\r\n",
+            "\"x|a,1|control|0.7|1|open\",x,\"a,1\",control,0.7,1,open,,,,,,,failed:timeout,,,\r\n",
+            "beta|c|control|0.7|0|closed,beta,c,control,0.7,0,closed,,,=1,,,,stop,=1,,\r\n",
+        );
+        assert_eq!(out["predictions.csv"], expected);
+        let expected = concat!(
+            "condition,em,em_std,item_key,temp,type,n_draws,n_missing,exact,exact_std\r\n",
+            "control,,,alpha|b,0.7,open,1,1,,\r\n",
+            "control,1.0,0.0,\"x|a,1\",0.7,open,2,1,0.0,0.0\r\n",
+            "control,0.5,0.0,beta|c,0.7,closed,1,0,,\r\n",
+        );
+        assert_eq!(out["per_item_scores.csv"], expected);
+        let expected = [
+            r#"{"dataset":"alpha","item":"b","control":{"statuses":["content_filter"],"scored":0,"sums":[],"input_tokens":[3],"output_tokens":[null]}}"#,
+            r#"{"dataset":"alpha","label":"x","item":"a,1","group":"g","control":{"statuses":["stop","failed:timeout"],"scored":1,"sums":[1.0,0.0],"input_tokens":[3,null],"output_tokens":[4,null]}}"#,
+            r#"{"dataset":"beta","item":"c","control":{"statuses":["stop"],"scored":1,"sums":[0.5],"input_tokens":[null],"output_tokens":[null]}}"#,
+        ];
+        assert_eq!(out["paired"].lines().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn an_arm_without_parts_still_has_its_rows() {
+        let out = merge(&params(&["control", "treatment"])).unwrap();
+        assert!(out["per_item_scores.csv"].contains("treatment,,,beta|c,0.7,closed,0,0,,\r\n"));
+        assert_eq!(out["predictions.csv"].matches("treatment").count(), 0);
+    }
+
+    #[test]
+    fn draws_that_do_not_match_are_refused() {
+        let mut texts = texts();
+        texts.pop();
+        let params = params(&["control"]);
+        let error = run_in_memory(&texts, |inputs, outputs| run(&params, inputs, outputs)).unwrap_err();
+        assert!(error.to_string().contains("not those of `parsed`"), "{error}");
+        texts.retain(|(name, _)| *name != "gold/alpha/00001");
+        let error = run_in_memory(&texts, |inputs, outputs| run(&params, inputs, outputs)).unwrap_err();
+        assert!(error.to_string().contains("the item `b`"), "{error}");
+    }
+}

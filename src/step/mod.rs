@@ -1,0 +1,54 @@
+//! The steps: one file per kind, each a pure function from named blobs to named blobs.
+//!
+//! A step sees its parameters and its [`Inputs`] and gives its [`Outputs`]; no path, clock, run id or thread count reaches
+//! it. `infer` is two such functions, *demand* and *collect*, with the asking between them left to the engine.
+
+pub mod aggregate;
+mod answers;
+pub mod build;
+mod cost_table;
+pub mod costs;
+mod dataset;
+mod dispatch;
+mod draw_status;
+mod error;
+mod exact_float;
+mod gold_line;
+pub mod infer;
+mod input;
+mod intervals;
+mod json_lines;
+#[cfg(test)]
+mod memory;
+pub mod merge;
+mod metric_values;
+mod named_list;
+mod outcome;
+mod output;
+mod paired_item;
+pub mod parse;
+mod parsed_draw;
+pub mod prepare;
+mod recipe;
+mod recordings;
+pub mod report;
+mod requests;
+pub mod score;
+mod scored_draw;
+mod scorers;
+mod significance;
+pub mod stats;
+mod template;
+mod text;
+mod text_input;
+
+pub use answers::{AnswerLine, AnswersReader};
+pub use dataset::{part_count, part_hash, part_name};
+pub use dispatch::run;
+pub use error::{InputProblem, StepError};
+pub use infer::{Wanted, collect, demand};
+pub use input::{Input, Inputs, ReadBlobs};
+pub use output::Outputs;
+pub use requests::{ItemRequest, REQUESTS_FORMAT, RequestsReader, RequestsWriter};
+pub use scorers::{metric_names, scorer_revision};
+pub use significance::Significance;

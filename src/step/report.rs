@@ -1,0 +1,355 @@
+//! Writes a trial's report.
+
+use super::cost_table::{ArmCosts, CostTable};
+use super::json_lines::unexpected;
+use super::named_list::NamedList;
+use super::significance::{Arms, Block, Estimate, FamilyTest, MetricBlock, NO_TEMPERATURE, Significance};
+use super::{Inputs, Outputs, StepError};
+use crate::plan::{Multiplicity, ReportParams};
+use crate::report::{self, ArmCost, CostSummary, Delta, FamilyNote, MetricRow, PairedCostDifference};
+use crate::report::{ArmCounts, McNemarRow, PromptFile, Section, SectionKind, TrialReport, Unit, Verdict};
+
+/// Writes `report.md`.
+pub fn run(params: &ReportParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs) -> Result<(), StepError> {
+    let significance: Significance = read("significance", inputs)?;
+    let costs: CostTable = read("costs", inputs)?;
+    let trial = &params.trial;
+    let mut facts = vec![
+        ("Model".to_owned(), trial.model.clone()),
+        ("Provider".to_owned(), trial.provider.clone()),
+        ("Prompt set".to_owned(), trial.prompt_set.clone()),
+    ];
+    facts.extend(trial.decoding.iter().cloned());
+    facts.push(("Draws".to_owned(), trial.draws.to_string()));
+    let (label, results) =
+        significance.results.iter().next().ok_or_else(|| unexpected("significance", "it has no results"))?;
+    let sections = results.datasets.iter().map(|(name, block)| section(SectionKind::Dataset(name.to_owned()), block));
+    let of_type = |kind: &str| results.datasets.iter().filter(|(_, block)| block.kind == kind).count();
+    let pooled = [(&results.closed, "closed"), (&results.open, "open")]
+        .into_iter()
+        .filter_map(|(block, kind)| Some((block.as_ref()?, of_type(kind))))
+        // One dataset of a type is that type, unless its rows have labels of their own to tell apart.
+        .filter(|(block, datasets)| *datasets > 1 || labels(block).len() > 1)
+        .map(|(block, _)| section(SectionKind::Pooled, block));
+    let report = TrialReport {
+        slug: trial.slug.clone(),
+        facts,
+        note: trial.note.clone(),
+        temperature: (label != NO_TEMPERATURE).then(|| label.to_owned()),
+        family: FamilyNote {
+            alpha: params.alpha.to_f64(),
+            correction: correction(significance.family.correction),
+            tests: tested(&significance.family.tests),
+            scope: "this trial".to_owned(),
+        },
+        verdicts: primary(&significance)
+            .into_iter()
+            .map(|(test, _, metric)| Verdict { dataset: test.dataset.clone(), metric })
+            .collect(),
+        prompts: prompts(inputs)?,
+        sections: sections.chain(pooled).collect(),
+        cost: cost(&costs),
+    };
+    outputs.put("report.md", report.render().into_bytes())
+}
+
+/// Reads a JSON document that an earlier step wrote.
+pub(super) fn read<T: serde::de::DeserializeOwned>(name: &str, inputs: &Inputs<'_>) -> Result<T, StepError> {
+    serde_json::from_slice(&inputs.read(name)?).map_err(|error| unexpected(name, error))
+}
+
+/// Names a correction in words; none where there is none.
+pub(super) fn correction(multiplicity: Multiplicity) -> Option<String> {
+    match multiplicity {
+        Multiplicity::Holm => Some("Holm".to_owned()),
+        Multiplicity::BenjaminiHochberg => Some("Benjamini-Hochberg".to_owned()),
+        Multiplicity::None => None,
+    }
+}
+
+/// Counts the tests of a family that could be made.
+pub(super) fn tested(tests: &[FamilyTest]) -> usize {
+    tests.iter().filter(|test| test.p_value.is_some()).count()
+}
+
+/// Lists the primary metrics: the test, whether its dataset is open-book, and the metric. Those that their dataset does
+/// not have are left out.
+pub(super) fn primary(significance: &Significance) -> Vec<(&FamilyTest, bool, MetricRow)> {
+    let Some((_, results)) = significance.results.iter().next() else { return Vec::new() };
+    let found = |test| -> Option<_> {
+        let test: &FamilyTest = test;
+        let block = results.datasets.get(&test.dataset)?;
+        let is_known = block.arms.both().into_iter().flatten().any(|arm| arm.get(&test.metric).is_some());
+        is_known.then(|| (test, block.kind == "open", metric_row(block, &test.metric)))
+    };
+    significance.family.tests.iter().filter_map(found).collect()
+}
+
+fn section(kind: SectionKind, block: &Block) -> Section {
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in block.arms.both().into_iter().flatten().flat_map(NamedList::iter) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let counts = [0, 1].map(|arm| {
+        let (statuses, missing) = (block.statuses.both()[arm]?, block.missing.both()[arm]?);
+        Some(ArmCounts {
+            statuses: statuses.iter().map(|(name, count)| (name.clone(), *count)).collect(),
+            missing_items: missing.items,
+            missing_draws: missing.draws,
+        })
+    });
+    let mcnemar = block.mcnemar.as_ref().map(|test| McNemarRow {
+        metric: metric_row(block, &test.metric),
+        b: test.b,
+        c: test.c,
+        p_exact: test.p_exact,
+        p_mid: test.p_mid,
+        odds_ratio: test.odds_ratio,
+        odds_ratio_ends: (test.or_ci_95[0], test.or_ci_95[1]),
+        binarised: test.binarised.clone(),
+        q: test.q_value,
+    });
+    Section {
+        kind,
+        open: block.kind == "open",
+        n_items: block.n_items,
+        n_missing: block.n_missing,
+        n_clusters: block.n_clusters,
+        metrics: names.into_iter().map(|name| metric_row(block, name)).collect(),
+        mcnemar,
+        counts,
+        labels: labels(block),
+    }
+}
+
+/// Returns the main metric of each label, where there are several.
+fn labels(block: &Block) -> Vec<(String, MetricRow)> {
+    let Some(subgroups) = &block.subgroups else { return Vec::new() };
+    let row = |(label, block): (&str, &Block)| {
+        let main = block.mcnemar.as_ref().map(|test| test.metric.as_str());
+        let name = main.or_else(|| block.metrics.iter().next().map(|(name, _)| name))?;
+        Some((label.to_owned(), metric_row(block, name)))
+    };
+    subgroups.dataset.iter().filter_map(row).collect()
+}
+
+fn metric_row(block: &Block, name: &str) -> MetricRow {
+    let arm = |arm: Option<&NamedList<Estimate>>| arm.and_then(|arm| arm.get(name)).map(estimate);
+    MetricRow {
+        name: name.to_owned(),
+        unit: if name == "output_tokens" { Unit::Count } else { Unit::Share },
+        arms: block.arms.both().map(arm),
+        delta: block.metrics.get(name).map(delta),
+    }
+}
+
+fn ends(usual: Option<[f64; 2]>, other: Option<[f64; 2]>) -> Option<(f64, f64)> {
+    other.or(usual).map(|[lower, upper]| (lower, upper))
+}
+
+fn estimate(of: &Estimate) -> report::Estimate {
+    report::Estimate { mean: of.mean, interval: ends(of.ci_95, of.ci), n: of.n }
+}
+
+fn delta(of: &MetricBlock) -> Delta {
+    Delta {
+        n: of.n_items,
+        means: of.control_mean.zip(of.treatment_mean),
+        mean: of.delta_mean,
+        interval: ends(of.ci_95, of.ci),
+        signs: (of.treatment_higher, of.equal, of.control_higher),
+        test: of.test.as_ref().map(|test| (test.name.clone(), test.p_value)),
+        q: of.test.as_ref().and_then(|test| test.q_value),
+    }
+}
+
+fn cost(table: &CostTable) -> CostSummary {
+    let arm = |arm: Option<&ArmCosts>| {
+        let arm = arm?;
+        Some(ArmCost { prompt_tokens: arm.prompt_tokens, completion_tokens: arm.completion_tokens, usd: arm.usd })
+    };
+    let arms: &Arms<ArmCosts> = &table.arms;
+    let pricing = &table.pricing;
+    CostSummary {
+        total: ArmCost {
+            prompt_tokens: table.prompt_tokens,
+            completion_tokens: table.completion_tokens,
+            usd: table.usd,
+        },
+        arms: arms.both().map(arm),
+        rates: pricing.input_rate_per_mtok.zip(pricing.output_rate_per_mtok),
+        is_batch: table.batch_discount_applied,
+        as_of: pricing.as_of.clone(),
+        unknown_usage: table.unknown_usage,
+        paired: table.paired_difference.as_ref().and_then(|paired| {
+            let interval = ends(paired.ci_95, paired.ci);
+            Some(PairedCostDifference { mean: paired.mean_usd_per_item?, interval, n: paired.n_items })
+        }),
+    }
+}
+
+/// Describes the inputs `prompt/ARM/PART`, control before treatment and each arm's parts by name.
+fn prompts(inputs: &Inputs<'_>) -> Result<Vec<PromptFile>, StepError> {
+    let mut files = Vec::new();
+    for entry in inputs.entries() {
+        let Some((arm, part)) = entry.name.strip_prefix("prompt/").and_then(|rest| rest.split_once('/')) else {
+            continue;
+        };
+        let bytes = inputs.read(&entry.name)?;
+        files.push(PromptFile {
+            arm: arm.to_owned(),
+            part: part.to_owned(),
+            bytes: bytes.len() as u64,
+            words: String::from_utf8_lossy(&bytes).split_whitespace().count() as u64,
+            digest: entry.blob.to_string(),
+        });
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::digest::Decimal;
+    use crate::plan::{Analysis, CostsParams, Price, StatsParams, TrialDataset, TrialLabel};
+    use crate::step::memory::run_in_memory;
+    use crate::step::{costs, stats};
+
+    /// Is a name that tries everything.
+    pub(in crate::step) const HOSTILE: &str = "x|y`<img src=z>`[a](http://b)\n# c @d www.e.f";
+
+    pub(in crate::step) fn label(name: &str) -> TrialLabel {
+        TrialLabel {
+            slug: format!("slug-{name}"),
+            model: name.to_owned(),
+            provider: name.to_owned(),
+            prompt_set: name.to_owned(),
+            decoding: vec![("temperature".to_owned(), "0.7".to_owned())],
+            draws: 1,
+            note: Some(name.to_owned()),
+        }
+    }
+
+    /// Makes `significance.json` and `costs.json` of a trial with 30 items, 12 of them better under treatment.
+    pub(in crate::step) fn results(dataset: &str, price: bool) -> (String, String) {
+        let half = Decimal::new(5, -2);
+        let arm = |em: f64, status: &str, tokens: u32| {
+            let (scored, sums) = if status == "stop" { (1, format!("[{em:?}]")) } else { (0, "[]".to_owned()) };
+            format!(
+                r#"{{"statuses":["{status}"],"scored":{scored},"sums":{sums},"input_tokens":[100],"output_tokens":[{tokens}]}}"#
+            )
+        };
+        let name = serde_json::to_string(dataset).unwrap();
+        let line = |id: u32| {
+            let control = arm(if id < 12 { 0.0 } else { 1.0 }, "stop", 10);
+            let treatment = arm(1.0, if id == 29 { "content_filter" } else { "stop" }, 10 + id % 2);
+            format!("{{\"dataset\":{name},\"item\":\"{id}\",\"control\":{control},\"treatment\":{treatment}}}\n")
+        };
+        let paired: String = (0..30).map(line).collect();
+        let stats_params = StatsParams {
+            temperature: Some("0.7".parse().unwrap()),
+            datasets: vec![TrialDataset { name: dataset.to_owned(), open: false, metrics: vec!["em".to_owned()] }],
+            analysis: Analysis {
+                primary: Vec::new(),
+                alpha: half,
+                multiplicity: Multiplicity::Holm,
+                bootstrap_samples: 200,
+                permutation_samples: 0,
+                random_seed: 1,
+                cluster: false,
+                margins: std::collections::BTreeMap::new(),
+                risk_thresholds: Vec::new(),
+            },
+        };
+        let costs_params = CostsParams {
+            provider: "p".to_owned(),
+            model: "m".to_owned(),
+            price: price.then_some(Price {
+                input: Decimal::ONE,
+                output: Decimal::ONE,
+                cached_input: None,
+                batch: None,
+            }),
+            price_as_of: Some(HOSTILE.to_owned()),
+            batch: false,
+            bootstrap_samples: 200,
+            random_seed: 1,
+            alpha: half,
+        };
+        let inputs = [("paired", paired.as_str())];
+        let mut stats = run_in_memory(&inputs, |i, o| stats::run(&stats_params, i, o)).unwrap();
+        let mut costs = run_in_memory(&inputs, |i, o| costs::run(&costs_params, i, o)).unwrap();
+        (stats.remove("significance.json").unwrap(), costs.remove("costs.json").unwrap())
+    }
+
+    fn rendered(name: &str, price: bool) -> String {
+        let (significance, costs) = results(name, price);
+        let params = ReportParams { trial: label(name), alpha: Decimal::new(5, -2) };
+        let inputs = [
+            ("significance", significance.as_str()),
+            ("costs", costs.as_str()),
+            ("prompt/treatment/system", "Think it\tover. <b>\n"),
+            ("prompt/control/system", "Be brief."),
+        ];
+        let mut out = run_in_memory(&inputs, |inputs, outputs| run(&params, inputs, outputs)).unwrap();
+        out.remove("report.md").unwrap()
+    }
+
+    #[test]
+    fn a_report_says_what_changed_and_by_how_much() {
+        let report = rendered("quiz", true);
+        for part in [
+            "# Evaluation Report\n\nTrial `slug-quiz`.\n",
+            "- **EM in `quiz`:** higher under treatment: +41.4 pp (95% interval ",
+            "over 29 items, from 58.6% to 100.0%. McNemar's exact test: p = 0.0005, q = 0.0005 (Holm over 1 test).",
+            "| `control` | `system` | 9 | 2 | `blake3:",
+            "## Results @ T=0.7\n\n### `quiz` (closed-book)\n",
+            "| Control | 30 | 60.0% [42.3, 75.4] | 10.0 [10.0, 10.0] |",
+            "McNemar on EM: 12 items turned right, 0 turned wrong; exact p = 0.0005, mid-p = 0.0002, q = 0.0005.",
+            "| Treatment | 29 | 1 | 1 | 1 |",
+            "1 of 30 items lack a score under an arm and are in no difference.",
+            "| Both | 6,000 | 615 | $0.006615 |",
+        ] {
+            assert!(report.contains(part), "{part}\n---\n{report}");
+        }
+        assert!(!report.contains("NaN") && !report.contains("inf "));
+        assert!(rendered("quiz", false).contains("the cost is not known; it is not zero"));
+    }
+
+    /// Returns what stands outside of code.
+    pub(in crate::step) fn outside_code(markdown: &str) -> String {
+        let mut outside = String::new();
+        for line in markdown.lines() {
+            let mut rest = line;
+            while let Some(start) = rest.find('`') {
+                let fence = rest[start..].len() - rest[start..].trim_start_matches('`').len();
+                let after = &rest[start + fence..];
+                outside.push_str(&rest[..start]);
+                let close = after
+                    .match_indices(&"`".repeat(fence))
+                    .map(|(at, _)| at)
+                    .find(|at| !after[at + fence..].starts_with('`') && !after[..*at].ends_with('`'))
+                    .unwrap();
+                rest = &after[close + fence..];
+            }
+            outside.push_str(rest);
+            outside.push('\n');
+        }
+        outside
+    }
+
+    #[test]
+    fn names_make_no_markup() {
+        let report = rendered(HOSTILE, true);
+        let outside = outside_code(&report).replace("\\<", "").replace("\\[", "").replace("\\]", "");
+        for mark in ["<img", "](http", "http://", "\n# c", "www.", "@d"] {
+            assert!(!outside.contains(mark), "{mark}\n---\n{outside}");
+        }
+        // Each row of a table has as many cells as the row before it.
+        let bars: Vec<usize> = report.lines().map(|line| line.matches('|').count()).collect();
+        assert!(bars.iter().any(|bars| *bars > 5));
+        assert!(bars.windows(2).all(|pair| pair[0] == pair[1] || pair.contains(&0)), "{bars:?}");
+    }
+}

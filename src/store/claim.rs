@@ -1,0 +1,13 @@
+/// Says what came of asking to be the one who asks for a draw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// The draw log has an answer already.
+    Recorded,
+    /// The caller's session asks; nobody else will until it logs, releases or ends.
+    Mine,
+    /// A session that is alive is asking already (it may be the caller's own, by an earlier claim).
+    Elsewhere {
+        /// Which one.
+        session: String,
+    },
+}

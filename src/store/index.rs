@@ -1,0 +1,355 @@
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+use super::layout::Layout;
+use super::notices::Notices;
+use super::{StoreError, rebuild, schema};
+
+/// Is the derived index: quick answers to what the records and the draw log say, and nothing that cannot be rebuilt from
+/// them.
+///
+/// Looking up opens the file without locks and without writing (`immutable`) while no write-ahead log stands beside it; what
+/// such a look misses, the records answer. The first write opens the one connection for writing, which first brings the
+/// index up to date with the log. An index that is absent, empty, of another version or damaged is set aside as
+/// `index.sqlite.bad-<n>` and rebuilt; where nothing may be written the rebuilt one is kept in memory.
+#[derive(Debug)]
+pub(super) struct Index {
+    layout: Arc<Layout>,
+    notices: Arc<Notices>,
+    state: Mutex<State>,
+    verified: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    reader: Option<Connection>,
+    writer: Option<Writer>,
+}
+
+#[derive(Debug)]
+struct Writer {
+    conn: Connection,
+    /// Is `locks/index`: held shared in each transaction, exclusively while the file is replaced. Its content is the mark.
+    lock: File,
+    inode: u64,
+    marked: bool,
+}
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// Is the file's name in the store.
+pub(super) const FILE: &str = "index.sqlite";
+const LOCK: &str = "index";
+/// Is how long a transaction waits for another process's.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Index {
+    pub(super) fn new(layout: Arc<Layout>, notices: Arc<Notices>) -> Self {
+        Self { layout, notices, state: Mutex::default(), verified: AtomicBool::new(false) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn path(&self) -> Utf8PathBuf {
+        self.layout.dir().join(FILE)
+    }
+
+    /// Says that SQLite failed; shaped for `map_err`.
+    pub(super) fn failed(&self, op: &'static str) -> impl Fn(rusqlite::Error) -> StoreError + '_ {
+        move |source| StoreError::Index { op, path: self.path(), source }
+    }
+
+    /// Tells whether every row about draws has been checked since the store was opened.
+    pub(super) fn is_verified(&self) -> bool {
+        self.verified.load(Ordering::Relaxed)
+    }
+
+    /// Notes that every row about draws has been checked.
+    pub(super) fn set_verified(&self) {
+        self.verified.store(true, Ordering::Relaxed);
+    }
+
+    /// Looks something up. A damaged index is rebuilt (in memory where nothing may be written) and asked again.
+    pub(super) fn read<T>(
+        &self,
+        op: &'static str,
+        mut look: impl FnMut(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        let mut state = self.state();
+        if state.writer.is_none() {
+            let looked = self.reader(&mut state).and_then(|conn| look(conn).map_err(self.failed(op)));
+            match looked {
+                Err(error) if damaged(&error) => {
+                    state.reader = None;
+                    if !self.layout.writable() {
+                        self.notices
+                            .add(format!("the index cannot be read and was rebuilt in memory: {}", why(&error)));
+                        let conn = rebuild::in_memory(&self.layout, &self.notices)?;
+                        return look(state.reader.insert(conn)).map_err(self.failed(op));
+                    }
+                }
+                other => return other,
+            }
+        }
+        for last_try in [false, true] {
+            let conn = &self.writer(&mut state)?.conn;
+            match look(conn).map_err(self.failed(op)) {
+                Err(error) if damaged(&error) && !last_try => self.replace(&mut state, &error)?,
+                other => return other,
+            }
+        }
+        Err(StoreError::Unfit { why: "the index cannot be rebuilt".into() })
+    }
+
+    /// Writes in one transaction that holds the write lock from its first moment; all of it becomes durable, or nothing.
+    ///
+    /// `write` may run twice: when the index turns out to be damaged it is rebuilt and asked again.
+    pub(super) fn write<T>(&self, mut write: impl FnMut(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        self.layout.require_writable()?;
+        let mut state = self.state();
+        for last_try in [false, true] {
+            let done = self.writer(&mut state).and_then(|writer| self.transact(writer, &mut write));
+            match done {
+                Err(error) if damaged(&error) && !last_try => self.replace(&mut state, &error)?,
+                other => return other,
+            }
+        }
+        Err(StoreError::Unfit { why: "the index cannot be rebuilt".into() })
+    }
+
+    fn transact<T>(&self, writer: &mut Writer, write: &mut impl FnMut(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        // Shared: transactions exclude each other by SQLite's own lock, and all of them exclude a replacement of the file.
+        let path = self.layout.dir().join("locks").join(LOCK);
+        writer.lock.lock_shared().map_err(StoreError::io("lock", &path))?;
+        let unlock = Unlock(&writer.lock);
+        if self.layout.root().stat(FILE)?.is_none_or(|stat| stat.st_ino != writer.inode) {
+            return Err(self.failed("find")(schema::unusable("it was replaced or removed")));
+        }
+        let failed = self.failed("write to");
+        let tx = writer.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failed)?;
+        if !writer.marked {
+            set_mark(&tx, &writer.lock, &path).map_err(|error| match error {
+                MarkError::Sql(error) => failed(error),
+                MarkError::File(error) => error,
+            })?;
+        }
+        let value = write(&tx)?;
+        tx.commit().map_err(&failed)?;
+        writer.marked = true;
+        drop(unlock);
+        Ok(value)
+    }
+
+    /// Opens for looking, changing nothing on disk.
+    fn reader<'a>(&self, state: &'a mut State) -> Result<&'a Connection> {
+        if state.reader.is_none() {
+            state.reader = Some(self.open_reader()?);
+        }
+        state.reader.as_ref().ok_or_else(|| StoreError::Unfit { why: "the index is not open".into() })
+    }
+
+    fn open_reader(&self) -> Result<Connection> {
+        let root = self.layout.root();
+        self.require_file()?;
+        let log = root.stat("index.sqlite-wal")?.is_some_and(|stat| stat.st_size > 0);
+        if log && self.layout.writable() {
+            return Err(self.failed("open")(schema::unusable("it is being written")));
+        }
+        let shared = root.stat("index.sqlite-shm")?.is_some();
+        let failed = self.failed("open");
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mode = if log && shared { "mode=ro" } else { "immutable=1" };
+        let conn = Connection::open_with_flags(uri(&self.path(), mode), flags).map_err(&failed)?;
+        conn.busy_timeout(PATIENCE).map_err(&failed)?;
+        schema::configure(&conn).map_err(&failed)?;
+        if !schema::is_ours(&conn).map_err(&failed)? {
+            return Err(failed(schema::unusable("it is of another version")));
+        }
+        Ok(conn)
+    }
+
+    /// Fails as for a damaged index unless there is a file to open.
+    fn require_file(&self) -> Result<()> {
+        let reason = match self.layout.root().stat(FILE)? {
+            None => "it is absent",
+            Some(stat) if !is_regular(&stat) => "it is not a file",
+            Some(stat) if stat.st_size == 0 => "it is empty",
+            Some(_) => return Ok(()),
+        };
+        Err(self.failed("open")(schema::unusable(reason)))
+    }
+
+    /// Returns the connection for writing, opened and up to date with the draw log.
+    fn writer<'a>(&self, state: &'a mut State) -> Result<&'a mut Writer> {
+        if state.writer.is_none() {
+            state.reader = None;
+            state.writer = Some(self.open_writer(None)?);
+        }
+        state.writer.as_mut().ok_or_else(|| StoreError::Unfit { why: "the index is not open".into() })
+    }
+
+    /// Sets the file aside and rebuilds it.
+    fn replace(&self, state: &mut State, cause: &StoreError) -> Result<()> {
+        state.reader = None;
+        let seen = state.writer.take().map(|writer| writer.inode);
+        state.writer = Some(self.open_writer(Some((seen, cause)))?);
+        Ok(())
+    }
+
+    fn open_writer(&self, bad: Option<(Option<u64>, &StoreError)>) -> Result<Writer> {
+        let locks = self.layout.root().folder("locks")?;
+        let (lock, _) = locks.open_or_create(LOCK)?;
+        lock.lock().map_err(StoreError::io("lock", locks.path().join(LOCK)))?;
+        let unlock = Unlock(&lock);
+        // Another process may have replaced the bad file in the meantime: then what stands there now is another file.
+        if let Some((Some(inode), cause)) = bad
+            && self.layout.root().stat(FILE)?.is_some_and(|stat| stat.st_ino == inode)
+        {
+            self.rebuild(&why(cause), &lock)?;
+        }
+        let conn = match self.open_current(&lock) {
+            Err(error) if damaged(&error) => {
+                self.rebuild(&why(&error), &lock)?;
+                self.open_current(&lock)?
+            }
+            other => other?,
+        };
+        let inode = self.layout.root().stat(FILE)?.map_or(0, |stat| stat.st_ino);
+        drop(unlock);
+        Ok(Writer { conn, lock, inode, marked: false })
+    }
+
+    /// Opens the file as it stands and adds to it what the log and the records have and it has not.
+    fn open_current(&self, lock: &File) -> Result<Connection> {
+        let failed = self.failed("open");
+        self.require_file()?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut conn = Connection::open_with_flags(uri(&self.path(), "mode=rw"), flags).map_err(&failed)?;
+        conn.busy_timeout(PATIENCE).map_err(&failed)?;
+        if !schema::is_ours(&conn).map_err(&failed)? {
+            return Err(failed(schema::unusable("it is of another version")));
+        }
+        schema::configure(&conn).map_err(&failed)?;
+        conn.execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-32768;")
+            .map_err(&failed)?;
+        conn.set_prepared_statement_cache_capacity(64);
+        let unclean = mark_of(&conn).map_err(&failed)? != mark_in(lock);
+        if unclean {
+            schema::quick_check(&conn).map_err(&failed)?;
+        }
+        rebuild::catch_up(&mut conn, &self.layout, &self.notices, unclean)?;
+        Ok(conn)
+    }
+
+    /// Brings the index up to date with every record and every line of the log, after a session that ended uncleanly.
+    pub(super) fn reconcile(&self) -> Result<()> {
+        let mut state = self.state();
+        for last_try in [false, true] {
+            let writer = self.writer(&mut state)?;
+            let done = schema::quick_check(&writer.conn)
+                .map_err(self.failed("check"))
+                .and_then(|()| rebuild::catch_up(&mut writer.conn, &self.layout, &self.notices, true));
+            match done {
+                Err(error) if damaged(&error) && !last_try => self.replace(&mut state, &error)?,
+                other => return other,
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets what stands there aside, and writes a new index under another name before it takes the place.
+    fn rebuild(&self, cause: &str, lock: &File) -> Result<()> {
+        let root = self.layout.root();
+        if let Some(stat) = root.stat(FILE)? {
+            let aside = (0u32..).map(|n| format!("{FILE}.bad-{n}"));
+            for name in aside {
+                if root.stat(&name)?.is_none() {
+                    root.rename(FILE, root, &name)?;
+                    // A log left beside the new file would be replayed into it.
+                    if root.stat("index.sqlite-wal")?.is_some() {
+                        root.rename("index.sqlite-wal", root, &format!("{name}-wal"))?;
+                    }
+                    if stat.st_size > 0 {
+                        self.notices.add(format!("the index was rebuilt ({cause}); the old one is {name}"));
+                    }
+                    break;
+                }
+            }
+        }
+        for rest in ["index.sqlite-wal", "index.sqlite-shm", "index.sqlite-journal"] {
+            root.unlink(rest)?;
+        }
+        root.sync()?;
+        rebuild::into_file(&self.layout, &self.notices, mark_in(lock).as_deref())
+    }
+}
+
+enum MarkError {
+    Sql(rusqlite::Error),
+    File(StoreError),
+}
+
+/// Writes one new mark into the index and into the lock file, inside a transaction.
+///
+/// An index that lost transactions (its write-ahead log gone, an old copy put back) then disagrees with the lock file, and
+/// is brought up to date before it is used. The file is written first: a crash in between errs on that side.
+fn set_mark(tx: &Transaction<'_>, lock: &File, path: &Utf8PathBuf) -> std::result::Result<(), MarkError> {
+    let mark = super::session::nonce();
+    lock.write_all_at(mark.as_bytes(), 0).map_err(|e| MarkError::File(StoreError::io("write", path)(e)))?;
+    tx.prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES ('mark', ?1)")
+        .and_then(|mut statement| statement.execute([&mark]))
+        .map_err(MarkError::Sql)?;
+    Ok(())
+}
+
+fn mark_of(conn: &Connection) -> rusqlite::Result<Option<String>> {
+    use rusqlite::OptionalExtension as _;
+    conn.query_row("SELECT value FROM meta WHERE name = 'mark'", [], |row| row.get(0)).optional()
+}
+
+fn mark_in(lock: &File) -> Option<String> {
+    let mut bytes = [0; 64];
+    let n = lock.read_at(&mut bytes, 0).ok()?;
+    if n == 0 { None } else { Some(String::from_utf8_lossy(&bytes[..n]).into_owned()) }
+}
+
+/// Tells whether an error means that the index must be rebuilt.
+fn damaged(error: &StoreError) -> bool {
+    matches!(error, StoreError::Index { source, .. } if schema::is_damage(source))
+}
+
+fn why(error: &StoreError) -> String {
+    match error {
+        StoreError::Index { source, .. } => source.to_string(),
+        other => other.to_string(),
+    }
+}
+
+fn is_regular(stat: &rustix::fs::Stat) -> bool {
+    rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile
+}
+
+/// Writes a path as SQLite takes it in a URI.
+fn uri(path: &Utf8PathBuf, query: &str) -> String {
+    let escaped = path.as_str().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    // A path that starts with two slashes would be read as a host.
+    let escaped = if escaped.starts_with("//") { format!("/.{escaped}") } else { escaped };
+    format!("file:{escaped}?{query}")
+}
+
+/// Releases a file lock at the end of a scope.
+struct Unlock<'a>(&'a File);
+
+impl Drop for Unlock<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}

@@ -1,0 +1,284 @@
+use std::sync::OnceLock;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::Mode;
+
+use super::folder::{Folder, SEALED};
+use super::{Format, StoreError};
+use crate::digest::Digest;
+
+/// Says what may be done to an opened store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing is created or written.
+    ReadOnly,
+    /// The layout is created where it is absent.
+    ReadWrite,
+}
+
+/// Is where things stand in the store's directory, with the directories that are used often held open.
+#[derive(Debug)]
+pub(super) struct Layout {
+    root: Folder,
+    access: Access,
+    tmp: OnceLock<Folder>,
+    blobs: OnceLock<Folder>,
+    actions: OnceLock<Folder>,
+    draws: OnceLock<Folder>,
+    sessions: OnceLock<Folder>,
+}
+
+/// Names every directory directly under the store.
+const FOLDERS: [&str; 10] =
+    ["blobs", "actions", "draws", "batches", "runs", "tmp", "trash", "sessions", "locks", "quarantine"];
+
+/// Is one of the two trees that are split into 256 directories by the first byte of the hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tree {
+    /// Is `blobs/`.
+    Blobs,
+    /// Is `actions/`.
+    Actions,
+}
+
+impl Layout {
+    /// Opens the store's directory; `None` when it does not exist and may not be created.
+    pub(super) fn open(dir: &Utf8Path, access: Access) -> Result<Option<Self>, StoreError> {
+        let root = match (Folder::open_root(dir), access) {
+            (Ok(root), _) => root,
+            (Err(error), Access::ReadOnly) if error.is_not_found() => return Ok(None),
+            (Err(error), Access::ReadWrite) if error.is_not_found() => Self::make_root(dir)?,
+            (Err(error), _) => return Err(error),
+        };
+        let layout = Self {
+            root,
+            access,
+            tmp: OnceLock::new(),
+            blobs: OnceLock::new(),
+            actions: OnceLock::new(),
+            draws: OnceLock::new(),
+            sessions: OnceLock::new(),
+        };
+        match (Format::read(&layout.root)?, access) {
+            (Some(format), _) => format.check(dir, access)?,
+            // No FORMAT: nothing was ever completed here, so there is nothing to read.
+            (None, Access::ReadOnly) => return Ok(None),
+            (None, Access::ReadWrite) => layout.create()?,
+        }
+        Ok(Some(layout))
+    }
+
+    fn make_root(dir: &Utf8Path) -> Result<Folder, StoreError> {
+        let (Some(parent), Some(name)) = (dir.parent(), dir.file_name()) else {
+            return Err(StoreError::Unfit { why: format!("`{dir}` cannot be made") });
+        };
+        let parent = if parent.as_str().is_empty() { Utf8Path::new(".") } else { parent };
+        std::fs::create_dir_all(parent).map_err(StoreError::io("make the directory", parent))?;
+        let parent = Folder::open_root(parent)?;
+        parent.make(name)?;
+        parent.sync()?;
+        Folder::open_root(dir)
+    }
+
+    /// Makes every directory, durable, and FORMAT last: where FORMAT stands, the rest stands.
+    fn create(&self) -> Result<(), StoreError> {
+        for name in FOLDERS {
+            self.root.make(name)?;
+        }
+        for tree in [Tree::Blobs, Tree::Actions] {
+            let folder = self.root.folder(tree.name())?;
+            for shard in 0..=255u8 {
+                folder.make(&hex_byte(shard))?;
+            }
+            folder.sync()?;
+        }
+        self.root.sync()?;
+        // Two processes may create one store at once: each writes the same bytes under a name of its own.
+        let name = format!("format-{}", super::session::nonce());
+        self.root.write_atomic("FORMAT", &Format::CURRENT.to_bytes(), self.tmp()?, &name, SEALED)
+    }
+
+    /// Returns the store's directory.
+    pub(super) fn root(&self) -> &Folder {
+        &self.root
+    }
+
+    /// Returns the path of the store's directory.
+    pub(super) fn dir(&self) -> &Utf8Path {
+        self.root.path()
+    }
+
+    /// Tells whether anything may be written.
+    pub(super) fn writable(&self) -> bool {
+        self.access == Access::ReadWrite
+    }
+
+    /// Fails unless the store may be written.
+    pub(super) fn require_writable(&self) -> Result<(), StoreError> {
+        if self.writable() {
+            return Ok(());
+        }
+        Err(StoreError::Unfit { why: format!("`{}` was opened for reading only", self.dir()) })
+    }
+
+    /// Opens `tmp/`.
+    pub(super) fn tmp(&self) -> Result<&Folder, StoreError> {
+        self.held(&self.tmp, "tmp")
+    }
+
+    /// Opens `draws/`.
+    pub(super) fn draws(&self) -> Result<&Folder, StoreError> {
+        self.held(&self.draws, "draws")
+    }
+
+    /// Opens `sessions/`.
+    pub(super) fn sessions(&self) -> Result<&Folder, StoreError> {
+        self.held(&self.sessions, "sessions")
+    }
+
+    fn held<'a>(&self, slot: &'a OnceLock<Folder>, name: &str) -> Result<&'a Folder, StoreError> {
+        if let Some(folder) = slot.get() {
+            return Ok(folder);
+        }
+        let opened = match self.root.folder(name) {
+            Err(error) if error.is_not_found() && self.writable() => {
+                self.root.make(name)?;
+                self.root.sync()?;
+                self.root.folder(name)?
+            }
+            other => other?,
+        };
+        Ok(slot.get_or_init(|| opened))
+    }
+
+    /// Opens a tree.
+    pub(super) fn tree(&self, tree: Tree) -> Result<&Folder, StoreError> {
+        match tree {
+            Tree::Blobs => self.held(&self.blobs, "blobs"),
+            Tree::Actions => self.held(&self.actions, "actions"),
+        }
+    }
+
+    /// Opens the directory of a tree that holds hashes with this first byte; one that was removed is made again.
+    pub(super) fn shard(&self, tree: Tree, byte: u8) -> Result<Folder, StoreError> {
+        let folder = self.tree(tree)?;
+        let name = hex_byte(byte);
+        match folder.folder(&name) {
+            Err(error) if error.is_not_found() && self.writable() => {
+                folder.make(&name)?;
+                folder.sync()?;
+                folder.folder(&name)
+            }
+            other => other,
+        }
+    }
+
+    /// Moves a damaged file to `quarantine/`; `inode` guards against moving one that has just been healed.
+    pub(super) fn quarantine(&self, from: &Folder, name: &str, label: &str, inode: u64) -> Result<(), StoreError> {
+        self.require_writable()?;
+        let quarantine = self.root.folder("quarantine")?;
+        if from.stat(name)?.is_none_or(|stat| stat.st_ino != inode) {
+            return Ok(());
+        }
+        let free = free_name(&quarantine, label)?;
+        from.rename(name, &quarantine, &free)?;
+        quarantine.sync()?;
+        from.sync()
+    }
+
+    /// Copies bytes to `quarantine/`, durably, before they are cut off where they stand.
+    pub(super) fn quarantine_bytes(&self, bytes: &[u8], label: &str) -> Result<(), StoreError> {
+        self.require_writable()?;
+        let quarantine = self.root.folder("quarantine")?;
+        let free = free_name(&quarantine, label)?;
+        let tmp_name = format!("cut-{}", super::session::nonce());
+        quarantine.write_atomic(&free, bytes, self.tmp()?, &tmp_name, Mode::RUSR | Mode::WUSR)
+    }
+}
+
+impl Tree {
+    /// Returns the name of the tree's directory.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Blobs => "blobs",
+            Self::Actions => "actions",
+        }
+    }
+}
+
+fn free_name(folder: &Folder, label: &str) -> Result<String, StoreError> {
+    for n in 0u32.. {
+        let name = format!("{label}-{n}");
+        if folder.stat(&name)?.is_none() {
+            return Ok(name);
+        }
+    }
+    Ok(label.to_owned())
+}
+
+/// Returns two hexadecimal digits.
+pub(super) fn hex_byte(byte: u8) -> String {
+    format!("{byte:02x}")
+}
+
+/// Splits a hash into the number of its directory and its file name there, 62 digits.
+pub(super) fn place(digest: &Digest) -> (u8, String) {
+    let mut buffer = [0; 62];
+    (digest.as_bytes()[0], file_name(digest, &mut buffer).to_owned())
+}
+
+/// Writes the file name of a hash in its directory, without allocating.
+pub(super) fn file_name<'a>(digest: &Digest, buffer: &'a mut [u8; 62]) -> &'a str {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (pair, byte) in buffer.chunks_exact_mut(2).zip(&digest.as_bytes()[1..]) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    str::from_utf8(buffer).unwrap_or_default()
+}
+
+/// Puts a hash together again from its directory and its file name.
+pub(super) fn digest_at(shard: u8, name: &str) -> Option<Digest> {
+    (name.len() == 62).then(|| Digest::parse(&format!("{}{name}", hex_byte(shard))).ok()).flatten()
+}
+
+/// Returns the path of a hash below a tree, as people see it.
+pub(super) fn shown_path(dir: &Utf8Path, tree: Tree, digest: &Digest) -> Utf8PathBuf {
+    let hex = digest.to_hex();
+    dir.join(tree.name()).join(&hex[..2]).join(&hex[2..])
+}
+
+/// Tells whether a name may be a file name in the store: `[A-Za-z0-9][A-Za-z0-9._-]{0,119}`.
+pub(super) fn is_name(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    !bytes.is_empty()
+        && bytes.len() <= 120
+        && bytes[0].is_ascii_alphanumeric()
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_has_one_place_and_comes_back_from_it() {
+        for text in ["", "a", "b"] {
+            let digest = Digest::of(text.as_bytes());
+            let (byte, name) = place(&digest);
+            assert_eq!(format!("{}{name}", hex_byte(byte)), digest.to_hex());
+            assert_eq!(digest_at(byte, &name), Some(digest));
+            assert_eq!(digest_at(byte, &name[1..]), None);
+        }
+    }
+
+    #[test]
+    fn names_are_allow_listed() {
+        for name in ["r1", "a.b-c_d", &"x".repeat(120)] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in ["", ".", "..", "-rf", "a/b", "a\0", "ä", "a\n", &"x".repeat(121)] {
+            assert!(!is_name(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The store: everything that was ever made or answered, on disk, and the only code that touches it.
+//!
+//! What counts is in files that are written once: blobs, one record for each action, the draw log. Each is checked by
+//! content whenever it is read. The index is derived from them and can be thrown away at any time. The order in which
+//! things become durable is fixed (draw log → blobs → records → rows): a crash or a power cut leaves temporary files, blobs
+//! that nothing names, or records that the index does not know yet, and never the reverse.
+//!
+//! A [`Store`] reads; a [`Session`] writes. Nothing here reads a clock or the environment, and no link under the store is
+//! followed.
+
+mod blob;
+mod blob_reader;
+mod blob_store;
+mod catalogue;
+mod claim;
+mod claims;
+mod commit;
+mod draw_log;
+mod error;
+mod folder;
+mod format;
+mod index;
+mod inputs;
+mod layout;
+mod line;
+mod memory;
+mod notices;
+mod rebuild;
+mod record;
+mod records;
+mod row;
+mod runs;
+mod schema;
+mod segment;
+mod served;
+mod session;
+mod staged;
+#[allow(clippy::module_inception)] // The module is named for its principal type.
+mod store;
+mod sweep;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use blob::{BlobRef, NamedBlob, Presence};
+pub use blob_reader::BlobReader;
+pub use blob_store::BlobStore;
+pub use claim::Claim;
+pub use commit::Commit;
+pub use error::StoreError;
+pub use layout::Access;
+pub use line::{LoggedDraw, LoggedFailure};
+pub use memory::MemoryBlobs;
+pub use record::{ActionRecord, ActionState};
+pub use row::ActionRow;
+pub use runs::StoredRun;
+pub use session::Session;
+pub use staged::{StagedBlob, StagingWriter};
+pub use store::Store;
+pub use table::ActionTable;
+
+use format::Format;
+use notices::Notices;

@@ -1,0 +1,171 @@
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::folder::{SEALED, seal};
+use super::layout::Layout;
+use super::{BlobRef, StoreError};
+use crate::digest::{BlobId, StreamHasher};
+
+/// Is a blob whose bytes are written but do not yet have their name: [`Session::commit`](super::Session::commit) publishes
+/// it; dropped before that, its temporary file goes too.
+#[derive(Debug)]
+pub struct StagedBlob {
+    blob: BlobRef,
+    pub(super) temp: Option<Temp>,
+    pub(super) read_back: bool,
+}
+
+impl StagedBlob {
+    /// Refers to bytes that need no temporary file: they are in the store, or in memory.
+    pub(super) fn settled(blob: BlobRef) -> Self {
+        Self { blob, temp: None, read_back: false }
+    }
+
+    /// Returns the blob's hash and size.
+    pub fn blob(&self) -> BlobRef {
+        self.blob
+    }
+
+    /// Asks that the bytes be read back and hashed before they are published: for what was paid for.
+    #[must_use]
+    pub fn read_back(mut self) -> Self {
+        self.read_back = true;
+        self
+    }
+}
+
+/// Is a temporary file of a session, removed when dropped.
+#[derive(Debug)]
+pub(super) struct Temp {
+    layout: Arc<Layout>,
+    name: String,
+    /// Is held open until the file is synced, so that no write error is forgotten in between; absent when too many are.
+    file: Option<File>,
+    published: bool,
+    /// Counts the session's open temporary files.
+    open: Arc<AtomicUsize>,
+}
+
+/// Is how many temporary files stay open at once, so that a large group does not use up the descriptors.
+const MAX_OPEN: usize = 128;
+
+impl Temp {
+    pub(super) fn create(layout: &Arc<Layout>, name: String, open: &Arc<AtomicUsize>) -> Result<Self, StoreError> {
+        let file = layout.tmp()?.create_new(&name)?;
+        open.fetch_add(1, Ordering::Relaxed);
+        Ok(Self { layout: Arc::clone(layout), name, file: Some(file), published: false, open: Arc::clone(open) })
+    }
+
+    pub(super) fn path(&self) -> camino::Utf8PathBuf {
+        self.layout.dir().join("tmp").join(&self.name)
+    }
+
+    pub(super) fn write(&self, bytes: &[u8]) -> Result<(), StoreError> {
+        let closed = || io::Error::other("the temporary file is closed");
+        self.file
+            .as_ref()
+            .ok_or_else(closed)
+            .and_then(|mut file| file.write_all(bytes))
+            .map_err(StoreError::io("write", self.path()))
+    }
+
+    /// Takes away the right to write; when many files are open, closes this one until it is synced.
+    pub(super) fn seal(&mut self) -> Result<(), StoreError> {
+        self.file.as_ref().map_or(Ok(()), |file| seal(file, SEALED, &self.path()))?;
+        if self.open.load(Ordering::Relaxed) > MAX_OPEN {
+            self.close();
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        if self.file.take().is_some() {
+            self.open.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Makes the bytes durable. It is asked once; a failure is final.
+    pub(super) fn sync(&mut self) -> Result<(), StoreError> {
+        let file = self.reopened()?;
+        let synced = file.sync_all().map_err(StoreError::io("sync", self.path()));
+        self.close();
+        synced
+    }
+
+    /// Reads the bytes back and hashes them.
+    pub(super) fn hash(&mut self) -> Result<(BlobId, u64), StoreError> {
+        use std::io::Seek as _;
+        let path = self.path();
+        let file = self.reopened()?;
+        file.rewind().map_err(StoreError::io("read", &path))?;
+        let (digest, size) = StreamHasher::read_all(&mut *file).map_err(StoreError::io("read", &path))?;
+        Ok((BlobId::new(digest), size))
+    }
+
+    /// Returns the size on disk.
+    pub(super) fn size(&mut self) -> Result<u64, StoreError> {
+        let path = self.path();
+        Ok(self.reopened()?.metadata().map_err(StoreError::io("read the size of", path))?.len())
+    }
+
+    fn reopened(&mut self) -> Result<&mut File, StoreError> {
+        if self.file.is_none() {
+            self.file = Some(self.layout.tmp()?.open(&self.name)?.0);
+            self.open.fetch_add(1, Ordering::Relaxed);
+        }
+        self.file.as_mut().ok_or_else(|| StoreError::Unfit { why: "a temporary file is closed".into() })
+    }
+
+    /// Gives the file its name in another directory.
+    pub(super) fn publish(&mut self, to: &super::folder::Folder, name: &str) -> Result<(), StoreError> {
+        self.layout.tmp()?.rename(&self.name, to, name)?;
+        self.published = true;
+        Ok(())
+    }
+}
+
+impl Drop for Temp {
+    fn drop(&mut self) {
+        self.close();
+        if !self.published
+            && let Ok(tmp) = self.layout.tmp()
+        {
+            let _ = tmp.unlink(&self.name);
+        }
+    }
+}
+
+/// Takes the bytes of a blob as they are made, hashing on the way.
+pub struct StagingWriter {
+    temp: Temp,
+    hasher: StreamHasher,
+}
+
+impl StagingWriter {
+    pub(super) fn new(temp: Temp) -> Self {
+        Self { temp, hasher: StreamHasher::new() }
+    }
+
+    /// Ends the blob.
+    pub fn finish(mut self) -> Result<StagedBlob, StoreError> {
+        let (digest, size) = self.hasher.finish();
+        self.temp.seal()?;
+        let blob = BlobRef { id: BlobId::new(digest), size };
+        Ok(StagedBlob { blob, temp: Some(self.temp), read_back: false })
+    }
+}
+
+impl Write for StagingWriter {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let closed = || io::Error::other("the temporary file is closed");
+        let n = self.temp.file.as_mut().ok_or_else(closed)?.write(buffer)?;
+        self.hasher.update(&buffer[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

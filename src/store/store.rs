@@ -1,0 +1,258 @@
+use std::sync::Arc;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::folder::Folder;
+use super::index::Index;
+use super::inputs::Inputs;
+use super::layout::{Layout, Tree, file_name, place, shown_path};
+use super::notices::Notices;
+use super::{
+    Access, ActionRecord, ActionTable, BlobReader, BlobRef, LoggedDraw, Presence, Session, StoreError, StoredRun,
+    blob_reader, records, runs, served, session,
+};
+use crate::digest::{ActionKey, BlobId, StreamHasher};
+use crate::request::DrawAddress;
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// Is a store on disk: blobs, action records, the draw log and the records of runs. Cheap to clone and to share.
+///
+/// Looking never writes. What writes is a [`Session`].
+#[derive(Clone, Debug)]
+pub struct Store(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    dir: Utf8PathBuf,
+    /// Is absent for a store that does not exist and may not be created: it is empty.
+    opened: Option<Opened>,
+}
+
+/// Is what an existing store consists of.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) layout: Arc<Layout>,
+    pub(super) notices: Arc<Notices>,
+    pub(super) index: Index,
+    pub(super) inputs: Inputs,
+}
+
+/// Is the oldest SQLite without the WAL-reset bug: 3.51.3.
+const OLDEST_SQLITE: i32 = 3_051_003;
+/// Says up to how many rows for each action asked about one pass over all of them is cheaper than looking each up.
+const SCAN_FACTOR: usize = 12;
+/// Is how many threads look at blobs.
+const LOOKERS: usize = 2;
+
+impl Store {
+    /// Opens the store in a directory.
+    ///
+    /// With [`Access::ReadWrite`] the layout is made where it is absent. With [`Access::ReadOnly`] nothing is created or
+    /// written, ever, and a store that does not exist is an empty one.
+    pub fn open(dir: &Utf8Path, access: Access) -> Result<Self> {
+        let version = rusqlite::version_number();
+        if version < OLDEST_SQLITE {
+            let why = format!("SQLite {} is too old: 3.51.3 is needed", rusqlite::version());
+            return Err(StoreError::Unfit { why });
+        }
+        let opened = Layout::open(dir, access)?.map(|layout| {
+            let (layout, notices) = (Arc::new(layout), Arc::new(Notices::default()));
+            let index = Index::new(Arc::clone(&layout), Arc::clone(&notices));
+            Opened { layout, notices, index, inputs: Inputs::default() }
+        });
+        Ok(Self(Arc::new(Inner { dir: dir.to_owned(), opened })))
+    }
+
+    /// Returns the store's directory.
+    pub fn dir(&self) -> &Utf8Path {
+        &self.0.dir
+    }
+
+    /// Tells whether there is a store at all.
+    pub fn exists(&self) -> bool {
+        self.0.opened.is_some()
+    }
+
+    /// Starts a session, which is the right to write.
+    pub fn session(&self) -> Result<Session> {
+        Session::start(self, &self.opened()?.layout)
+    }
+
+    /// Returns what was found damaged or was mended since the last call, in words.
+    pub fn take_notices(&self) -> Vec<String> {
+        self.0.opened.as_ref().map(|opened| opened.notices.take()).unwrap_or_default()
+    }
+
+    /// Reads a whole blob, hashing it: bytes that are not the blob's are never returned. A damaged blob is moved to
+    /// `quarantine/` where the store may be written.
+    pub fn read(&self, id: &BlobId) -> Result<Vec<u8>> {
+        match &self.0.opened {
+            Some(opened) => blob_reader::read(&opened.layout, &opened.notices, id),
+            None => Err(StoreError::Missing { what: "blob", id: id.to_string() }),
+        }
+    }
+
+    /// Opens a blob for streaming; see [`BlobReader`] for what happens when it is damaged.
+    pub fn open_blob(&self, id: &BlobId) -> Result<BlobReader> {
+        match &self.0.opened {
+            Some(opened) => BlobReader::open(&opened.layout, &opened.notices, id),
+            None => Err(StoreError::Missing { what: "blob", id: id.to_string() }),
+        }
+    }
+
+    /// Returns where a blob stands, for links to it.
+    pub fn blob_path(&self, id: &BlobId) -> Utf8PathBuf {
+        shown_path(&self.0.dir, Tree::Blobs, id.digest())
+    }
+
+    /// Looks at many blobs at once, each with the size it should have; in the order asked. A blob that cannot be looked at is missing.
+    pub fn present(&self, blobs: &[(BlobId, u64)]) -> Vec<Presence> {
+        let Some(opened) = &self.0.opened else { return vec![Presence::Missing; blobs.len()] };
+        let mut order: Vec<u32> = (0..blobs.len() as u32).collect();
+        order.sort_unstable_by_key(|i| blobs[*i as usize].0);
+        let mut found = vec![Presence::Missing; blobs.len()];
+        let per_thread = order.len().div_ceil(LOOKERS).max(256);
+        let parts: Vec<Vec<(u32, Presence)>> = std::thread::scope(|scope| {
+            let mut parts = order.chunks(per_thread);
+            let first = parts.next();
+            let others: Vec<_> = parts.map(|part| scope.spawn(move || look(&opened.layout, blobs, part))).collect();
+            let mut looked: Vec<_> = first.map(|part| look(&opened.layout, blobs, part)).into_iter().collect();
+            looked.extend(others.into_iter().filter_map(|thread| thread.join().ok()));
+            looked
+        });
+        for (i, presence) in parts.into_iter().flatten() {
+            found[i as usize] = presence;
+        }
+        found
+    }
+
+    /// Prepares to ask about `expected` actions: reads all rows in one pass if that is cheaper.
+    pub fn actions(&self, expected: usize) -> Result<ActionTable> {
+        let mut table = ActionTable::new(self.clone());
+        let Some(opened) = &self.0.opened else { return Ok(table) };
+        let limit = expected.saturating_mul(SCAN_FACTOR);
+        opened.index.read("read", |conn| {
+            table.clear();
+            let mut all = conn.prepare_cached("SELECT key, body FROM actions")?;
+            let mut rows = all.query([])?;
+            while let Some(row) = rows.next()? {
+                // A key of another length is damage; the action's record answers for it.
+                let Ok(key) = row.get_ref(0)?.as_blob()?.try_into() else { continue };
+                if table.len() == limit {
+                    table.clear();
+                    return Ok(());
+                }
+                table.push(key, row.get_ref(1)?.as_blob()?);
+            }
+            table.complete();
+            Ok(())
+        })?;
+        Ok(table)
+    }
+
+    pub(super) fn indexed_row(&self, key: &ActionKey) -> Option<Vec<u8>> {
+        use rusqlite::OptionalExtension as _;
+        let opened = self.0.opened.as_ref()?;
+        let looked = opened.index.read("read", |conn| {
+            conn.prepare_cached("SELECT body FROM actions WHERE key = ?1")?
+                .query_row([key.digest().as_bytes()], |row| row.get(0))
+                .optional()
+        });
+        looked.unwrap_or_else(|error| {
+            self.notice(format!("the index cannot be read: {error}"));
+            None
+        })
+    }
+
+    /// Reads an action's record, the truth about it; `None` where there is none, or a damaged one (reported).
+    pub fn record(&self, key: &ActionKey) -> Result<Option<ActionRecord>> {
+        match &self.0.opened {
+            Some(opened) => records::read(&opened.layout, &opened.notices, key),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads the answers at the given addresses; `None` for each that has none, or a damaged one (reported).
+    pub fn draws(&self, addresses: &[DrawAddress]) -> Result<Vec<Option<LoggedDraw>>> {
+        match &self.0.opened {
+            Some(opened) => served::read(&opened.layout, &opened.index, &opened.notices, addresses),
+            None => Ok(vec![None; addresses.len()]),
+        }
+    }
+
+    /// Reads the records of all runs, sorted by id; damaged ones are reported and left out.
+    pub fn runs(&self) -> Result<Vec<StoredRun>> {
+        match &self.0.opened {
+            Some(opened) => runs::all(&opened.layout, &opened.notices),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Reads a run's record; `None` where there is none, an error where it is damaged.
+    pub fn run(&self, id: &str) -> Result<Option<StoredRun>> {
+        match &self.0.opened {
+            Some(opened) => runs::read(&opened.layout, id),
+            None => Ok(None),
+        }
+    }
+
+    /// Tells whether a session lives: its lock decides, no clock and no process number.
+    pub fn session_alive(&self, session_id: &str) -> bool {
+        // Whoever cannot be asked is taken to live: that only makes others wait.
+        self.0.opened.as_ref().is_some_and(|opened| session::is_alive(&opened.layout, session_id).unwrap_or(true))
+    }
+
+    /// Hashes an input file; with `stat_cache`, only if it is not known from its device, inode, size and times.
+    ///
+    /// Returns its hash and size. The file must be a regular one and must hold still while it is read.
+    pub fn hash_file(&self, path: &Utf8Path, stat_cache: bool) -> Result<(BlobId, u64)> {
+        match &self.0.opened {
+            Some(opened) => opened.inputs.hash(path, stat_cache.then_some((&*opened.layout, &opened.index))),
+            None => Inputs::default().hash(path, None),
+        }
+    }
+
+    pub(super) fn opened(&self) -> Result<&Opened> {
+        let absent = || StoreError::Unfit { why: format!("there is no store in `{}`", self.0.dir) };
+        self.0.opened.as_ref().ok_or_else(absent)
+    }
+
+    pub(super) fn notice(&self, text: String) {
+        if let Some(opened) = &self.0.opened {
+            opened.notices.add(text);
+        }
+    }
+
+    /// Reads a blob in the store to see whether it is whole; damage is left where it is, to be replaced.
+    pub(super) fn verifies(&self, blob: &BlobRef) -> bool {
+        let (byte, name) = place(blob.id.digest());
+        let opened = self.opened().and_then(|opened| opened.layout.shard(Tree::Blobs, byte)?.open(&name));
+        opened.is_ok_and(|(file, _)| {
+            StreamHasher::read_all(file).is_ok_and(|(digest, size)| digest == *blob.id.digest() && size == blob.size)
+        })
+    }
+}
+
+/// Looks at blobs in the order of their hashes, so that each directory is opened once.
+fn look(layout: &Layout, blobs: &[(BlobId, u64)], order: &[u32]) -> Vec<(u32, Presence)> {
+    let mut shard: Option<(u8, Option<Folder>)> = None;
+    let mut found = Vec::with_capacity(order.len());
+    let mut name = [0; 62];
+    for i in order {
+        let (id, size) = &blobs[*i as usize];
+        let byte = id.digest().as_bytes()[0];
+        if shard.as_ref().is_none_or(|(open, _)| *open != byte) {
+            shard = Some((byte, layout.shard(Tree::Blobs, byte).ok()));
+        }
+        let folder = shard.as_ref().and_then(|(_, folder)| folder.as_ref());
+        let stat = folder.and_then(|folder| folder.stat(file_name(id.digest(), &mut name)).ok().flatten());
+        found.push((*i, stat.map_or(Presence::Missing, |stat| presence(&stat, *size))));
+    }
+    found
+}
+
+fn presence(stat: &rustix::fs::Stat, size: u64) -> Presence {
+    let regular = rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile;
+    if regular && stat.st_size as u64 == size { Presence::Present } else { Presence::WrongSize }
+}

@@ -1,0 +1,54 @@
+use std::sync::Arc;
+
+use super::layout::{Layout, is_name};
+use super::{Store, StoreError, catalogue, session};
+
+/// Cleans up after sessions that ended without doing so: brings the index up to date with what they recorded, mends the
+/// end of their draw logs, voids their claims, and removes their temporary files; their own files go last.
+pub(super) fn run(store: &Store, layout: &Arc<Layout>) -> Result<(), StoreError> {
+    let locks = layout.root().folder("locks")?;
+    let (lock, _) = locks.open_or_create("sweep")?;
+    lock.lock().map_err(StoreError::io("lock", locks.path().join("sweep")))?;
+    let sessions = layout.sessions()?;
+    let mut dead = Vec::new();
+    for id in sessions.names()? {
+        if is_name(&id) && !session::is_alive(layout, &id)? {
+            dead.push(id);
+        }
+    }
+    if !dead.is_empty() {
+        let index = &store.opened()?.index;
+        index.reconcile()?;
+        index.write(|tx| {
+            dead.iter().try_for_each(|id| catalogue::drop_claims(tx, id)).map_err(index.failed("write to"))
+        })?;
+    }
+    sweep_tmp(layout)?;
+    for id in dead {
+        sessions.unlink(&id)?;
+    }
+    Ok(())
+}
+
+/// Removes temporary files whose session is gone, and those of an index or a repair that was never finished.
+fn sweep_tmp(layout: &Layout) -> Result<(), StoreError> {
+    let tmp = layout.tmp()?;
+    let names = tmp.names()?;
+    if names.is_empty() {
+        return Ok(());
+    }
+    let locks = layout.root().folder("locks")?;
+    let (index_lock, _) = locks.open_or_create("index")?;
+    for name in names {
+        let owner = name.split('-').next().unwrap_or_default();
+        let gone = match owner {
+            // Whoever writes one of these holds the index's lock.
+            "index" | "cut" => index_lock.try_lock().is_ok(),
+            _ => !session::is_alive(layout, owner)?,
+        };
+        if gone {
+            tmp.unlink(&name)?;
+        }
+    }
+    Ok(())
+}

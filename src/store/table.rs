@@ -1,0 +1,78 @@
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::{ActionRow, Store};
+use crate::digest::{ActionKey, Digest};
+
+/// Answers what is known of many actions: the rows of the index in memory, in the order of their keys, when that is
+/// cheaper than asking for each.
+#[derive(Debug)]
+pub struct ActionTable {
+    store: Store,
+    /// Is whether `entries` are all the rows there were.
+    loaded: bool,
+    entries: Vec<Entry>,
+    bodies: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    key: [u8; 32],
+    start: usize,
+    len: usize,
+}
+
+impl ActionTable {
+    pub(super) fn new(store: Store) -> Self {
+        Self { store, loaded: false, entries: Vec::new(), bodies: Vec::new() }
+    }
+
+    pub(super) fn push(&mut self, key: [u8; 32], body: &[u8]) {
+        self.entries.push(Entry { key, start: self.bodies.len(), len: body.len() });
+        self.bodies.extend_from_slice(body);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn complete(&mut self) {
+        self.loaded = true;
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.entries = Vec::new();
+        self.bodies = Vec::new();
+    }
+
+    /// Returns what is known of an action.
+    ///
+    /// A row counts only if its checksum holds; where there is none that does, the record's file is asked. A record that is
+    /// damaged, or a file that cannot be read, is reported as a notice and is a miss.
+    pub fn get(&self, key: &ActionKey) -> Option<Arc<ActionRow>> {
+        let body = if self.loaded {
+            self.loaded_body(key.digest()).map(Cow::Borrowed)
+        } else {
+            self.store.indexed_row(key).map(Cow::Owned)
+        };
+        if let Some(body) = body {
+            match ActionRow::from_bytes(key, &body) {
+                Some(row) => return Some(Arc::new(row)),
+                None => self.store.notice(format!("the index's row of action {key} is damaged")),
+            }
+        }
+        match self.store.record(key) {
+            Ok(record) => record.as_ref().map(|record| Arc::new(ActionRow::from(record))),
+            Err(error) => {
+                self.store.notice(format!("the record of action {key} cannot be read: {error}"));
+                None
+            }
+        }
+    }
+
+    fn loaded_body(&self, key: &Digest) -> Option<&[u8]> {
+        let at = self.entries.binary_search_by(|entry| entry.key.cmp(key.as_bytes())).ok()?;
+        let entry = self.entries[at];
+        Some(&self.bodies[entry.start..entry.start + entry.len])
+    }
+}
