@@ -1,4 +1,5 @@
 //! Walks `docs/migration.md`: every command and flag of the predecessor has a row, and what a row points to exists.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -107,8 +107,7 @@ impl<'a> Asker<'a> {
 
     /// Settles tickets until the sender is gone and none is open; returns the counts.
     pub fn serve(&self, tickets: &Receiver<Ticket>, done: &mut dyn FnMut(Settlement)) -> Counts {
-        let mut waiting =
-            Waiting { wanted: HashMap::new(), tickets: Vec::new(), done, counts: Counts::default() };
+        let mut waiting = Waiting { wanted: HashMap::new(), tickets: Vec::new(), done, counts: Counts::default() };
         let mut open = true;
         while open || !waiting.tickets.is_empty() {
             if waiting.tickets.is_empty() {
@@ -184,11 +183,8 @@ impl<'a> Asker<'a> {
 
     fn reuse(&self, addresses: &[DrawAddress], waiting: &mut Waiting<'_>) -> Result<(), AskError> {
         let found = self.session.store().draws(addresses).map_err(|error| AskError::Store(Arc::new(error)))?;
-        let settled: HashMap<DrawId, Settled> = addresses
-            .iter()
-            .zip(found)
-            .filter_map(|(address, draw)| Some((address.id(), Ok(draw?.answer))))
-            .collect();
+        let settled: HashMap<DrawId, Settled> =
+            addresses.iter().zip(found).filter_map(|(address, draw)| Some((address.id(), Ok(draw?.answer)))).collect();
         if !settled.is_empty() {
             let reused = settled.len() as u64;
             waiting.counts.reused += reused;

@@ -1,7 +1,59 @@
-//! STUB
+use super::args::{ArchiveArgs, Global};
 use super::failure::{Exit, Failure};
+use super::finish::thousands;
 use super::output::Output;
-/// STUB
-pub fn archive(_global: &super::args::Global, _args: &super::args::ArchiveArgs, _out: &Output) -> Result<Exit, Failure> { Ok(Exit::Done) }
-/// STUB
-pub fn write(_p: &super::project::Project, _s: &crate::store::Store, _r: &str, _n: Option<&str>, _o: &Output) -> Result<(), Failure> { Ok(()) }
+use super::project::Home;
+use crate::run::{Catalog, plan_archive, write_archive};
+use crate::store::{Access, Store};
+
+/// Writes a run into one portable file, or shows what that would hold.
+pub fn archive(global: &Global, args: &ArchiveArgs, out: &Output) -> Result<Exit, Failure> {
+    let home = Home::find(global)?;
+    let store = home.open_store(Access::ReadOnly, out)?;
+    let catalog = Catalog::read(&store)?;
+    let record = &catalog.find(&args.run)?.record;
+    let plan = plan_archive(&store, &home.experiments, record, args.experiment_name.as_deref())?;
+    if args.dry_run {
+        out.line(&format!(
+            "would write {}: run {} ({}), {} files, {} bytes before compression, {} answers",
+            home.shown(&plan.path),
+            plan.run_id,
+            plan.state,
+            plan.files.len(),
+            thousands(plan.bytes),
+            thousands(plan.draws),
+        ));
+        if let Some(marked) = &plan.marked {
+            out.line(&format!("marked: {marked}"));
+        }
+        for missing in &plan.missing {
+            out.line(&format!("missing: {missing}"));
+        }
+        if out.is_verbose() {
+            for file in &plan.files {
+                out.line(&format!("  {:>12}  {}", thousands(file.size), file.name));
+            }
+        }
+        out.document(&serde_json::to_value(&plan).unwrap_or_default());
+        return Ok(Exit::Done);
+    }
+    let written = write_archive(&store, &plan)?;
+    let already = if written.already { "is there already" } else { "written" };
+    out.line(&format!("archive {already}: {} ({} bytes)", home.shown(&plan.path), thousands(written.bytes)));
+    out.document(&serde_json::json!({
+        "name": plan.name, "path": plan.path.as_str(), "run_id": plan.run_id, "state": plan.state,
+        "bytes": written.bytes, "digest": written.digest, "already": written.already,
+    }));
+    Ok(Exit::Done)
+}
+
+/// Archives the run that a build has just finished.
+pub fn write(home: &Home, store: &Store, run_id: &str, out: &Output) -> Result<(), Failure> {
+    let catalog = Catalog::read(store)?;
+    let record = &catalog.find(run_id)?.record;
+    let plan = plan_archive(store, &home.experiments, record, None)?;
+    let written = write_archive(store, &plan)?;
+    let already = if written.already { "is there already" } else { "written" };
+    out.note(&format!("archive {already}: {}", home.shown(&plan.path)));
+    Ok(())
+}

@@ -1,5 +1,175 @@
-//! STUB
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use super::args::{AuditArgs, Global};
 use super::failure::{Exit, Failure};
+use super::finish::thousands;
 use super::output::Output;
-/// STUB
-pub fn audit(_global: &super::args::Global, _args: &super::args::AuditArgs, _out: &Output, _clock: &crate::flow::Clock) -> Result<Exit, Failure> { Ok(Exit::Done) }
+use super::project::Home;
+use crate::digest::{ActionKey, BlobId, StreamHasher};
+use crate::plan::{ActionSpec, InferParams, ParamsDoc, StepKind};
+use crate::request::DrawAddress;
+use crate::run::{
+    AuditOptions, AuditReport, Catalog, Finding, Manifest, RunRecord, audit as check, audit_archive, drift,
+    find_archive,
+};
+use crate::step::{self, Input, Inputs, ReadBlobs};
+use crate::store::{Access, Store};
+
+/// Checks a run or an archive. Never writes, spends, or uses the network.
+pub fn audit(global: &Global, args: &AuditArgs, out: &Output) -> Result<Exit, Failure> {
+    let home = Home::find(global)?;
+    let store = home.open_store(Access::ReadOnly, out)?;
+    let catalog = Catalog::read(&store)?;
+    let found = catalog.find(&args.run);
+    if found.is_err()
+        && let Some(path) = find_archive(&home.experiments, &args.run)?
+    {
+        if args.rerun || args.inputs {
+            return Err(Failure::usage("an archive is audited as it stands: --rerun and --inputs go with a run"));
+        }
+        return finish(&audit_archive(&path)?, &[], out);
+    }
+    let record = &found?.record;
+    let mut report = check(&store, &home.experiments, record, AuditOptions::default())?;
+    if args.rerun && report.is_sound() {
+        rerun(&store, &Catalog::manifest(&store, record)?, &mut report)?;
+    } else if args.rerun {
+        report.notes.push("not executed again: what is stored is damaged".to_owned());
+    }
+    let changed = if args.inputs { inputs(&home, &store, record)? } else { Vec::new() };
+    finish(&report, &changed, out)
+}
+
+fn inputs(home: &Home, store: &Store, record: &RunRecord) -> Result<Vec<String>, Failure> {
+    let hash_now = |path: &str| -> Option<BlobId> {
+        let file = std::fs::File::open(home.root.join(path)).ok()?;
+        StreamHasher::read_all(std::io::BufReader::new(file)).ok().map(|(digest, _)| BlobId::new(digest))
+    };
+    let drifts = drift(store, record, &hash_now)?;
+    let words = drifts.into_iter().map(|drift| match drift.now {
+        Some(now) => {
+            format!("{}: {} then, {} now", drift.path, drift.recorded.digest().short(12), now.digest().short(12))
+        }
+        None => format!("{}: {} then, cannot be read now", drift.path, drift.recorded.digest().short(12)),
+    });
+    Ok(words.collect())
+}
+
+fn finish(report: &AuditReport, changed: &[String], out: &Output) -> Result<Exit, Failure> {
+    for finding in &report.findings {
+        out.line(&format!("{}", finding.subject));
+        out.line(&format!("  expected: {}", finding.expected));
+        out.line(&format!("  actual:   {}", finding.actual));
+        out.line(&format!("  remedy:   {}", finding.remedy));
+    }
+    for note in &report.notes {
+        out.line(&format!("note: {note}"));
+    }
+    for change in changed {
+        out.line(&format!("changed since: {change}"));
+    }
+    let checked = &report.checked;
+    let subject = report.archive.as_deref().unwrap_or(&report.run_id);
+    let verdict = match report.findings.len() {
+        0 => "sound".to_owned(),
+        1 => "1 finding".to_owned(),
+        n => format!("{n} findings"),
+    };
+    let root = report.root.map_or_else(String::new, |root| format!(" · root {}", root.digest().short(12)));
+    out.line(&format!(
+        "{subject}: {verdict} · {} views, {} blobs ({} bytes), {} actions, {} answers checked{root}",
+        thousands(checked.views),
+        thousands(checked.blobs),
+        thousands(checked.bytes),
+        thousands(checked.actions),
+        thousands(checked.draws),
+    ));
+    out.document(&serde_json::json!({
+        "report": serde_json::to_value(report).unwrap_or_default(),
+        "sound": report.is_sound(),
+        "inputs_changed": changed,
+    }));
+    Ok(if report.is_sound() && changed.is_empty() { Exit::Done } else { Exit::Damage })
+}
+
+struct StoreReader<'s>(&'s Store);
+
+impl ReadBlobs for StoreReader<'_> {
+    fn open(&self, blob: &BlobId) -> Result<Box<dyn Read + '_>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Box::new(self.0.open_blob(blob)?))
+    }
+}
+
+/// Executes every action again from its record, in memory, and compares names and bytes of what it gives.
+fn rerun(store: &Store, manifest: &Manifest, report: &mut AuditReport) -> Result<(), Failure> {
+    use rayon::prelude::*;
+    let mut actions: BTreeMap<ActionKey, &crate::run::ActionEntry> = BTreeMap::new();
+    for action in &manifest.actions {
+        if let Some(key) = action.key.filter(|_| !action.outputs.is_empty()) {
+            actions.entry(key).or_insert(action);
+        }
+    }
+    let results: Vec<Result<Vec<Finding>, Failure>> =
+        actions.par_iter().map(|(key, action)| rerun_one(store, key, action)).collect();
+    let total = results.len();
+    for result in results {
+        report.findings.extend(result?);
+    }
+    report.notes.push(format!("{} actions were executed again and their bytes compared", thousands(total as u64)));
+    Ok(())
+}
+
+fn rerun_one(store: &Store, key: &ActionKey, action: &crate::run::ActionEntry) -> Result<Vec<Finding>, Failure> {
+    let Some(record) = store.record(key)? else { return Ok(Vec::new()) };
+    let spec: ActionSpec = serde_json::from_str(record.spec.get())
+        .map_err(|error| Failure::new(Exit::Damage, format!("the record of {}: {error}", action.label)))?;
+    let params = ParamsDoc::new(&spec.params)?;
+    let entries = spec.inputs.iter().map(|(name, blob)| Input { name: name.clone(), blob: *blob, label: name.clone() });
+    let reader = StoreReader(store);
+    let inputs = Inputs::new(entries.collect(), &reader);
+    let mut made: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    match spec.step {
+        // What a fetch brought is pinned by its own hash; there is nothing to compute.
+        StepKind::Fetch => return Ok(Vec::new()),
+        StepKind::Infer => {
+            let infer: InferParams = params.read()?;
+            let wanted = step::demand(inputs.open("requests")?, &infer)?;
+            let addresses: Vec<DrawAddress> = wanted.iter().map(|wanted| wanted.address).collect();
+            let draws: BTreeMap<DrawAddress, _> = addresses
+                .iter()
+                .zip(store.draws(&addresses)?)
+                .filter_map(|(address, draw)| Some((*address, draw?.answer)))
+                .collect();
+            if record.failures > 0 {
+                // Failures are logged, not stored by address: only what was answered can be made again.
+                return Ok(Vec::new());
+            }
+            let (bytes, _) = step::collect(&wanted, |address| draws.get(address).cloned().map(Ok))?;
+            made.insert("answers".to_owned(), bytes);
+        }
+        kind => step::run(kind, &params, &inputs, &mut made)?,
+    }
+    let remedy = "the step is not deterministic, or its code changed under an unchanged revision: please report it";
+    let mut findings = Vec::new();
+    for output in &action.outputs {
+        let actual = made.remove(&output.name).map(|bytes| BlobId::of(&bytes));
+        if actual != Some(output.blob) {
+            findings.push(Finding {
+                subject: format!("{}: output `{}`", action.label, output.name),
+                expected: output.blob.to_string(),
+                actual: actual.map_or_else(|| "not made".to_owned(), |blob| blob.to_string()),
+                remedy: remedy.to_owned(),
+            });
+        }
+    }
+    for name in made.into_keys() {
+        findings.push(Finding {
+            subject: format!("{}: output `{name}`", action.label),
+            expected: "no such output".to_owned(),
+            actual: "made".to_owned(),
+            remedy: remedy.to_owned(),
+        });
+    }
+    Ok(findings)
+}

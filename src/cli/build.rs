@@ -37,7 +37,7 @@ pub fn build(project: &Project, args: &BuildArgs, mode: &Mode, out: &Output, clo
     }
     let started = clock.monotonic();
     let limits = step_limits(args)?;
-    let store = project.open_store(Access::ReadWrite)?;
+    let store = project.home.open_store(Access::ReadWrite, out)?;
     let mut planning = Planning::start(project, &store, &args.select, limits, args.force)?;
     if planning.is_prepared() {
         planning.expand_from_hits(&store)?;
@@ -78,20 +78,26 @@ fn up_to_date(
     });
     let Some(entry) = known else { return Ok(None) };
     let record = &entry.record;
-    let dir = ViewDir::new(&project.experiments, &record.run_id);
-    let restored = finish::show(&dir, store, record, &catalog)?;
+    let dir = ViewDir::new(&project.home.experiments, &record.run_id);
+    let is_newest = catalog.latest().is_some_and(|latest| latest.record.run_id == record.run_id);
+    let stands = dir.stands(&views, &|view| store.blob_path(&view.blob)) && (!is_newest || dir.is_latest());
+    let restored = if stands { 0 } else { finish::show(&dir, store, record, &catalog)? };
     let finished = Finished {
         record: record.clone(),
         up_to_date: true,
         restored,
-        actions: finish::ActionCounts { total: planning.resolution.total(), hit: planning.resolution.hits(), ..Default::default() },
+        actions: finish::ActionCounts {
+            total: planning.resolution.total(),
+            hit: planning.resolution.hits(),
+            ..Default::default()
+        },
         requests: finish::hit_requests(planning),
         failures: Vec::new(),
         slugs: finish::slugs(planning),
         duration: clock.monotonic().saturating_sub(started),
     };
     if args.archive {
-        super::archive::write(project, store, &record.run_id, None, out)?;
+        super::archive::write(&project.home, store, &record.run_id, out)?;
     }
     finish::print(&finished, project, out);
     Ok(Some(Exit::Done))
@@ -311,7 +317,7 @@ impl Building<'_, '_> {
         } else {
             let taken = |id: &str| {
                 catalog.entries().iter().any(|entry| entry.record.run_id == id)
-                    || ViewDir::new(&project.experiments, id).path().symlink_metadata().is_ok()
+                    || ViewDir::new(&project.home.experiments, id).path().symlink_metadata().is_ok()
             };
             let run_id = match &self.args.run_id {
                 Some(id) if taken(id) => {
@@ -337,7 +343,7 @@ impl Building<'_, '_> {
             }
         };
         self.session.write_run(&record.run_id, &record.to_text()?)?;
-        let dir = ViewDir::new(&project.experiments, &record.run_id);
+        let dir = ViewDir::new(&project.home.experiments, &record.run_id);
         if dir.stop_requested() && !self.args.ignore_stop {
             self.out.note("a STOP file of an earlier build of this run was found and removed");
         }
@@ -354,9 +360,10 @@ impl Building<'_, '_> {
         record: &mut RunRecord,
         dir: &ViewDir,
     ) -> Result<(), Failure> {
-        let missing = result.failures.iter().find(|(_, failure)| {
-            matches!(failure, NodeFailure::Ask(crate::ask::AskError::NoProvider { .. }))
-        });
+        let missing = result
+            .failures
+            .iter()
+            .find(|(_, failure)| matches!(failure, NodeFailure::Ask(crate::ask::AskError::NoProvider { .. })));
         let Some((_, failure)) = missing else { return Ok(()) };
         record.state = RunState::Failed;
         record.updated_at = self.clock.now();
@@ -400,7 +407,7 @@ impl Building<'_, '_> {
             // What ran changed nothing that is shown: the run that shows it already stands for this build.
             self.session.remove_run(&record.run_id)?;
             finish::remove_dir(dir)?;
-            let twin_dir = ViewDir::new(&project.experiments, &twin.run_id);
+            let twin_dir = ViewDir::new(&project.home.experiments, &twin.run_id);
             let restored = finish::show(&twin_dir, self.store, &twin, &catalog)?;
             let finished = self.finished(twin, true, restored, done, result, started);
             finish::print(&finished, project, self.out);
@@ -421,7 +428,7 @@ impl Building<'_, '_> {
             _ => Exit::Done,
         };
         if self.args.archive && exit == Exit::Done {
-            super::archive::write(project, self.store, &record.run_id, None, self.out)?;
+            super::archive::write(&project.home, self.store, &record.run_id, self.out)?;
         }
         let finished = self.finished(record, false, 0, done, result, started);
         finish::print(&finished, project, self.out);

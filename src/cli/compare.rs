@@ -1,5 +1,156 @@
-//! STUB
+use super::args::{CompareArgs, Global};
 use super::failure::{Exit, Failure};
 use super::output::Output;
-/// STUB
-pub fn compare(_global: &super::args::Global, _args: &super::args::CompareArgs, _out: &Output) -> Result<Exit, Failure> { Ok(Exit::Done) }
+use super::project::Home;
+use crate::run::{
+    ArchiveFile, Catalog, Comparison, Effect, Manifest, RunBlobs, RunSide, TrialComparison, compare as both,
+    find_archive,
+};
+use crate::store::{Access, Store};
+
+enum Side {
+    Run(Box<Manifest>),
+    Archive(Box<ArchiveFile>),
+}
+
+impl Side {
+    fn find(name: &str, home: &Home, store: &Store, catalog: &Catalog) -> Result<Self, Failure> {
+        match catalog.find(name) {
+            Ok(entry) => Ok(Self::Run(Box::new(Catalog::manifest(store, &entry.record)?))),
+            Err(error) => match find_archive(&home.experiments, name)? {
+                Some(path) => Ok(Self::Archive(Box::new(ArchiveFile::open(&path)?))),
+                None => Err(error.into()),
+            },
+        }
+    }
+
+    fn side<'a>(&'a self, name: &'a str, trial: Option<&'a str>, store: &'a Store) -> RunSide<'a> {
+        match self {
+            Self::Run(manifest) => RunSide { name, manifest, blobs: RunBlobs::Store(store), trial },
+            Self::Archive(archive) => {
+                RunSide { name, manifest: archive.manifest(), blobs: RunBlobs::Archive(archive), trial }
+            }
+        }
+    }
+}
+
+/// Compares two runs or archives, or two trials: config, metrics with their tests, flips, costs.
+pub fn compare(global: &Global, args: &CompareArgs, out: &Output) -> Result<Exit, Failure> {
+    let (Some(a), Some(b)) = (args.a.as_ref().or(args.run1.as_ref()), args.b.as_ref().or(args.run2.as_ref())) else {
+        return Err(Failure::usage("two runs are needed: `exp compare A B`, or --run1 A --run2 B")
+            .hint("RUN is an id, an archive's name, a unique beginning, or `latest`; RUN:TRIAL names one trial"));
+    };
+    let home = Home::find(global)?;
+    let store = home.open_store(Access::ReadOnly, out)?;
+    let catalog = Catalog::read(&store)?;
+    let split = |text: &'_ str| -> (String, Option<String>) {
+        match text.split_once(':') {
+            Some((run, trial)) => (run.to_owned(), Some(trial.to_owned())),
+            None => (text.to_owned(), None),
+        }
+    };
+    let ((run_a, trial_a), (run_b, trial_b)) = (split(a), split(b));
+    let side_a = Side::find(&run_a, &home, &store, &catalog)?;
+    let side_b = Side::find(&run_b, &home, &store, &catalog)?;
+    let comparison = both(&side_a.side(a, trial_a.as_deref(), &store), &side_b.side(b, trial_b.as_deref(), &store))?;
+    print(&comparison, out);
+    out.document(&serde_json::to_value(&comparison).unwrap_or_default());
+    Ok(Exit::Done)
+}
+
+fn print(comparison: &Comparison, out: &Output) {
+    for (mark, side) in [("A", &comparison.a), ("B", &comparison.b)] {
+        let root = side.root.map_or_else(|| "–".to_owned(), |root| root.digest().short(12));
+        out.line(&format!(
+            "{mark}  {}  run {} · {} · {} · root {root}",
+            side.name, side.run_id, side.state, side.created_utc
+        ));
+    }
+    if comparison.same_root {
+        out.line("both show the very same files");
+    }
+    out.line("\nConfiguration");
+    if let Some(note) = &comparison.config_note {
+        out.line(&format!("  {note}"));
+    } else if comparison.config.is_empty() {
+        out.line("  the same");
+    }
+    for line in &comparison.config {
+        out.line(&format!("  {} {}", line.sign, line.text));
+    }
+    for (mark, only) in [("A", &comparison.only_in_a), ("B", &comparison.only_in_b)] {
+        for slug in only {
+            out.line(&format!("  only in {mark}: {slug}"));
+        }
+    }
+    for trial in &comparison.trials {
+        print_trial(trial, out);
+    }
+}
+
+fn number(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.4}"))
+}
+
+fn print_trial(trial: &TrialComparison, out: &Output) {
+    let name = if trial.slug_a == trial.slug_b {
+        trial.slug_a.clone()
+    } else {
+        format!("{} (A) and {} (B)", trial.slug_a, trial.slug_b)
+    };
+    out.line(&format!("\n{name}"));
+    for setting in &trial.settings {
+        let text =
+            |value: &Option<serde_json::Value>| value.as_ref().map_or_else(|| "–".to_owned(), ToString::to_string);
+        out.line(&format!("  {}: {} -> {}", setting.name, text(&setting.a), text(&setting.b)));
+    }
+    out.line(&format!(
+        "  rows matched: {}; only in A: {}; only in B: {}",
+        trial.matched, trial.only_in_a, trial.only_in_b
+    ));
+    if !trial.metrics.is_empty() {
+        out.line(&format!(
+            "  {:<11}{:<8}{:<20}{:>7}{:>9}{:>9}{:>10}  {:<22}{:>9}  flips",
+            "condition", "type", "metric", "n", "A", "B", "B - A", "95 % interval", "p"
+        ));
+    }
+    for metric in &trial.metrics {
+        let interval = metric.ci_95.map_or_else(|| "–".to_owned(), |[low, high]| format!("[{low:+.4}, {high:+.4}]"));
+        let p = metric
+            .p_value
+            .map_or_else(|| "–".to_owned(), |p| if p < 1e-4 { format!("{p:.1e}") } else { format!("{p:.4}") });
+        let flips =
+            metric.flips.as_ref().map_or_else(String::new, |flips| format!("0->1: {}, 1->0: {}", flips.up, flips.down));
+        out.line(
+            format!(
+                "  {:<11}{:<8}{:<20}{:>7}{:>9.4}{:>9.4}{:>+10.4}  {interval:<22}{p:>9}  {flips}",
+                metric.condition, metric.kind, metric.metric, metric.n, metric.mean_a, metric.mean_b, metric.delta
+            )
+            .trim_end(),
+        );
+    }
+    let words = |effect: &Option<Effect>| {
+        effect.as_ref().map_or_else(
+            || "–".to_owned(),
+            |effect| {
+                let delta = effect.delta.map_or_else(|| "–".to_owned(), |delta| format!("{delta:+.4}"));
+                format!("{delta} (p {})", number(effect.p_value))
+            },
+        )
+    };
+    if !trial.significance.is_empty() {
+        out.line("  effect of treatment, as each run found it");
+    }
+    for effect in &trial.significance {
+        out.line(&format!("    {} {}: {} -> {}", effect.scope, effect.metric, words(&effect.a), words(&effect.b)));
+    }
+    for cost in
+        trial.costs.iter().filter(|cost| matches!(cost.name.as_str(), "usd" | "prompt_tokens" | "completion_tokens"))
+    {
+        let text = |value: Option<f64>| value.map_or_else(|| "unknown".to_owned(), |value| value.to_string());
+        out.line(&format!("  {}: {} -> {}", cost.name, text(cost.a), text(cost.b)));
+    }
+    for note in &trial.notes {
+        out.line(&format!("  note: {note}"));
+    }
+}

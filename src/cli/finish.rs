@@ -53,10 +53,7 @@ pub struct Finished {
 }
 
 /// Lists the run's views whose content is known.
-pub fn views(
-    planning: &Planning<'_>,
-    output: &dyn Fn(NodeIndex, &str) -> Option<(BlobId, u64)>,
-) -> Vec<ViewEntry> {
+pub fn views(planning: &Planning<'_>, output: &dyn Fn(NodeIndex, &str) -> Option<(BlobId, u64)>) -> Vec<ViewEntry> {
     let views = planning.plan.views.iter().filter_map(|view| {
         let (blob, size) = output(view.node, view.output)?;
         Some(ViewEntry { slug: view.slug.clone(), name: view.name.to_owned(), blob, size })
@@ -71,9 +68,12 @@ pub fn slugs(planning: &Planning<'_>) -> Vec<String> {
 
 /// Says whether every action that the build includes is done.
 pub fn all_done(planning: &Planning<'_>, done: &[Option<NodeDone>]) -> bool {
-    planning.resolution.verdicts.iter().enumerate().all(|(at, verdict)| {
-        matches!(verdict, Verdict::LeftOut) || done.get(at).is_some_and(Option::is_some)
-    })
+    planning
+        .resolution
+        .verdicts
+        .iter()
+        .enumerate()
+        .all(|(at, verdict)| matches!(verdict, Verdict::LeftOut) || done.get(at).is_some_and(Option::is_some))
 }
 
 /// Counts the draws that have no answer.
@@ -82,10 +82,7 @@ pub fn failed_draws(planning: &Planning<'_>, done: &[Option<NodeDone>]) -> u64 {
 }
 
 /// Lists the `infer` actions that are done, equal ones once.
-fn distinct_infer<'d>(
-    planning: &'d Planning<'_>,
-    done: &'d [Option<NodeDone>],
-) -> impl Iterator<Item = &'d NodeDone> {
+fn distinct_infer<'d>(planning: &'d Planning<'_>, done: &'d [Option<NodeDone>]) -> impl Iterator<Item = &'d NodeDone> {
     let mut seen = HashSet::new();
     done.iter().enumerate().filter_map(move |(at, node)| {
         let node = node.as_ref()?;
@@ -139,8 +136,7 @@ pub fn failure_entries(planning: &Planning<'_>, result: &RangeResult) -> Vec<Fai
 
 /// Chooses the exit code of a build that did not get through: the environment's comes before a step's.
 pub fn exit_of_failures(result: &RangeResult) -> Exit {
-    let environment =
-        result.failures.iter().any(|(_, failure)| Failure::from(failure).exit == Exit::Environment);
+    let environment = result.failures.iter().any(|(_, failure)| Failure::from(failure).exit == Exit::Environment);
     if environment { Exit::Environment } else { Exit::Failed }
 }
 
@@ -168,9 +164,7 @@ fn trial_entry(store: &Store, trial: &TrialPlan) -> TrialEntry {
             provider: trial.label.provider.clone(),
             draws: trial.label.draws,
         },
-        prompts: sides
-            .filter_map(|(side, source)| Some((side.to_owned(), prompt(store, source.as_ref()?)?)))
-            .collect(),
+        prompts: sides.filter_map(|(side, source)| Some((side.to_owned(), prompt(store, source.as_ref()?)?))).collect(),
         decoding: trial.label.decoding.iter().cloned().collect(),
         results_dir: format!("{slug}/results"),
         reports_dir: format!("{slug}/reports"),
@@ -225,9 +219,7 @@ pub fn manifest(
         .map(|source| SourceEntry { path: source.label.clone(), blob: source.blob, size: source.size })
         .collect();
     sources.sort_by(|a, b| a.path.cmp(&b.path));
-    let output = |node: NodeIndex, name: &str| {
-        crate::engine::output_of(&done.get(node.get())?.as_ref()?.row, name)
-    };
+    let output = |node: NodeIndex, name: &str| crate::engine::output_of(&done.get(node.get())?.as_ref()?.row, name);
     Manifest {
         schema_version: Manifest::SCHEMA_VERSION,
         run_id: record.run_id.clone(),
@@ -271,8 +263,7 @@ pub fn show(dir: &ViewDir, store: &Store, record: &RunRecord, catalog: &Catalog)
             made += 1;
         }
     }
-    if record.state == RunState::Complete
-        && catalog.latest().is_none_or(|latest| latest.record.run_id == record.run_id)
+    if record.state == RunState::Complete && catalog.latest().is_none_or(|latest| latest.record.run_id == record.run_id)
     {
         dir.make_latest()?;
     }
@@ -296,7 +287,7 @@ pub fn remove_dir(dir: &ViewDir) -> Result<(), Failure> {
 /// Prints how a build ended.
 pub fn print(finished: &Finished, project: &Project, out: &Output) {
     let Finished { record, actions, requests, .. } = finished;
-    let dir = ViewDir::new(&project.experiments, &record.run_id);
+    let dir = ViewDir::new(&project.home.experiments, &record.run_id);
     for failure in &finished.failures {
         out.note(&format!("{}\n  in {}", failure.why, failure.label));
     }
@@ -319,7 +310,7 @@ pub fn print(finished: &Finished, project: &Project, out: &Output) {
         record.run_id,
     );
     let state = if finished.up_to_date { "up to date" } else { record.state.as_str() };
-    let shown = dir.path().strip_prefix(&project.place.root).unwrap_or(dir.path());
+    let shown = project.home.shown(dir.path());
     if finished.restored > 0 {
         out.note(&format!("{} files of {shown} were put back", finished.restored));
     }
@@ -329,7 +320,9 @@ pub fn print(finished: &Finished, project: &Project, out: &Output) {
     match record.state {
         RunState::Stopped => out.note("stopped; `exp build` goes on with this run"),
         RunState::Failed => out.note("incomplete; `exp build` goes on with this run"),
-        RunState::Partial => out.note("partial: `exp build` without the flags that narrow it builds the whole experiment"),
+        RunState::Partial => {
+            out.note("partial: `exp build` without the flags that narrow it builds the whole experiment")
+        }
         _ => {}
     }
     out.line(&format!("{state}: {line}"));

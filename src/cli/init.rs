@@ -32,8 +32,8 @@ pub fn init(args: &InitArgs, out: &Output) -> Result<Exit, Failure> {
     let mut files: Vec<(String, Vec<u8>)> = Vec::new();
     let mut guessed = None;
     if let Some(path) = &args.from {
-        let bytes = std::fs::read(path)
-            .map_err(|error| Failure::usage(format!("--from: cannot read `{path}`: {error}")))?;
+        let bytes =
+            std::fs::read(path).map_err(|error| Failure::usage(format!("--from: cannot read `{path}`: {error}")))?;
         let found = guess(path, &bytes)?;
         let name = path.file_name().unwrap_or("data");
         files.push((format!("config/data/{name}"), bytes));
@@ -115,7 +115,9 @@ fn starter_prompts() -> [(&'static str, &'static str); 2] {
 }
 
 fn config_for(guess: &Guess, file: &str, provider: &str, model: &str) -> String {
-    let mut yaml = String::from("# One experiment: a control and a treatment, asked the same questions. `exp schema` describes every key.\nversion: 1\n");
+    let mut yaml = String::from(
+        "# One experiment: a control and a treatment, asked the same questions. `exp schema` describes every key.\nversion: 1\n",
+    );
     let quote = |text: &str| write_yaml_string(text);
     let _ = write!(
         yaml,
@@ -142,6 +144,8 @@ fn config_for(guess: &Guess, file: &str, provider: &str, model: &str) -> String 
         yaml.push_str("    duplicate_ids: number      # some ids occur more than once\n");
     }
     yaml.push_str("    scorers: [qa]              # or exact, includes, numeric, squad, regex\n");
-    yaml.push_str("control: config/prompts/control_system.txt\nprompt_sets:\n  treatment: config/prompts/treatment_system.txt\n");
+    yaml.push_str(
+        "control: config/prompts/control_system.txt\nprompt_sets:\n  treatment: config/prompts/treatment_system.txt\n",
+    );
     yaml
 }

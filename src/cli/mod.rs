@@ -10,8 +10,8 @@ mod completions;
 mod failure;
 mod fetch;
 mod finish;
-mod import;
 mod guess;
+mod import;
 mod init;
 mod limits;
 mod list;
@@ -55,7 +55,9 @@ pub fn run() -> ExitCode {
         }
     };
     let out = Output::new(&cli.global);
-    match dispatch(cli, &out) {
+    let result = dispatch(cli, &out);
+    out.tell_notices();
+    match result {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(failure) => {
             out.progress("");
@@ -95,7 +97,7 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::List(_) => list::list(global, out),
         Command::Show(args) => show::show(global, &args, out),
         Command::Compare(args) => compare::compare(global, &args, out),
-        Command::Audit(args) => audit::audit(global, &args, out, &clock),
+        Command::Audit(args) => audit::audit(global, &args, out),
         Command::Score(args) => score::score(global, &args, out, &clock),
         Command::Archive(args) => archive::archive(global, &args, out),
         Command::Import(args) => import::import(global, &args, out),

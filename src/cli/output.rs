@@ -2,6 +2,7 @@ use std::io::{IsTerminal as _, Write as _};
 
 use super::args::Global;
 use super::problem::printable;
+use crate::store::Store;
 
 /// Prints: the only place that does. Results go to standard output, all else to standard error.
 pub struct Output {
@@ -11,13 +12,36 @@ pub struct Output {
     verbose: u8,
     /// Whether standard error is a terminal that can redraw a line.
     pub live: bool,
+    watched: std::sync::Mutex<Vec<Store>>,
 }
 
 impl Output {
     /// Takes the wishes of the command line.
     pub fn new(global: &Global) -> Self {
         let live = std::io::stderr().is_terminal() && !global.quiet;
-        Self { json: global.json, quiet: global.quiet, verbose: global.verbose, live }
+        Self {
+            json: global.json,
+            quiet: global.quiet,
+            verbose: global.verbose,
+            live,
+            watched: std::sync::Mutex::default(),
+        }
+    }
+
+    /// Remembers a store, to tell at the end what it found damaged or mended.
+    pub fn watch(&self, store: &Store) {
+        if let Ok(mut watched) = self.watched.lock() {
+            watched.push(store.clone());
+        }
+    }
+
+    /// Tells what the stores found.
+    pub fn tell_notices(&self) {
+        for store in self.watched.lock().map(|mut watched| std::mem::take(&mut *watched)).unwrap_or_default() {
+            for notice in store.take_notices() {
+                write_err(&format!("store: {notice}"));
+            }
+        }
     }
 
     /// Says whether more is wanted.

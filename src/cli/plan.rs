@@ -23,14 +23,8 @@ pub fn plan_build(project: &Project, args: &BuildArgs, out: &Output) -> Result<E
     show(project, &args.select, step_limits(args)?, args.force, out)
 }
 
-fn show(
-    project: &Project,
-    args: &SelectArgs,
-    limits: StepLimits,
-    force: bool,
-    out: &Output,
-) -> Result<Exit, Failure> {
-    let store = project.open_store(Access::ReadOnly)?;
+fn show(project: &Project, args: &SelectArgs, limits: StepLimits, force: bool, out: &Output) -> Result<Exit, Failure> {
+    let store = project.home.open_store(Access::ReadOnly, out)?;
     let mut planning = Planning::start(project, &store, args, limits, force)?;
     let seen = preview(&mut planning, &store)?;
     print(&planning, &seen, out);

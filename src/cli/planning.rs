@@ -7,7 +7,9 @@ use super::who::FACTS;
 use crate::config::Parts;
 use crate::digest::Decimal;
 use crate::engine::{Resolution, StepLimits, Verdict, output_of, resolve};
-use crate::plan::{NodeIndex, Plan, SelectedTrial, Selection, Side, SourceBlob, Sources, StepKind, needed_files, select};
+use crate::plan::{
+    NodeIndex, Plan, SelectedTrial, Selection, Side, SourceBlob, Sources, StepKind, needed_files, select,
+};
 use crate::store::{ActionRow, ActionTable, Store};
 
 /// Is a build's plan, as far as it is known: the selected trials, the inputs' hashes, the graph, and what is done of it.
@@ -75,10 +77,8 @@ impl<'p> Planning<'p> {
         let mut sources: Sources = HashMap::new();
         for file in needed_files(&project.config, &trials) {
             let (blob, size) = store.hash_file(&file.path, !args.no_stat_cache).map_err(|error| {
-                Failure::from(error).hint(format!(
-                    "{}:{}:{} names this file",
-                    project.config_label, file.at.line, file.at.column
-                ))
+                Failure::from(error)
+                    .hint(format!("{}:{}:{} names this file", project.config_label, file.at.line, file.at.column))
             })?;
             let (label, path) = (file.written.clone(), file.path.clone());
             sources.insert(file.path.clone(), SourceBlob { blob, size, label, path });

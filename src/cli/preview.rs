@@ -105,9 +105,8 @@ fn walk(
         let node = graph.node(index);
         let (mut row, mut key) = (None, None);
         let fate = if planning.limits.is_wanted(node.step) {
-            let output = |from: NodeIndex, name: &str| {
-                output_of(rows.get(from.get())?.as_ref()?, name).map(|(blob, _)| blob)
-            };
+            let output =
+                |from: NodeIndex, name: &str| output_of(rows.get(from.get())?.as_ref()?, name).map(|(blob, _)| blob);
             key = key_of(graph, index, output);
             match key {
                 None => Fate::Waits,
@@ -180,9 +179,7 @@ fn compute(
                 let source = &graph.sources()[*at as usize];
                 (source.blob, source.label.clone())
             }
-            From::Output(from, output) => {
-                (output_of(rows[from.get()].as_ref()?, output)?.0, graph.node(*from).label())
-            }
+            From::Output(from, output) => (output_of(rows[from.get()].as_ref()?, output)?.0, graph.node(*from).label()),
         };
         Some(Input { name: name.clone().into_owned(), blob, label })
     });
@@ -208,7 +205,8 @@ fn compute(
             let (bytes, _) = step::collect(&wanted, |address| answers.get(address).cloned().map(Ok))?;
             made.insert("answers".to_owned(), bytes);
         } else {
-            step::run(node.step, &node.params, &inputs, &mut made as &mut dyn Outputs).map_err(|error: StepError| error)?;
+            step::run(node.step, &node.params, &inputs, &mut made as &mut dyn Outputs)
+                .map_err(|error: StepError| error)?;
         }
     }
     let mut outputs = Vec::with_capacity(made.len());

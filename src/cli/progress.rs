@@ -60,7 +60,9 @@ impl<'a> Progress<'a> {
             Event::Waiting { draws, session } => {
                 if !state.waiting {
                     state.waiting = true;
-                    self.out.note(&format!("waiting for {draws} answers that another build (session {session}) is asking for"));
+                    self.out.note(&format!(
+                        "waiting for {draws} answers that another build (session {session}) is asking for"
+                    ));
                 }
             }
             Event::Failed { label, why } => {

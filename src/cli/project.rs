@@ -10,35 +10,31 @@ use crate::store::{Access, Store};
 /// Is the config that is read when none is named.
 const DEFAULT_CONFIG: &str = "config/eval_config.yaml";
 
-/// Says where a project is: enough for commands that read what was built.
-pub struct Place {
+/// Says where a project is.
+struct Place {
     /// The config's path.
-    pub config_path: Utf8PathBuf,
+    config_path: Utf8PathBuf,
     /// The directory that relative paths start from.
-    pub root: Utf8PathBuf,
+    root: Utf8PathBuf,
     store: Option<Utf8PathBuf>,
     experiments: Option<Utf8PathBuf>,
 }
 
 /// Is a project with its config read and checked.
 pub struct Project {
-    /// Where it is.
-    pub place: Place,
     /// What it says.
     pub config: Config,
     /// The config's bytes.
     pub config_bytes: Vec<u8>,
     /// The config's path as it is to be shown.
     pub config_label: String,
-    /// Where runs are shown.
-    pub experiments: Utf8PathBuf,
-    /// Where everything is kept.
-    pub store_dir: Utf8PathBuf,
+    /// Where its runs are.
+    pub home: Home,
 }
 
 impl Place {
     /// Finds the config: the one named, else `config/eval_config.yaml` here or in a directory above.
-    pub fn find(global: &Global) -> Result<Self, Failure> {
+    fn find(global: &Global) -> Result<Self, Failure> {
         let here = current_dir()?;
         let config_path = match &global.config {
             Some(path) => here.join(path),
@@ -70,15 +66,56 @@ fn current_dir() -> Result<Utf8PathBuf, Failure> {
         .map_err(|dir| Failure::new(Exit::Environment, format!("the path `{}` is not UTF-8", dir.display())))
 }
 
+/// Says where runs are kept and shown: all that a command needs which reads what was built.
+pub struct Home {
+    /// The directory that relative paths start from.
+    pub root: Utf8PathBuf,
+    /// Where runs are shown.
+    pub experiments: Utf8PathBuf,
+    /// Where everything is kept.
+    pub store_dir: Utf8PathBuf,
+}
+
+impl Home {
+    /// Finds the project's directories; a config that cannot be used does not stand in the way.
+    pub fn find(global: &Global) -> Result<Self, Failure> {
+        let place = Place::find(global)?;
+        let label = place.label();
+        let config = std::fs::read(&place.config_path).ok().and_then(|bytes| {
+            let env = |name: &str| std::env::var(name).ok();
+            let file = ConfigFile { path: Utf8Path::new(&label), bytes: &bytes, root: &place.root, env: &env };
+            config::load(&file, &Disk).config
+        });
+        let (experiments, store) = config
+            .map_or((place.root.join("experiments"), place.root.join("store")), |c| (c.experiments_dir, c.store_dir));
+        Ok(Self {
+            experiments: place.experiments.clone().unwrap_or(experiments),
+            store_dir: place.store.clone().unwrap_or(store),
+            root: place.root,
+        })
+    }
+
+    /// Opens the store.
+    pub fn open_store(&self, access: Access, out: &Output) -> Result<Store, Failure> {
+        let store = Store::open(&self.store_dir, access)?;
+        out.watch(&store);
+        Ok(store)
+    }
+
+    /// Writes a path as people see it: from the root where it is below.
+    pub fn shown<'p>(&self, path: &'p Utf8Path) -> &'p Utf8Path {
+        path.strip_prefix(&self.root).unwrap_or(path)
+    }
+}
+
 impl Project {
     /// Reads and checks the config; every error in it is in the failure.
     pub fn load(global: &Global, out: &Output) -> Result<Self, Failure> {
         let place = Place::find(global)?;
         let label = place.label();
         let bytes = std::fs::read(&place.config_path).map_err(|error| {
-            Failure::usage(format!("cannot read the config `{}`: {error}", place.config_path)).hint(
-                "`exp init` makes a project here; `--config FILE` or `-C DIR` names another",
-            )
+            Failure::usage(format!("cannot read the config `{}`: {error}", place.config_path))
+                .hint("`exp init` makes a project here; `--config FILE` or `-C DIR` names another")
         })?;
         let file = ConfigFile {
             path: Utf8Path::new(&label),
@@ -100,19 +137,12 @@ impl Project {
             }
         }
         let config = config.clone();
-        Ok(Self {
+        let home = Home {
+            root: place.root.clone(),
             experiments: place.experiments.clone().unwrap_or_else(|| config.experiments_dir.clone()),
             store_dir: place.store.clone().unwrap_or_else(|| config.store_dir.clone()),
-            config_label: label,
-            config_bytes: bytes,
-            config,
-            place,
-        })
-    }
-
-    /// Opens the project's store.
-    pub fn open_store(&self, access: Access) -> Result<Store, Failure> {
-        Ok(Store::open(&self.store_dir, access)?)
+        };
+        Ok(Self { home, config_label: label, config_bytes: bytes, config })
     }
 
     /// Returns the name of the config's bytes.

@@ -11,7 +11,7 @@ use crate::store::Access;
 pub fn score(global: &Global, args: &ScoreArgs, out: &Output, clock: &Clock) -> Result<Exit, Failure> {
     let project = Project::load(global, out)?;
     let parent = {
-        let store = project.open_store(Access::ReadOnly)?;
+        let store = project.home.open_store(Access::ReadOnly, out)?;
         let catalog = Catalog::read(&store)?;
         let name = args.run.as_deref().unwrap_or("latest");
         catalog.find(name)?.record.run_id.clone()

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use super::args::{Global, ShowArgs};
 use super::failure::{Exit, Failure};
 use super::output::Output;
-use super::project::Project;
+use super::project::Home;
 use crate::digest::BlobId;
 use crate::plan::StepKind;
 use crate::run::{Catalog, Manifest};
@@ -12,8 +12,8 @@ use crate::store::{Access, Store};
 
 /// Shows one run: its results, where its arms disagree, or the exact body of one request.
 pub fn show(global: &Global, args: &ShowArgs, out: &Output) -> Result<Exit, Failure> {
-    let project = Project::load(global, out)?;
-    let store = project.open_store(Access::ReadOnly)?;
+    let home = Home::find(global)?;
+    let store = home.open_store(Access::ReadOnly, out)?;
     let catalog = Catalog::read(&store)?;
     let entry = catalog.find(&args.run)?;
     let manifest = Catalog::manifest(&store, &entry.record)?;
@@ -44,9 +44,8 @@ pub fn show(global: &Global, args: &ShowArgs, out: &Output) -> Result<Exit, Fail
         for (_, block) in results.results.iter() {
             for (dataset, block) in block.datasets.iter() {
                 for (metric, values) in block.metrics.iter() {
-                    let interval = values
-                        .ci_95
-                        .map_or_else(|| "–".to_owned(), |[low, high]| format!("[{low:+.4}, {high:+.4}]"));
+                    let interval =
+                        values.ci_95.map_or_else(|| "–".to_owned(), |[low, high]| format!("[{low:+.4}, {high:+.4}]"));
                     let p = values.test.as_ref().map(|test| test.p_value);
                     out.line(&format!(
                         "  {:<16}{:<18}{:>7}{:>10}{:>11}{:>9}  {:<20}{:>9}",
@@ -57,7 +56,10 @@ pub fn show(global: &Global, args: &ShowArgs, out: &Output) -> Result<Exit, Fail
                         number(values.treatment_mean),
                         values.delta_mean.map_or_else(|| "–".to_owned(), |delta| format!("{delta:+.4}")),
                         interval,
-                        p.map_or_else(|| "–".to_owned(), |p| if p < 1e-4 { format!("{p:.1e}") } else { format!("{p:.4}") }),
+                        p.map_or_else(
+                            || "–".to_owned(),
+                            |p| if p < 1e-4 { format!("{p:.1e}") } else { format!("{p:.4}") }
+                        ),
                     ));
                     rows.push(serde_json::json!({
                         "dataset": dataset, "metric": metric, "n_items": values.n_items,

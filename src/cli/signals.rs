@@ -14,9 +14,8 @@ const INTERRUPTED: i32 = 130;
 pub fn stop_flag() -> Result<StopFlag, Failure> {
     let raised = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
-        let fail = |error: std::io::Error| {
-            Failure::new(Exit::Environment, format!("cannot listen for signals: {error}"))
-        };
+        let fail =
+            |error: std::io::Error| Failure::new(Exit::Environment, format!("cannot listen for signals: {error}"));
         // In this order: the first signal finds the flag down and only raises it.
         flag::register_conditional_shutdown(signal, INTERRUPTED, raised.clone()).map_err(fail)?;
         flag::register(signal, raised.clone()).map_err(fail)?;

@@ -13,7 +13,7 @@ use crate::store::Access;
 /// Shows what changed since the newest run: which files, and what a build would do about it.
 pub fn status(global: &Global, args: &SelectArgs, out: &Output) -> Result<Exit, Failure> {
     let project = Project::load(global, out)?;
-    let store = project.open_store(Access::ReadOnly)?;
+    let store = project.home.open_store(Access::ReadOnly, out)?;
     let catalog = Catalog::read(&store)?;
     let newest = catalog.entries().iter().rev().find(|entry| entry.record.manifest.is_some());
     let mut planning = Planning::start(&project, &store, args, StepLimits::default(), false)?;
@@ -50,7 +50,10 @@ pub fn status(global: &Global, args: &SelectArgs, out: &Output) -> Result<Exit, 
     let words = if run + waits == 0 {
         "up to date: nothing would run".to_owned()
     } else {
-        format!("{run} actions would run, {waits} more wait for them, {hit} are reused; {} requests would be sent", seen.to_send)
+        format!(
+            "{run} actions would run, {waits} more wait for them, {hit} are reused; {} requests would be sent",
+            seen.to_send
+        )
     };
     out.line(&words);
     out.document(&serde_json::json!({

@@ -80,11 +80,7 @@ pub fn output_of(row: &ActionRow, name: &str) -> Option<(BlobId, u64)> {
 }
 
 /// Computes a node's key from outputs that are known; `None` while one is not.
-pub fn key_of(
-    graph: &Graph,
-    node: NodeIndex,
-    output: impl Fn(NodeIndex, &str) -> Option<BlobId>,
-) -> Option<ActionKey> {
+pub fn key_of(graph: &Graph, node: NodeIndex, output: impl Fn(NodeIndex, &str) -> Option<BlobId>) -> Option<ActionKey> {
     let node = graph.node(node);
     let mut inputs: Vec<(&str, BlobId)> = Vec::with_capacity(node.inputs.len());
     for (name, from) in &node.inputs {

@@ -105,12 +105,8 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
     }
 
     /// Runs until nothing is under way and nothing more can start.
-    pub(super) fn drive<'s>(
-        &mut self,
-        scope: &rayon::Scope<'s>,
-        outbox: &Sender<Message>,
-        inbox: &Receiver<Message>,
-    ) where
+    pub(super) fn drive<'s>(&mut self, scope: &rayon::Scope<'s>, outbox: &Sender<Message>, inbox: &Receiver<Message>)
+    where
         'r: 's,
         'e: 's,
     {
@@ -308,8 +304,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         'r: 's,
         'e: 's,
     {
-        let halted =
-            self.engine.stop.is_raised() || (!self.failures.is_empty() && !self.engine.keep_going);
+        let halted = self.engine.stop.is_raised() || (!self.failures.is_empty() && !self.engine.keep_going);
         if halted || (self.unbuilt > 0 && self.active == self.held.len()) {
             // Nothing will become of what is held: what it would have waited for has failed or was stopped.
             for node in std::mem::take(&mut self.held) {

@@ -1,8 +1,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::spec::{Name, ParamsDoc};
 use super::StepKind;
+use super::spec::{Name, ParamsDoc};
 use crate::digest::{BlobId, Digest, Encoder, PlanId};
 
 /// Names a node by its place in the graph; nodes come after all that they read.

@@ -13,8 +13,8 @@ mod step_kind;
 pub use error::PlanError;
 pub use graph::{From, Graph, Node, NodeIndex, SourceBlob};
 pub use params::{
-    AggregateParams, BuildParams, CostsParams, FetchParams, Frame, InferParams, MergeParams, ParseParams, PrepareParams,
-    ReplayParams, ReportParams, RevisedScorer, ScoreParams, StatsParams, TrialDataset, TrialLabel,
+    AggregateParams, BuildParams, CostsParams, FetchParams, Frame, InferParams, MergeParams, ParseParams,
+    PrepareParams, ReplayParams, ReportParams, RevisedScorer, ScoreParams, StatsParams, TrialDataset, TrialLabel,
 };
 pub use plan::{Facts, Plan, Sources, TrialPlan, View, is_open, needed_files};
 pub use selection::{SelectedTrial, Selection, Side, select};

@@ -118,9 +118,9 @@ fn instructions(dataset: &DatasetConfig) -> Option<&SourceFile> {
 
 /// Says whether a dataset is open-book: as the config says, else whether its items bring a passage.
 pub fn is_open(dataset: &DatasetConfig) -> bool {
-    dataset.open.unwrap_or_else(|| {
-        dataset.format == crate::config::DatasetFormat::Squad || dataset.fields.context.is_some()
-    })
+    dataset
+        .open
+        .unwrap_or_else(|| dataset.format == crate::config::DatasetFormat::Squad || dataset.fields.context.is_some())
 }
 
 impl Plan {
@@ -239,8 +239,7 @@ impl Expansion<'_, '_> {
                 let gold: Name = format!("gold/{part:05}").into();
                 merge_inputs.push((format!("gold/{name}/{part:05}").into(), From::Output(prepare, gold)));
             }
-            let metrics =
-                dataset.scorers.iter().flat_map(|scorer| (self.facts.metrics)(scorer, open)).collect();
+            let metrics = dataset.scorers.iter().flat_map(|scorer| (self.facts.metrics)(scorer, open)).collect();
             datasets.push(TrialDataset { name: name.clone(), open, metrics });
             for side in sides {
                 let chain = self.chain(trial, *side, name, dataset)?;
@@ -429,13 +428,8 @@ impl Expansion<'_, '_> {
                 self.plan.graph.add(Node { step, params, inputs, scope, part: Some(*part) })
             };
             let built = add(StepKind::Build, &build, inputs);
-            let asked = add(
-                StepKind::Infer,
-                &infer,
-                vec![("requests".into(), From::Output(built, "requests".into()))],
-            );
-            let parsed =
-                add(StepKind::Parse, &parse, vec![("answers".into(), From::Output(asked, "answers".into()))]);
+            let asked = add(StepKind::Infer, &infer, vec![("requests".into(), From::Output(built, "requests".into()))]);
+            let parsed = add(StepKind::Parse, &parse, vec![("answers".into(), From::Output(asked, "answers".into()))]);
             let gold = From::Output(prepare, format!("gold/{part:05}").into());
             let scored = add(
                 StepKind::Score,
@@ -478,8 +472,7 @@ impl Expansion<'_, '_> {
             }
         }
         let mut decoding = trial.decoding.clone();
-        let by_type =
-            if open { trial.point.max_output_tokens_open } else { trial.point.max_output_tokens_closed };
+        let by_type = if open { trial.point.max_output_tokens_open } else { trial.point.max_output_tokens_closed };
         let own = trial.model.decoding.contains_key("max_output_tokens");
         if !own {
             decoding.max_output_tokens = dataset.max_output_tokens.or(by_type).or(decoding.max_output_tokens);

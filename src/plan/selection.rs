@@ -139,8 +139,10 @@ fn resolve<'a>(config: &'a Config, configured: &'a [TrialConfig]) -> Result<Vec<
     for trial in configured {
         let model = config.models.get(&trial.model).ok_or_else(|| unknown("model", &trial.model))?;
         let provider = config.providers.get(&model.provider).ok_or_else(|| unknown("provider", &model.provider))?;
-        let (name, prompt_set) =
-            config.prompt_sets.get_key_value(&trial.prompt_set).ok_or_else(|| unknown("prompt set", &trial.prompt_set))?;
+        let (name, prompt_set) = config
+            .prompt_sets
+            .get_key_value(&trial.prompt_set)
+            .ok_or_else(|| unknown("prompt set", &trial.prompt_set))?;
         let decoding = apply_overrides(&trial.decoding.decoding, model)?;
         resolved.push((model, provider, name, prompt_set, &trial.decoding, decoding));
     }

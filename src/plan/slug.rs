@@ -93,8 +93,7 @@ mod tests {
 
     #[test]
     fn the_predecessors_example_keeps_its_slug() {
-        let decoding =
-            Decoding { top_p: Some("1.0".parse().unwrap()), top_k: Some(50), ..Decoding::default() };
+        let decoding = Decoding { top_p: Some("1.0".parse().unwrap()), top_k: Some(50), ..Decoding::default() };
         let parts = SlugParts {
             model: "accounts/fireworks/models/gpt-oss-120b",
             prompt_set: "operational_only",

@@ -46,7 +46,9 @@ impl FetchError {
         match self {
             Self::NotHttps { .. } => "use an https address, or download the file and give its `path:`",
             Self::Transport { .. } => "build again when the network is there; nothing was lost",
-            Self::Status { .. } => "look at the address in a browser; redirects are not followed: give the final address",
+            Self::Status { .. } => {
+                "look at the address in a browser; redirects are not followed: give the final address"
+            }
             Self::OtherContent { .. } => {
                 "the file changed: if that is meant, write the new sha256 into the config; if not, find the old file"
             }
@@ -109,7 +111,12 @@ mod tests {
         for url in ["http://127.0.0.1:8/x", "http://localhost/x", "http://[::1]:80/x"] {
             assert!(is_loopback(url), "{url}");
         }
-        for url in ["http://example.org/", "http://127.0.0.1.example.org/", "http://127.0.0.1:80@example.org/", "ftp://localhost/"] {
+        for url in [
+            "http://example.org/",
+            "http://127.0.0.1.example.org/",
+            "http://127.0.0.1:80@example.org/",
+            "ftp://localhost/",
+        ] {
             assert!(!is_loopback(url), "{url}");
             assert!(matches!(fetch_pinned(url, ""), Err(FetchError::NotHttps { .. })), "{url}");
         }

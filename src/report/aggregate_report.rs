@@ -89,14 +89,14 @@ impl AggregateReport {
             }
         }
         text.push_str(&table.finish());
-        let _ = write!(text, "{}\n", self.family.sentence());
+        let _ = writeln!(text, "{}", self.family.sentence());
         text.push_str(
             "Trials that share a control share its answers, so their tests depend on each other. USD is what all \
              answers of the trial cost, a shared control included; – is not known, or not defined.\n",
         );
         for trial in &self.trials {
             if let Some(note) = &trial.note {
-                let _ = write!(text, "\n{}: {}\n", code(&trial.slug), prose(note));
+                let _ = writeln!(text, "\n{}: {}", code(&trial.slug), prose(note));
             }
         }
         text.push_str("\n## Cost\n\n");

@@ -60,23 +60,23 @@ impl CostSummary {
             Some((input, output)) => {
                 let batch = if self.is_batch { ", the batch discount applied" } else { "" };
                 let as_of = self.as_of.as_deref().map(|date| format!(", as of {}", code(date))).unwrap_or_default();
-                let _ = write!(
+                let _ = writeln!(
                     text,
-                    "Priced at ${input} for a million input tokens and ${output} for a million output tokens{batch}{as_of}.\n"
+                    "Priced at ${input} for a million input tokens and ${output} for a million output tokens{batch}{as_of}."
                 );
             }
             None => text.push_str("No price is known for this model, so the cost is not known; it is not zero.\n"),
         }
         if self.unknown_usage > 0 {
-            let _ = write!(text, "{} completed answers state no token counts.\n", count(self.unknown_usage));
+            let _ = writeln!(text, "{} completed answers state no token counts.", count(self.unknown_usage));
         }
         if let Some(paired) = &self.paired {
             let interval = paired
                 .interval
                 .map(|(lower, upper)| format!(" ({level} interval {} to {})", signed_usd(lower), signed_usd(upper)));
-            let _ = write!(
+            let _ = writeln!(
                 text,
-                "The cost of an item differs by {} on average, treatment − control{}, over {} items.\n",
+                "The cost of an item differs by {} on average, treatment − control{}, over {} items.",
                 signed_usd(paired.mean),
                 interval.unwrap_or_default(),
                 count(paired.n)

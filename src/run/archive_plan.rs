@@ -8,7 +8,7 @@ use super::audit_actions::is_done;
 use super::infer_draws::wanted;
 use super::named_blobs::named_blobs;
 use super::on_disk::OnDisk;
-use super::{Catalog, Manifest, RunError, RunRecord, RunState};
+use super::{Manifest, RunError, RunRecord, RunState};
 use crate::digest::{ActionKey, BlobId};
 use crate::plan::{ActionSpec, InferParams, StepKind, path_segment, temperature_label};
 use crate::request::DrawAddress;
@@ -34,6 +34,7 @@ pub struct ArchivePlan {
     /// The archive's name.
     pub name: String,
     /// The file.
+    #[serde(serialize_with = "as_text")]
     pub path: Utf8PathBuf,
     /// The run.
     pub run_id: String,
@@ -70,7 +71,12 @@ pub fn plan_archive(
     record: &RunRecord,
     name: Option<&str>,
 ) -> Result<ArchivePlan, RunError> {
-    let manifest = Catalog::manifest(store, record)?;
+    // The text itself, and not what it reads as: the record names its hash.
+    let what = format!("the manifest of run `{}`", record.run_id);
+    let unreadable = |why: &str| RunError::Unreadable { what: what.clone(), why: why.to_owned() };
+    let blob = record.manifest.ok_or_else(|| unreadable("none was written yet"))?;
+    let manifest_text = String::from_utf8(store.read(&blob)?).map_err(|_| unreadable("it is not UTF-8"))?;
+    let (manifest, _) = Manifest::parse(&what, &manifest_text)?;
     let name = match name {
         Some(name) => name.strip_suffix(ARCHIVE_SUFFIX).unwrap_or(name).to_owned(),
         None => default_name(&manifest),
@@ -88,7 +94,7 @@ pub fn plan_archive(
         bytes: 0,
         draws: 0,
         missing: Vec::new(),
-        manifest_text: manifest.to_text()?,
+        manifest_text,
         run_text: record.to_text()?,
         blobs: Vec::new(),
         actions: Vec::new(),
@@ -106,6 +112,11 @@ pub fn plan_archive(
         }
     }
     Ok(plan)
+}
+
+/// Writes a path as text.
+pub(super) fn as_text<S: serde::Serializer>(path: &Utf8Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(path.as_str())
 }
 
 fn default_name(manifest: &Manifest) -> String {
@@ -145,8 +156,10 @@ impl ArchivePlan {
                 self.missing.push(format!("record of action {key} (`{}`)", action.label));
                 continue;
             };
-            let unreadable =
-                |why: String| RunError::Unreadable { what: format!("the record of action {key} (`{}`)", action.label), why };
+            let unreadable = |why: String| RunError::Unreadable {
+                what: format!("the record of action {key} (`{}`)", action.label),
+                why,
+            };
             let text = record_text(&record).map_err(|error| unreadable(error.to_string()))?;
             let spec: ActionSpec =
                 serde_json::from_str(record.spec.get()).map_err(|error| unreadable(error.to_string()))?;
@@ -156,7 +169,10 @@ impl ArchivePlan {
                 let params: InferParams =
                     serde_json::from_value(spec.params).map_err(|error| unreadable(error.to_string()))?;
                 match store.read(requests) {
-                    Ok(bytes) => addresses.extend(wanted(&bytes, &params).map_err(unreadable)?.into_iter().map(|d| d.address)),
+                    Ok(bytes) => {
+                        let wanted = wanted(&bytes, &params).map_err(unreadable)?;
+                        addresses.extend(wanted.into_iter().map(|draw| draw.address));
+                    }
                     // The blob itself is listed as missing where the manifest names it.
                     Err(_) => self.missing.push(format!("requests {requests} of `{}`", action.label)),
                 }
@@ -164,8 +180,11 @@ impl ArchivePlan {
             self.actions.push((key, text));
         }
         self.actions.sort_by_key(|(key, _)| *key);
-        let sizes: Vec<(String, u64)> =
-            self.actions.iter().map(|(key, text)| (format!("actions/{}", key.digest().to_hex()), text.len() as u64)).collect();
+        let sizes: Vec<(String, u64)> = self
+            .actions
+            .iter()
+            .map(|(key, text)| (format!("actions/{}", key.digest().to_hex()), text.len() as u64))
+            .collect();
         for (name, size) in sizes {
             self.add(name, size);
         }

@@ -11,8 +11,7 @@ pub(super) fn record_text(record: &ActionRecord) -> Result<String, serde_json::E
     let mut text = serde_json::to_string(record)?;
     let hash = Digest::of(text.as_bytes());
     text.pop();
-    text.push_str(&format!("{SELF_OPEN}{hash}{SELF_CLOSE}"));
-    Ok(text)
+    Ok(text + SELF_OPEN + &hash.to_string() + SELF_CLOSE)
 }
 
 /// Reads a record; `Err` says why it is not that of `key`.

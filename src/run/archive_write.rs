@@ -8,7 +8,7 @@ use super::archived_draw::ArchivedDraw;
 use super::on_disk::{self, OnDisk, failed};
 use super::{ArchivePlan, RunError};
 use crate::digest::{BlobId, Digest, StreamHasher};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// Is how hard the file is compressed.
 const LEVEL: i32 = 6;
@@ -107,8 +107,8 @@ impl From<io::Error> for PackError {
     }
 }
 
-impl<E: Into<RunError>> From<E> for PackError {
-    fn from(error: E) -> Self {
+impl From<StoreError> for PackError {
+    fn from(error: StoreError) -> Self {
         Self::Run(error.into())
     }
 }
@@ -125,7 +125,7 @@ fn pack(store: &Store, plan: &ArchivePlan, file: &mut File) -> Result<(), PackEr
     let texts: Vec<(&str, &str)> =
         vec![("README.txt", &readme), ("manifest.json", &plan.manifest_text), ("run.json", &plan.run_text)];
     let mut sums = String::new();
-    let mut sum = |name: &str, digest: &Digest| sums.push_str(&format!("{}  {name}\n", digest.to_hex()));
+    let mut sum = |name: &str, digest: &Digest| sums.extend([&digest.to_hex(), "  ", name, "\n"]);
     for (name, text) in &texts {
         sum(name, &Digest::of(text.as_bytes()));
     }
@@ -171,12 +171,7 @@ fn put<W: io::Write>(tar: &mut tar::Builder<W>, name: &str, size: u64, bytes: im
     if counted.left == 0 { Ok(()) } else { Err(io::Error::other(format!("{name} is shorter than it was"))) }
 }
 
-fn put_blob<W: io::Write>(
-    tar: &mut tar::Builder<W>,
-    store: &Store,
-    blob: &BlobId,
-    size: u64,
-) -> Result<(), PackError> {
+fn put_blob<W: io::Write>(tar: &mut tar::Builder<W>, store: &Store, blob: &BlobId, size: u64) -> Result<(), PackError> {
     let reader = store.open_blob(blob)?;
     Ok(put(tar, &format!("blobs/{}", blob.digest().to_hex()), size, reader)?)
 }

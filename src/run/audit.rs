@@ -4,7 +4,9 @@ use super::audit_actions::{ActionChecks, check_actions};
 use super::audit_blobs::check_blobs;
 use super::audit_views::check_views;
 use super::on_disk::{self, OnDisk};
-use super::{AuditReport, Catalog, ImportTrust, MANIFEST_NAME, Manifest, RunError, RunRecord, RunState, ViewDir, root_of};
+use super::{
+    AuditReport, Catalog, ImportTrust, MANIFEST_NAME, Manifest, RunError, RunRecord, RunState, ViewDir, root_of,
+};
 use crate::digest::BlobId;
 use crate::store::Store;
 
@@ -63,7 +65,12 @@ fn manifest(
 ) -> Result<Option<Manifest>, RunError> {
     let Some(id) = record.manifest else {
         let state = format!("none; the run is {}", record.state);
-        report.find(format!("manifest of run `{}`", record.run_id), "a manifest", state, "`exp build` goes on with the run");
+        report.find(
+            format!("manifest of run `{}`", record.run_id),
+            "a manifest",
+            state,
+            "`exp build` goes on with the run",
+        );
         return Ok(None);
     };
     let what = format!("blob {id} (the manifest of run `{}`)", record.run_id);
@@ -143,7 +150,12 @@ pub(super) fn check_record(record: &RunRecord, manifest: &Manifest, report: &mut
     for (what, expected, actual) in pairs {
         if expected != actual {
             let subject = format!("{what} in the record of run `{}`", record.run_id);
-            report.find(subject, expected, actual, "the record and the manifest are not of one run: restore an archive");
+            report.find(
+                subject,
+                expected,
+                actual,
+                "the record and the manifest are not of one run: restore an archive",
+            );
         }
     }
 }

@@ -88,7 +88,10 @@ fn check_action(
     };
     if expected != actual && action.failures > 0 && record.state == ActionState::Complete {
         // Draws that failed in this run were answered since: the record is of the later, whole result.
-        report.notes.push(format!("`{}` had {} failed draws in this run; they were answered since", action.label, action.failures));
+        report.notes.push(format!(
+            "`{}` had {} failed draws in this run; they were answered since",
+            action.label, action.failures
+        ));
     } else if expected != actual {
         // Only what differs is worth reading.
         let common: Vec<_> = expected.iter().filter(|output| actual.contains(output)).copied().collect();
@@ -101,7 +104,12 @@ fn check_action(
     for (name, blob) in spec.inputs.iter().filter(|(_, blob)| !known.contains(blob)) {
         let subject = format!("input `{name}` of `{}` ({blob})", action.label);
         let expected = "a source of the run, or an output of one of its actions";
-        report.find(subject, expected, "neither", "the manifest leaves out what the action read: it is not to be believed");
+        report.find(
+            subject,
+            expected,
+            "neither",
+            "the manifest leaves out what the action read: it is not to be believed",
+        );
     }
     if spec.step == StepKind::Infer
         && let Some(draws) = checks.draws
@@ -153,7 +161,12 @@ fn check_draws(
     }
     if !other.is_empty() {
         let actual = format!("not the logged ones: {}", places(&other));
-        report.find(&subject, "the answers of the draw log", actual, "`exp build --force` makes them again from the log");
+        report.find(
+            &subject,
+            "the answers of the draw log",
+            actual,
+            "`exp build --force` makes them again from the log",
+        );
     }
     Ok(())
 }

@@ -69,7 +69,8 @@ fn look(store: &Store, id: &BlobId, named: &NamedBlob) -> Looked {
         looked.findings.push(Finding::new(&subject, "mode 0444", format!("mode {mode:04o}"), remedy));
     }
     if meta.nlink() > 1 {
-        looked.note = Some(format!("{subject} has {} names on the disk: whoever holds another can change it", meta.nlink()));
+        looked.note =
+            Some(format!("{subject} has {} names on the disk: whoever holds another can change it", meta.nlink()));
     }
     looked
 }

@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::on_disk::{self, OnDisk, failed, place_of};
 use super::view::relative;
-use super::{AuditReport, MANIFEST_NAME, Manifest, RunError, STOP_NAME, ViewDir, ViewEntry};
+use super::{AuditReport, MANIFEST_NAME, Manifest, RunError, STOP_NAME, ViewDir, ViewEntry, trial_manifest};
 use crate::digest::BlobId;
 use crate::store::Store;
 
@@ -40,14 +40,17 @@ pub(super) fn check_views(
     }
     check_made(manifest, report);
 
-    let trial_manifests: BTreeSet<String> =
-        manifest.trials.iter().map(|trial| format!("{}/{TRIAL_MANIFEST}", trial.results_dir)).collect();
+    let mut trial_manifests: BTreeMap<String, String> = BTreeMap::new();
+    for trial in &manifest.trials {
+        trial_manifests.insert(format!("{}/{TRIAL_MANIFEST}", trial.results_dir), trial_manifest(manifest, trial)?);
+    }
     let mut beside: BTreeSet<String> = BESIDE.iter().map(ToString::to_string).collect();
     for trial in &manifest.trials {
         beside.extend(BESIDE_RESULTS.iter().map(|name| format!("{}/{name}", trial.results_dir)));
     }
     let mut dirs: BTreeSet<Utf8PathBuf> = BTreeSet::new();
-    for path in views.keys().chain(&trial_manifests).chain(manifest.trials.iter().map(|trial| &trial.report_path)) {
+    for path in views.keys().chain(trial_manifests.keys()).chain(manifest.trials.iter().map(|trial| &trial.report_path))
+    {
         dirs.extend(Utf8Path::new(path).ancestors().skip(1).map(Utf8Path::to_owned));
     }
     for found in walk(root)? {
@@ -55,24 +58,24 @@ pub(super) fn check_views(
         let shown = format!("{name}/{path}");
         let known = match &found.what {
             OnDisk::Dir => dirs.contains(&found.path),
-            OnDisk::File(_) if trial_manifests.contains(path) => {
-                if let Some(why) = trial_manifest_fault(&root.join(path))? {
-                    report.find(shown.as_str(), "a trial's manifest", why, SHOW);
-                }
-                true
-            }
+            OnDisk::File(_) if trial_manifests.contains_key(path) => true,
             OnDisk::File(_) => path == MANIFEST_NAME || beside.contains(path) || views.contains_key(path),
             // A view outside the root may be a link, into the store and nowhere else.
-            OnDisk::Link(target) if beside.contains(path) => is_blob(store, &root.join(path), target)?,
+            OnDisk::Link(target) if beside.contains(path) => is_blob(store, &root.join(path), target),
             _ => path == MANIFEST_NAME || views.contains_key(path),
         };
         if !known {
             report.find(shown, "nothing: the manifest does not list it", found.what.words(), "move it elsewhere");
         }
     }
-    for path in &trial_manifests {
-        if matches!(OnDisk::at(&root.join(path))?, OnDisk::Absent) {
-            report.find(format!("{name}/{path}"), "a trial's manifest", "missing", SHOW);
+    for (path, text) in &trial_manifests {
+        let expected = "what the run's manifest says of the trial";
+        match OnDisk::at(&root.join(path))? {
+            OnDisk::File(_) if on_disk::read(&root.join(path))? == text.as_bytes() => {}
+            OnDisk::File(_) => report.find(format!("{name}/{path}"), expected, "edited or damaged", SHOW),
+            // What is not a file is listed above, unless there is nothing.
+            OnDisk::Absent => report.find(format!("{name}/{path}"), expected, "missing", SHOW),
+            _ => {}
         }
     }
     Ok(())
@@ -101,7 +104,12 @@ fn check_view(
             let actual = on_disk::hash(&at)?;
             if actual != view.blob {
                 let remedy = "remove it; `exp build` shows it again";
-                report.find(subject, format!("the bytes of {}", view.blob), format!("a file with the hash {actual}"), remedy);
+                report.find(
+                    subject,
+                    format!("the bytes of {}", view.blob),
+                    format!("a file with the hash {actual}"),
+                    remedy,
+                );
             }
         }
         other => report.find(subject, expected(), other.words(), SHOW),
@@ -120,22 +128,14 @@ pub(super) fn check_made(manifest: &Manifest, report: &mut AuditReport) {
     }
 }
 
-fn trial_manifest_fault(path: &Utf8Path) -> Result<Option<String>, RunError> {
-    let bytes = on_disk::read(path)?;
-    Ok(match serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&bytes) {
-        Ok(_) => None,
-        Err(error) => Some(format!("it does not read as one: {error}")),
-    })
-}
-
-fn is_blob(store: &Store, path: &Utf8Path, target: &Utf8Path) -> Result<bool, RunError> {
+fn is_blob(store: &Store, path: &Utf8Path, target: &Utf8Path) -> bool {
     let Some((shard, name)) = target.parent().and_then(Utf8Path::file_name).zip(target.file_name()) else {
-        return Ok(false);
+        return false;
     };
-    let Ok(id) = BlobId::parse(&format!("{shard}{name}")) else { return Ok(false) };
+    let Ok(id) = BlobId::parse(&format!("{shard}{name}")) else { return false };
     let blob = store.blob_path(&id);
     let at = path.parent().unwrap_or(path).join(target);
-    Ok(place_of(&at) == place_of(&blob) && on_disk::hash(&blob).is_ok_and(|actual| actual == id))
+    place_of(&at) == place_of(&blob) && on_disk::hash(&blob).is_ok_and(|actual| actual == id)
 }
 
 /// Is one thing found below a run's directory.

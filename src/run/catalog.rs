@@ -32,9 +32,7 @@ impl Catalog {
             let alive = record.state == RunState::Running && store.session_alive(&record.session);
             entries.push(CatalogEntry { record, alive });
         }
-        entries.sort_by(|a, b| {
-            (&a.record.created_at, &a.record.run_id).cmp(&(&b.record.created_at, &b.record.run_id))
-        });
+        entries.sort_by(|a, b| (&a.record.created_at, &a.record.run_id).cmp(&(&b.record.created_at, &b.record.run_id)));
         Ok(Self { entries })
     }
 
@@ -51,10 +49,9 @@ impl Catalog {
     /// Finds a run by id, by a unique beginning of it, by its directory (`run_<id>` or a path to it), or as `latest`.
     pub fn find(&self, name: &str) -> Result<&CatalogEntry, RunError> {
         if name == "latest" {
-            return self.latest().ok_or_else(|| RunError::Unknown {
-                name: name.to_owned(),
-                known: "no complete run yet".to_owned(),
-            });
+            return self
+                .latest()
+                .ok_or_else(|| RunError::Unknown { name: name.to_owned(), known: "no complete run yet".to_owned() });
         }
         let last = name.trim_end_matches('/').rsplit('/').next().unwrap_or(name);
         for id in [name, last, last.strip_prefix("run_").unwrap_or(last)] {

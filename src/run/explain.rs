@@ -104,7 +104,8 @@ pub fn explain(
     older: Option<&Manifest>,
     pattern: &str,
 ) -> Result<Vec<Explanation>, RunError> {
-    let mut explainer = Explainer { store, newer: Side::new(newer), older: older.map(Side::new), specs: HashMap::new() };
+    let mut explainer =
+        Explainer { store, newer: Side::new(newer), older: older.map(Side::new), specs: HashMap::new() };
     let mut explanations = Vec::new();
     for action in newer.actions.iter().filter(|action| is_named(&action.label, pattern)) {
         explanations.push(explainer.explain(action)?);
@@ -117,8 +118,7 @@ fn is_named(label: &str, pattern: &str) -> bool {
     let pattern: Vec<&str> = pattern.split('/').filter(|segment| !segment.is_empty()).collect();
     let label: Vec<&str> = label.split('/').collect();
     let same = |(a, b): (&&str, &&str)| a == b || (is_part(a) && b.parse() == a.parse::<u32>());
-    !pattern.is_empty()
-        && label.windows(pattern.len()).any(|window| window.iter().zip(&pattern).all(same))
+    !pattern.is_empty() && label.windows(pattern.len()).any(|window| window.iter().zip(&pattern).all(same))
 }
 
 /// Says whether a segment of a label is the number of a part.

@@ -46,7 +46,8 @@ pub(super) fn text_change(
 ) -> Result<String, String> {
     let [old, new] = [("earlier", old), ("present", new)].map(|(which, blob)| {
         let path = store.blob_path(blob);
-        let size = std::fs::symlink_metadata(&path).map_err(|_| format!("the {which} content is no longer in the store"))?;
+        let size =
+            std::fs::symlink_metadata(&path).map_err(|_| format!("the {which} content is no longer in the store"))?;
         if size.len() > SHOWN as u64 {
             return Err(format!("the {which} content is {} bytes: too long to show", size.len()));
         }

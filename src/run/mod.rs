@@ -3,21 +3,72 @@
 //! This is the only code that writes under `experiments/`. A run's record lives in the store from the run's start; its
 //! directory is a view that can be deleted and made again.
 
+mod archive_file;
+mod archive_list;
+mod archive_plan;
+mod archive_record;
+mod archive_scan;
+#[cfg(test)]
+mod archive_tests;
+mod archive_walk;
+mod archive_write;
+mod archived_draw;
+mod audit;
+mod audit_actions;
+mod audit_blobs;
+mod audit_report;
+#[cfg(test)]
+mod audit_tests;
+mod audit_views;
 mod catalog;
+mod clean;
+#[cfg(test)]
+mod clean_tests;
+mod compare;
+mod compare_items;
+#[cfg(test)]
+mod compare_tests;
 mod error;
+mod explain;
+mod explain_diff;
+#[cfg(test)]
+mod explain_tests;
+mod finding;
+mod import;
+mod infer_draws;
 mod manifest;
+mod named_blobs;
+mod on_disk;
 mod record;
 mod root;
+mod run_blobs;
+#[cfg(test)]
+mod sample_run;
 mod trial_manifest;
 mod view;
 
+pub use archive_file::{ArchiveFile, ArchiveHead, audit_archive};
+pub use archive_list::{ArchiveEntry, ArchivedRun, find_archive, list_archives};
+pub use archive_plan::{ARCHIVE_SUFFIX, ARCHIVES, ArchivePlan, PlannedFile, plan_archive};
+pub use archive_write::{WrittenArchive, write_archive};
+pub use audit::{AuditOptions, Drift, audit, drift};
+pub use audit_report::{AuditCounts, AuditReport};
 pub use catalog::{Catalog, CatalogEntry};
-pub use error::RunError;
-pub use manifest::{
-    ActionEntry, CostSummary, FailureEntry, Manifest, OutputEntry, PromptEntry, RequestCounts, SourceEntry, TrialEntry, TrialSettings,
-    ViewEntry,
+pub use clean::{CleanOptions, CleanPlan, CleanRun, Cleaned, LeftOver, apply_clean, plan_clean};
+pub use compare::{
+    ComparedSide, Comparison, ConfigLine, Difference, Effect, EffectPair, NumberPair, RunSide, TrialComparison, compare,
 };
-pub use record::{RunRecord, RunState, check_run_id, fresh_run_id};
+pub use compare_items::{Flips, MetricComparison};
+pub use error::RunError;
+pub use explain::{Cause, Change, Explanation, explain};
+pub use finding::Finding;
+pub use import::{Imported, import};
+pub use manifest::{
+    ActionEntry, CostSummary, FailureEntry, Manifest, OutputEntry, PromptEntry, RequestCounts, SourceEntry, TrialEntry,
+    TrialSettings, ViewEntry,
+};
+pub use record::{ImportTrust, RunRecord, RunState, check_run_id, fresh_run_id};
 pub use root::root_of;
+pub use run_blobs::RunBlobs;
 pub use trial_manifest::trial_manifest;
 pub use view::{LATEST, MANIFEST_NAME, STOP_NAME, ViewDir};

@@ -69,8 +69,7 @@ pub(super) fn failed<'p>(verb: &'static str, path: &'p Utf8Path) -> impl FnOnce(
 fn open(path: &Utf8Path) -> Result<File, RunError> {
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let flags = i32::try_from(flags.bits()).unwrap_or_default();
-    let file =
-        fs::OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed("open", path))?;
+    let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed("open", path))?;
     if file.metadata().map_err(failed("look at", path))?.is_file() {
         Ok(file)
     } else {

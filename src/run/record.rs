@@ -97,10 +97,8 @@ impl RunRecord {
 
     /// Reads a record's text.
     pub fn parse(id: &str, text: &str) -> Result<Self, RunError> {
-        serde_json::from_str(text).map_err(|error| RunError::Unreadable {
-            what: format!("the record of run `{id}`"),
-            why: error.to_string(),
-        })
+        serde_json::from_str(text)
+            .map_err(|error| RunError::Unreadable { what: format!("the record of run `{id}`"), why: error.to_string() })
     }
 
     /// Writes the record's text.

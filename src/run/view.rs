@@ -67,6 +67,25 @@ impl ViewDir {
         fs::rename(&aside, &path).map_err(io("rename", &path))
     }
 
+    /// Says whether every view is the link it should be and the manifests are there: nothing needs to be put back, as far
+    /// as names tell. Contents are an audit's business.
+    pub fn stands(&self, views: &[ViewEntry], blob_path: &dyn Fn(&ViewEntry) -> Utf8PathBuf) -> bool {
+        let is_file = |name: &str| fs::symlink_metadata(self.path.join(name)).is_ok_and(|meta| meta.is_file());
+        is_file(MANIFEST_NAME)
+            && views.iter().all(|view| {
+                let path = self.path.join(view.path());
+                let parent = path.parent().unwrap_or(&self.path);
+                let manifest = view.slug.is_empty() || is_file(&format!("{}/results/trial_manifest.json", view.slug));
+                manifest
+                    && fs::read_link(&path).is_ok_and(|link| link == relative(parent, &blob_path(view)).as_std_path())
+            })
+    }
+
+    /// Says whether `experiments/latest` points at this run.
+    pub fn is_latest(&self) -> bool {
+        fs::read_link(self.experiments.join(LATEST)).is_ok_and(|link| link == std::path::Path::new(&self.name))
+    }
+
     /// Makes every view that is absent or differs a link into the store (or a copy, where links cannot be made).
     ///
     /// `blob_path` says where a blob is. Returns how many were made.
@@ -97,7 +116,7 @@ impl ViewDir {
     /// Points `experiments/latest` at this run.
     pub fn make_latest(&self) -> Result<(), RunError> {
         let path = self.experiments.join(LATEST);
-        if fs::read_link(&path).is_ok_and(|link| link == std::path::Path::new(&self.name)) {
+        if self.is_latest() {
             return Ok(());
         }
         if fs::symlink_metadata(&path).is_ok_and(|meta| !meta.file_type().is_symlink()) {

@@ -4,9 +4,7 @@ use super::{Inputs, Outputs, StepError};
 use crate::plan::{ParamsDoc, StepKind};
 
 fn read<T: DeserializeOwned>(params: &ParamsDoc) -> Result<T, StepError> {
-    params
-        .read()
-        .map_err(|error| StepError::Unexpected { blob: "the parameters".to_owned(), why: error.to_string() })
+    params.read().map_err(|error| StepError::Unexpected { blob: "the parameters".to_owned(), why: error.to_string() })
 }
 
 /// Runs a step that is one function. `fetch` and `infer` are not: what they need is brought by the engine.

@@ -43,12 +43,17 @@ mod text;
 mod text_input;
 
 pub use answers::{AnswerLine, AnswersReader};
+pub use cost_table::CostTable;
 pub use dataset::{part_count, part_hash, part_name};
 pub use dispatch::run;
+pub use draw_status::DrawStatus;
 pub use error::{InputProblem, StepError};
 pub use infer::{Wanted, collect, demand};
 pub use input::{Input, Inputs, ReadBlobs};
 pub use output::Outputs;
+pub use paired_item::{PairedArm, PairedItem};
+pub use parsed_draw::ParsedDraw;
 pub use requests::{ItemRequest, REQUESTS_FORMAT, RequestsReader, RequestsWriter};
+pub use scored_draw::ScoredDraw;
 pub use scorers::{metric_names, scorer_revision};
 pub use significance::Significance;

@@ -197,13 +197,16 @@ pub(super) fn verify(conn: &Connection) -> rusqlite::Result<()> {
     if sums.is_empty() { Ok(()) } else { Err(schema::unusable("draws stand in a segment that has no row")) }
 }
 
-/// Tells whether a segment has lines that the index does not know.
-pub(super) fn is_behind(conn: &Connection, layout: &Layout) -> Result<bool> {
+/// Tells whether a segment of a session that is gone has lines that the index does not know.
+pub(super) fn lacks_lines(conn: &Connection, layout: &Layout) -> Result<bool> {
     let indexed = indexed(conn).map_err(failed(layout))?;
     let Some((folder, segments)) = segments(layout)? else { return Ok(false) };
     for name in segments {
         let size = folder.stat(&name)?.map_or(0, |stat| stat.st_size);
-        if indexed.get(&name).is_none_or(|known| *known < size) {
+        if indexed.get(&name).is_none_or(|known| *known < size)
+            && let Some(session) = draw_log::session_of(&name)
+            && !session::is_alive(layout, session)?
+        {
             return Ok(true);
         }
     }

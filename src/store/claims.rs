@@ -216,7 +216,13 @@ impl Session {
         for failure in failures {
             put_failure(&mut lines, failure);
         }
-        self.log().append(&lines, true).map(|_| ())
+        let appended = self.log().append(&lines, true)?;
+        let index = &self.store.opened()?.index;
+        index.write(|tx| {
+            catalogue::add_draws(tx, &appended.segment, &mut [], appended.end)
+                .map(|_| ())
+                .map_err(index.failed("write to"))
+        })
     }
 }
 

@@ -81,6 +81,7 @@ pub(super) fn run(session: &Session, commits: Vec<Commit>) -> Result<()> {
     }
     publish(session, Tree::Blobs, blob_files)?;
     session.known().extend(ids);
+    forget_replaced(session, &records)?;
     publish(session, Tree::Actions, record_files)?;
     if records.is_empty() {
         return Ok(());
@@ -95,6 +96,29 @@ pub(super) fn run(session: &Session, commits: Vec<Commit>) -> Result<()> {
             Ok(())
         };
         insert().map_err(index.failed("write to"))
+    })
+}
+
+/// Removes the rows of records that are about to be replaced: a row must never outlive its record, and an action without
+/// a row is looked up in its record.
+fn forget_replaced(session: &Session, records: &[ActionRecord]) -> Result<()> {
+    let mut replaced = Vec::new();
+    for record in records {
+        let (byte, name) = place(record.key.digest());
+        if session.layout.shard_to_fill(Tree::Actions, byte)?.stat(&name)?.is_some() {
+            replaced.push(record.key);
+        }
+    }
+    if replaced.is_empty() {
+        return Ok(());
+    }
+    let index = &session.store.opened()?.index;
+    index.write(|tx| {
+        let remove = || {
+            let mut remove = tx.prepare_cached("DELETE FROM actions WHERE key = ?1")?;
+            replaced.iter().try_for_each(|key| remove.execute([key.digest().as_bytes()]).map(|_| ()))
+        };
+        remove().map_err(index.failed("write to"))
     })
 }
 
@@ -127,7 +151,7 @@ fn require_outputs(
             continue;
         }
         let (byte, name) = place(output.blob.digest());
-        let there = session.layout.shard(Tree::Blobs, byte)?.stat(&name)?;
+        let there = session.layout.shard_to_fill(Tree::Blobs, byte)?.stat(&name)?;
         if there.is_none_or(|stat| stat.st_size as u64 != output.size) {
             return Err(StoreError::Missing { what: "blob", id: output.blob.to_string() });
         }
@@ -163,7 +187,7 @@ fn publish(session: &Session, tree: Tree, files: BTreeMap<Digest, Piece>) -> Res
         }
     }
     in_parallel(shards, |(byte, files)| {
-        let folder: Folder = session.layout.shard(tree, byte)?;
+        let folder: Folder = session.layout.shard_to_fill(tree, byte)?;
         for (name, piece) in files {
             if let Piece::New(mut temp) = piece {
                 temp.publish(&folder, &name)?;

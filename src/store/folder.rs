@@ -44,17 +44,18 @@ impl Folder {
     pub(super) fn make(&self, name: &str) -> Result<()> {
         let path = self.path.join(name);
         match rustix::fs::mkdirat(&self.fd, name, Mode::RWXU) {
-            Ok(()) => self.folder(name)?.set_mode(Mode::RWXU),
+            // The umask may have taken more than it should.
+            Ok(()) if self.stat(name)?.is_some_and(|stat| stat.st_mode & 0o777 != Mode::RWXU.bits()) => {
+                rustix::fs::chmodat(&self.fd, name, Mode::RWXU, AtFlags::empty())
+                    .map_err(|e| fail("set the mode of", &path, e))
+            }
+            Ok(()) => Ok(()),
             Err(rustix::io::Errno::EXIST) => match self.stat(name)? {
                 Some(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => Ok(()),
                 _ => Err(StoreError::Unfit { why: format!("`{path}` is not a directory") }),
             },
             Err(error) => Err(fail("make the directory", &path, error)),
         }
-    }
-
-    fn set_mode(&self, mode: Mode) -> Result<()> {
-        rustix::fs::fchmod(&self.fd, mode).map_err(|e| fail("set the mode of", &self.path, e))
     }
 
     /// Opens a regular file inside for reading.

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::layout::Layout;
 use super::notices::Notices;
-use super::{StoreError, rebuild, schema};
+use super::{StoreError, catalogue, rebuild, schema};
 
 /// Is the derived index: quick answers to what the records and the draw log say, and nothing that cannot be rebuilt from
 /// them.
@@ -45,6 +45,8 @@ type Result<T> = std::result::Result<T, StoreError>;
 
 /// Is the file's name in the store.
 pub(super) const FILE: &str = "index.sqlite";
+/// Are the files that SQLite keeps beside it.
+const BESIDE: [&str; 3] = ["index.sqlite-wal", "index.sqlite-shm", "index.sqlite-journal"];
 const LOCK: &str = "index";
 /// Is how long a transaction waits for another process's.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -87,7 +89,8 @@ impl Index {
         if state.writer.is_none() {
             let looked = self.reader(&mut state).and_then(|conn| look(conn).map_err(self.failed(op)));
             match looked {
-                Err(error) if damaged(&error) => {
+                // Where nothing may be written, whatever keeps the index from being read is got round.
+                Err(error) if damaged(&error) || (!self.layout.writable() && is_index(&error)) => {
                     state.reader = None;
                     if !self.layout.writable() {
                         self.notices
@@ -173,6 +176,10 @@ impl Index {
         if !schema::is_ours(&conn).map_err(&failed)? {
             return Err(failed(schema::unusable("it is of another version")));
         }
+        // A session that writes catches up before it decides anything; one that cannot must not overlook answers.
+        if !self.layout.writable() && catalogue::lacks_lines(&conn, &self.layout)? {
+            return Err(failed(schema::unusable("it lacks what a session that was cut short has logged")));
+        }
         Ok(conn)
     }
 
@@ -182,7 +189,15 @@ impl Index {
             None => "it is absent",
             Some(stat) if !is_regular(&stat) => "it is not a file",
             Some(stat) if stat.st_size == 0 => "it is empty",
-            Some(_) => return Ok(()),
+            Some(_) => {
+                // Links planted beside it would be followed.
+                for beside in BESIDE {
+                    if self.layout.root().stat(beside)?.is_some_and(|stat| !is_regular(&stat)) {
+                        return Err(self.failed("open")(schema::unusable("what stands beside it is not a file")));
+                    }
+                }
+                return Ok(());
+            }
         };
         Err(self.failed("open")(schema::unusable(reason)))
     }
@@ -284,8 +299,8 @@ impl Index {
                 }
             }
         }
-        for rest in ["index.sqlite-wal", "index.sqlite-shm", "index.sqlite-journal"] {
-            root.unlink(rest)?;
+        for beside in BESIDE {
+            root.unlink(beside)?;
         }
         root.sync()?;
         rebuild::into_file(&self.layout, &self.notices, mark_in(lock).as_deref())
@@ -319,6 +334,10 @@ fn mark_in(lock: &File) -> Option<String> {
     let mut bytes = [0; 64];
     let n = lock.read_at(&mut bytes, 0).ok()?;
     if n == 0 { None } else { Some(String::from_utf8_lossy(&bytes[..n]).into_owned()) }
+}
+
+fn is_index(error: &StoreError) -> bool {
+    matches!(error, StoreError::Index { .. })
 }
 
 /// Tells whether an error means that the index must be rebuilt.

@@ -236,6 +236,26 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_answers_for_its_file_until_the_file_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(dir.path()).unwrap();
+        let store = crate::store::Store::open(&dir.join("store"), crate::store::Access::ReadWrite).unwrap();
+        let input = dir.join("input");
+        std::fs::write(&input, "abc").unwrap();
+        let stat = rustix::fs::stat(input.as_std_path()).unwrap();
+        let planted = Entry { began: i64::MAX, ..entry(changed(&stat), modified(&stat), 0) };
+        store.opened().unwrap().inputs.fresh().insert(file_of(&stat), planted);
+        assert_eq!(store.hash_file(&input, true).unwrap(), (BlobId::of(b"x"), 3));
+        assert_eq!(store.hash_file(&input, false).unwrap(), (BlobId::of(b"abc"), 3));
+        store.session().unwrap().flush_stat_cache().unwrap();
+        assert!(store.opened().unwrap().inputs.fresh().is_empty());
+        assert_eq!(store.hash_file(&input, true).unwrap(), (BlobId::of(b"x"), 3));
+        let file = std::fs::File::options().write(true).open(&input).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+        assert_eq!(store.hash_file(&input, true).unwrap(), (BlobId::of(b"abc"), 3));
+    }
+
+    #[test]
     fn whole_seconds_hide_more() {
         let t = 100 * SECOND;
         assert!(!entry(t, t, t + SECOND).is_settled());

@@ -1,3 +1,4 @@
+use std::fs::File;
 use std::sync::OnceLock;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -93,9 +94,19 @@ impl Layout {
             folder.sync()?;
         }
         self.root.sync()?;
-        // Two processes may create one store at once: each writes the same bytes under a name of its own.
+        // Two processes may create one store at once: one after the other, each under a name of its own, and neither
+        // while temporary files are being swept.
+        let _lock = self.lock("sweep")?;
         let name = format!("format-{}", super::session::nonce());
         self.root.write_atomic("FORMAT", &Format::CURRENT.to_bytes(), self.tmp()?, &name, SEALED)
+    }
+
+    /// Waits for one of the files in `locks/`, and holds it as long as the file that is returned.
+    pub(super) fn lock(&self, name: &str) -> Result<File, StoreError> {
+        let locks = self.root.folder("locks")?;
+        let (file, _) = locks.open_or_create(name)?;
+        file.lock().map_err(StoreError::io("lock", locks.path().join(name)))?;
+        Ok(file)
     }
 
     /// Returns the store's directory.
@@ -159,15 +170,19 @@ impl Layout {
         }
     }
 
-    /// Opens the directory of a tree that holds hashes with this first byte; one that was removed is made again.
+    /// Opens the directory of a tree that holds hashes with this first byte.
     pub(super) fn shard(&self, tree: Tree, byte: u8) -> Result<Folder, StoreError> {
-        let folder = self.tree(tree)?;
-        let name = hex_byte(byte);
-        match folder.folder(&name) {
-            Err(error) if error.is_not_found() && self.writable() => {
-                folder.make(&name)?;
+        self.tree(tree)?.folder(&hex_byte(byte))
+    }
+
+    /// Opens the same to put something there; one that was removed is made again.
+    pub(super) fn shard_to_fill(&self, tree: Tree, byte: u8) -> Result<Folder, StoreError> {
+        match self.shard(tree, byte) {
+            Err(error) if error.is_not_found() => {
+                let folder = self.tree(tree)?;
+                folder.make(&hex_byte(byte))?;
                 folder.sync()?;
-                folder.folder(&name)
+                self.shard(tree, byte)
             }
             other => other,
         }

@@ -51,7 +51,7 @@ pub(super) fn into_file(layout: &Arc<Layout>, notices: &Notices, mark: Option<&s
 /// Adds what is on disk and not yet in the index: the ends of draw-log segments always, records when `all` is set.
 pub(super) fn catch_up(conn: &mut Connection, layout: &Layout, notices: &Notices, all: bool) -> Result<()> {
     let failed = failed(layout);
-    if !all && !catalogue::is_behind(conn, layout)? {
+    if !all && !catalogue::lacks_lines(conn, layout)? {
         return Ok(());
     }
     let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(&failed)?;

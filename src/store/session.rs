@@ -47,8 +47,9 @@ impl Session {
     /// Starts a session: first cleans up after dead ones.
     pub(super) fn start(store: &Store, layout: &Arc<Layout>) -> Result<Self> {
         layout.require_writable()?;
-        sweep::run(store, layout)?;
+        let sweeping = sweep::run(store, layout)?;
         let (id, lock) = register(layout)?;
+        drop(sweeping);
         Ok(Self {
             store: store.clone(),
             layout: Arc::clone(layout),
@@ -95,7 +96,7 @@ impl Session {
     /// A blob that the store holds is read and checked there instead; the file is not looked at.
     pub fn stage_file(&self, path: &Utf8Path, expect: &BlobId) -> Result<StagedBlob> {
         let (byte, name) = place(expect.digest());
-        if let Some(stat) = self.layout.shard(Tree::Blobs, byte)?.stat(&name)? {
+        if let Some(stat) = self.layout.shard_to_fill(Tree::Blobs, byte)?.stat(&name)? {
             let blob = BlobRef { id: *expect, size: stat.st_size as u64 };
             if self.known().contains(expect) || self.store.verifies(&blob) {
                 return Ok(StagedBlob::settled(blob));
@@ -103,7 +104,16 @@ impl Session {
         }
         let (mut file, _) = inputs::open(path)?;
         let mut writer = self.stage_writer()?;
-        std::io::copy(&mut file, &mut writer).map_err(StoreError::io("copy", path))?;
+        let mut buffer = vec![0; 1 << 18];
+        loop {
+            let n = match std::io::Read::read(&mut file, &mut buffer) {
+                Ok(0) => break,
+                Ok(n) => n,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(StoreError::io("read", path)(error)),
+            };
+            std::io::Write::write_all(&mut writer, &buffer[..n]).map_err(StoreError::io("copy", path))?;
+        }
         let staged = writer.finish()?;
         if staged.blob().id == *expect {
             Ok(staged)
@@ -157,7 +167,7 @@ impl Session {
     /// Tells whether the store holds these very bytes already.
     fn holds(&self, blob: &BlobRef, bytes: Option<&[u8]>) -> Result<bool> {
         let (byte, name) = place(blob.id.digest());
-        let shard = self.layout.shard(Tree::Blobs, byte)?;
+        let shard = self.layout.shard_to_fill(Tree::Blobs, byte)?;
         let Some(stat) = shard.stat(&name)? else { return Ok(false) };
         if stat.st_size as u64 != blob.size {
             return Ok(false);
@@ -195,7 +205,7 @@ pub(super) fn nonce() -> String {
     format!("s{}", hasher.finish().0.short(16))
 }
 
-/// Creates a session's file and locks it.
+/// Creates a session's file and locks it; the caller holds the lock that keeps sweeps away.
 fn register(layout: &Layout) -> Result<(String, File)> {
     let sessions = layout.sessions()?;
     loop {
@@ -205,10 +215,7 @@ fn register(layout: &Layout) -> Result<(String, File)> {
             other => other?,
         };
         file.lock().map_err(StoreError::io("lock", sessions.path().join(&id)))?;
-        // A sweep may have taken the file for a dead session's before it was locked: then it has no name any more.
-        if sessions.stat(&id)?.is_some() {
-            return Ok((id, file));
-        }
+        return Ok((id, file));
     }
 }
 

@@ -110,7 +110,8 @@ impl Store {
     pub fn present(&self, blobs: &[(BlobId, u64)]) -> Vec<Presence> {
         let Some(opened) = &self.0.opened else { return vec![Presence::Missing; blobs.len()] };
         let mut order: Vec<u32> = (0..blobs.len() as u32).collect();
-        order.sort_unstable_by_key(|i| blobs[*i as usize].0);
+        // By directory only: the order within one does not matter.
+        order.sort_unstable_by_key(|i| blobs[*i as usize].0.digest().as_bytes()[0]);
         let mut found = vec![Presence::Missing; blobs.len()];
         let per_thread = order.len().div_ceil(LOOKERS).max(256);
         let parts: Vec<Vec<(u32, Presence)>> = std::thread::scope(|scope| {
@@ -234,7 +235,7 @@ impl Store {
     }
 }
 
-/// Looks at blobs in the order of their hashes, so that each directory is opened once.
+/// Looks at blobs that are sorted by directory, so that each directory is opened once.
 fn look(layout: &Layout, blobs: &[(BlobId, u64)], order: &[u32]) -> Vec<(u32, Presence)> {
     let mut shard: Option<(u8, Option<Folder>)> = None;
     let mut found = Vec::with_capacity(order.len());

@@ -1,3 +1,4 @@
+use std::fs::File;
 use std::sync::Arc;
 
 use super::layout::{Layout, is_name};
@@ -5,10 +6,11 @@ use super::{Store, StoreError, catalogue, session};
 
 /// Cleans up after sessions that ended without doing so: brings the index up to date with what they recorded, mends the
 /// end of their draw logs, voids their claims, and removes their temporary files; their own files go last.
-pub(super) fn run(store: &Store, layout: &Arc<Layout>) -> Result<(), StoreError> {
-    let locks = layout.root().folder("locks")?;
-    let (lock, _) = locks.open_or_create("sweep")?;
-    lock.lock().map_err(StoreError::io("lock", locks.path().join("sweep")))?;
+///
+/// Returns the lock under which this was done. A new session registers under it, so that no sweep takes it for a dead one
+/// before it has locked its file.
+pub(super) fn run(store: &Store, layout: &Arc<Layout>) -> Result<File, StoreError> {
+    let lock = layout.lock("sweep")?;
     let sessions = layout.sessions()?;
     let mut dead = Vec::new();
     for id in sessions.names()? {
@@ -27,7 +29,7 @@ pub(super) fn run(store: &Store, layout: &Arc<Layout>) -> Result<(), StoreError>
     for id in dead {
         sessions.unlink(&id)?;
     }
-    Ok(())
+    Ok(lock)
 }
 
 /// Removes temporary files whose session is gone, and those of an index or a repair that was never finished.
