@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Output;
+
+use assert_cmd::Command;
 
 /// Lists the flags that both orchestrators take.
 const ORCHESTRATOR: &str = "--config --account_id --condition --skip_prepare --skip_build --skip_batch --archive --run_id --models \

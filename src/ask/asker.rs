@@ -168,6 +168,9 @@ impl<'a> Asker<'a> {
             }
         }
         self.reuse(&recorded, waiting)?;
+        if let Some(lost) = recorded.iter().find(|address| waiting.wanted.contains_key(&address.id())) {
+            return Err(AskError::Damaged { draw: lost.id().to_string() });
+        }
         if let Some(session) = holder {
             (self.events)(Event::Waiting { draws: elsewhere, session });
         }

@@ -16,6 +16,12 @@ pub enum AskError {
         /// How many draws are missing.
         missing: usize,
     },
+    /// An answer was logged once and can no longer be read: it is not bought again without a word.
+    #[error("the answer at {draw} was logged, and can no longer be read")]
+    Damaged {
+        /// The draw's address.
+        draw: String,
+    },
     /// The build was stopped before these draws were asked.
     #[error("stopped")]
     Stopped,

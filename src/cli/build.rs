@@ -69,7 +69,7 @@ fn up_to_date(
     let root = root_of(&views);
     let catalog = Catalog::read(store)?;
     let wanted = if planning.narrowed().is_some() { RunState::Partial } else { RunState::Complete };
-    let known = catalog.entries().iter().rev().find(|entry| {
+    let known = catalog.made_here().rev().find(|entry| {
         let record = &entry.record;
         record.state == wanted
             && record.root == Some(root)
@@ -300,7 +300,7 @@ impl Building<'_, '_> {
         let plan = planning.plan.graph.id(planning.narrowed().is_some());
         let catalog = Catalog::read(self.store)?;
         let now = self.clock.now();
-        let unfinished = catalog.entries().iter().rev().find(|entry| {
+        let unfinished = catalog.made_here().rev().find(|entry| {
             entry.record.plan == plan
                 && entry.record.state.is_unfinished()
                 && !entry.alive
@@ -342,15 +342,31 @@ impl Building<'_, '_> {
                 manifest: None,
             }
         };
-        self.session.write_run(&record.run_id, &record.to_text()?)?;
+        let mut record = record;
         let dir = ViewDir::new(&project.home.experiments, &record.run_id);
         if dir.stop_requested() && !self.args.ignore_stop {
             self.out.note("a STOP file of an earlier build of this run was found and removed");
         }
         dir.clear_stop()?;
-        let manifest = finish::manifest(planning, self.store, &record, &[], &RangeResult::default(), self.clock);
-        dir.write(crate::run::MANIFEST_NAME, &manifest.to_text()?)?;
+        self.write_down(&mut record, &dir, &[], &RangeResult::default())?;
         Ok((record, dir))
+    }
+
+    /// Makes the run's manifest durable, then the record that names it, then shows it.
+    fn write_down(
+        &self,
+        record: &mut RunRecord,
+        dir: &ViewDir,
+        done: &[Option<NodeDone>],
+        result: &RangeResult,
+    ) -> Result<(), Failure> {
+        let text = finish::manifest(&self.planning, self.store, record, done, result, self.clock).to_text()?;
+        let staged = self.session.stage(text.as_bytes())?;
+        record.manifest = Some(staged.blob().id);
+        self.session.commit(vec![Commit { record: None, blobs: vec![staged] }])?;
+        self.session.write_run(&record.run_id, &record.to_text()?)?;
+        dir.write(crate::run::MANIFEST_NAME, &text)?;
+        Ok(())
     }
 
     /// A provider that cannot be asked here is an error of the config, not of the run.
@@ -367,9 +383,7 @@ impl Building<'_, '_> {
         let Some((_, failure)) = missing else { return Ok(()) };
         record.state = RunState::Failed;
         record.updated_at = self.clock.now();
-        self.session.write_run(&record.run_id, &record.to_text()?)?;
-        let manifest = finish::manifest(&self.planning, self.store, record, &[], result, self.clock);
-        dir.write(crate::run::MANIFEST_NAME, &manifest.to_text()?)?;
+        self.write_down(record, dir, &[], result)?;
         Err(Failure::from(failure))
     }
 
@@ -414,12 +428,7 @@ impl Building<'_, '_> {
             return Ok(Exit::Done);
         }
 
-        let manifest = finish::manifest(planning, self.store, &record, done, &result, self.clock);
-        let text = manifest.to_text()?;
-        let staged = self.session.stage(text.as_bytes())?;
-        record.manifest = Some(staged.blob().id);
-        self.session.commit(vec![Commit { record: None, blobs: vec![staged] }])?;
-        self.session.write_run(&record.run_id, &record.to_text()?)?;
+        self.write_down(&mut record, dir, done, &result)?;
         let catalog = Catalog::read(self.store)?;
         finish::show(dir, self.store, &record, &catalog)?;
         let exit = match record.state {

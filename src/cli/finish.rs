@@ -319,6 +319,11 @@ pub fn print(finished: &Finished, project: &Project, out: &Output) {
     }
     match record.state {
         RunState::Stopped => out.note("stopped; `exp build` goes on with this run"),
+        RunState::Failed if actions.failed == 0 && requests.failed > project.config.max_failed => out.note(&format!(
+            "incomplete: {} failed, and `max_failed` allows {}; `exp build` asks again and goes on with this run",
+            draws_text(requests.failed),
+            thousands(project.config.max_failed),
+        )),
         RunState::Failed => out.note("incomplete; `exp build` goes on with this run"),
         RunState::Partial => {
             out.note("partial: `exp build` without the flags that narrow it builds the whole experiment")

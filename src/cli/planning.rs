@@ -84,9 +84,7 @@ impl<'p> Planning<'p> {
             sources.insert(file.path.clone(), SourceBlob { blob, size, label, path });
         }
         let plan = Plan::datasets(&project.config, &selection, &sources)?;
-        // A guess at the size of the whole graph decides between one scan of the index and single look-ups.
-        let expected = 64 * trials.len().max(1) * project.config.datasets.len().max(1);
-        let table = store.actions(expected)?;
+        let table = store.actions(plan.first_stage)?;
         let mut planning =
             Self { project, selection, trials, sources, plan, resolution: Resolution::default(), table, limits, force };
         planning.resolve(store, 0)?;
@@ -106,7 +104,8 @@ impl<'p> Planning<'p> {
 
     /// Says whether every dataset is prepared, so that the plan can grow.
     pub fn is_prepared(&self) -> bool {
-        self.resolution.verdicts.iter().all(|verdict| matches!(verdict, Verdict::Hit(_)))
+        // Once it has grown, what is not done of the rest must not make it grow again.
+        self.resolution.verdicts.iter().take(self.plan.first_stage).all(|verdict| matches!(verdict, Verdict::Hit(_)))
     }
 
     /// Grows the plan, given what the `prepare` actions made.
@@ -139,6 +138,8 @@ impl<'p> Planning<'p> {
             })
             .collect();
         self.expand(&|node| rows.get(node.get()).cloned().flatten())?;
+        // Now that the size of the graph is known, the store can choose between one scan of its index and single look-ups.
+        self.table = store.actions(self.plan.graph.nodes().len())?;
         let start = self.plan.first_stage;
         self.resolve(store, start)
     }

@@ -2,7 +2,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::digest::{ActionKey, BlobId};
-use crate::plan::{From, Graph, NodeIndex, StepKind, action_key};
+use crate::plan::{ActionKeys, From, Graph, NodeIndex, StepKind};
 use crate::store::{ActionRow, ActionState, ActionTable, Presence, Store, StoreError};
 
 /// Says why an action has to run.
@@ -81,6 +81,15 @@ pub fn output_of(row: &ActionRow, name: &str) -> Option<(BlobId, u64)> {
 
 /// Computes a node's key from outputs that are known; `None` while one is not.
 pub fn key_of(graph: &Graph, node: NodeIndex, output: impl Fn(NodeIndex, &str) -> Option<BlobId>) -> Option<ActionKey> {
+    key_with(&mut ActionKeys::default(), graph, node, output)
+}
+
+fn key_with(
+    keys: &mut ActionKeys,
+    graph: &Graph,
+    node: NodeIndex,
+    output: impl Fn(NodeIndex, &str) -> Option<BlobId>,
+) -> Option<ActionKey> {
     let node = graph.node(node);
     let mut inputs: Vec<(&str, BlobId)> = Vec::with_capacity(node.inputs.len());
     for (name, from) in &node.inputs {
@@ -91,7 +100,7 @@ pub fn key_of(graph: &Graph, node: NodeIndex, output: impl Fn(NodeIndex, &str) -
         inputs.push((name, blob));
     }
     let inputs = inputs.iter().map(|(name, blob)| (*name, blob));
-    Some(action_key(node.step, node.step.revision(), node.params.digest(), inputs))
+    Some(keys.key(node.step, node.step.revision(), node.params.digest(), inputs))
 }
 
 /// Looks up the nodes in `range`, given the verdicts of all before; neither locks nor writes.
@@ -109,6 +118,7 @@ pub fn resolve(
 ) -> Result<(), StoreError> {
     resolution.verdicts.truncate(range.start);
     resolution.keys.truncate(range.start);
+    let mut keys = ActionKeys::default();
     for at in range.clone() {
         let index = NodeIndex(at as u32);
         let step = graph.node(index).step;
@@ -117,7 +127,7 @@ pub fn resolve(
             resolution.keys.push(None);
             continue;
         }
-        let key = key_of(graph, index, |node, name| resolution.output(node, name).map(|(blob, _)| blob));
+        let key = key_with(&mut keys, graph, index, |node, name| resolution.output(node, name).map(|(blob, _)| blob));
         let verdict = match key {
             None => Verdict::Waits,
             Some(key) => match table.get(&key) {

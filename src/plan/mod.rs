@@ -19,7 +19,7 @@ pub use params::{
 pub use plan::{Facts, Plan, Sources, TrialPlan, View, is_open, needed_files};
 pub use selection::{SelectedTrial, Selection, Side, select};
 pub use slug::{path_segment, temperature_label};
-pub use spec::{ActionSpec, Name, ParamsDoc, action_key};
+pub use spec::{ActionKeys, ActionSpec, Name, ParamsDoc, action_key};
 pub use step_kind::StepKind;
 
 // Steps see the config's vocabulary through the plan, and only what is part of a parameter.

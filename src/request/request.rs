@@ -179,9 +179,12 @@ mod tests {
         full.decoding.temperature = Some("0.70".parse().unwrap());
         full.decoding.stop = vec!["\n".into()];
         full.extra.insert("response_format".into(), serde_json::json!({"type": "json_object", "strict": null}));
-        insta::assert_snapshot!(request().key().to_string(), @"");
-        insta::assert_snapshot!(full.key().to_string(), @"");
+        assert_eq!(
+            request().key().to_string(),
+            "blake3:cc8dc8aa34f552092805385d7e37e60384a04e14af434c9f80ea27dc550cd1ee"
+        );
+        assert_eq!(full.key().to_string(), "blake3:d70834bbecbc34d402f23cb9480ef0f308d325dda923fc64037cd99cd8c0939f");
         let address = DrawAddress { request: full.key(), generation: 1, number: 4 };
-        insta::assert_snapshot!(address.id().to_string(), @"");
+        assert_eq!(address.id().to_string(), "blake3:e70d4331cad3cb2582c920a6634bda21891eeb2e5773bc89b30a8aabbf35fd9e");
     }
 }

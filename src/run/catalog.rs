@@ -41,9 +41,14 @@ impl Catalog {
         &self.entries
     }
 
-    /// Returns the newest complete run.
+    /// Returns the newest complete run that was made here.
     pub fn latest(&self) -> Option<&CatalogEntry> {
-        self.entries.iter().rev().find(|entry| entry.record.state == RunState::Complete)
+        self.made_here().rev().find(|entry| entry.record.state == RunState::Complete)
+    }
+
+    /// Lists the runs that were made here, oldest first: an imported run is nothing that a build may go on with or name.
+    pub fn made_here(&self) -> impl DoubleEndedIterator<Item = &CatalogEntry> {
+        self.entries.iter().filter(|entry| entry.record.imported.is_none())
     }
 
     /// Finds a run by id, by a unique beginning of it, by its directory (`run_<id>` or a path to it), or as `latest`.

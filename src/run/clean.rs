@@ -206,8 +206,7 @@ pub struct Cleaned {
 
 /// Removes what a plan lists, each run's directory before its record, following no link.
 ///
-/// A run whose record has changed since the plan was made is left alone. Records of actions
-/// ([`CleanPlan::prepared`]) are the caller's to forget.
+/// A run whose record has changed since the plan was made is left alone.
 pub fn apply_clean(session: &Session, experiments: &Utf8Path, plan: &CleanPlan) -> Result<Cleaned, RunError> {
     let mut cleaned = Cleaned::default();
     for run in &plan.runs {
@@ -231,6 +230,7 @@ pub fn apply_clean(session: &Session, experiments: &Utf8Path, plan: &CleanPlan) 
             cleaned.files += 1;
         }
     }
+    session.forget_actions(&plan.prepared)?;
     Ok(cleaned)
 }
 

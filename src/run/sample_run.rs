@@ -188,7 +188,8 @@ pub(super) fn make(place: &Place, sample: &Sample<'_>) -> Manifest {
     let answered = making.output(&format!("infer/{scope}:answers"));
     let mut table = "condition,em,em_std,item_key,temp,type\r\n".to_owned();
     for (em, item) in sample.em.iter().zip(1..) {
-        table = table + &format!("treatment,{em:?},0.0,quiz|{item},0.7,open\r\n");
+        let row = format!("treatment,{em:?},0.0,quiz|{item},0.7,open\r\n");
+        table += &row;
     }
     let merge = format!("merge/{SLUG}");
     making.action(

@@ -7,7 +7,7 @@ use super::folder::Folder;
 use super::layout::{Tree, place};
 use super::staged::Temp;
 use super::{ActionRecord, ActionRow, Session, StagedBlob, StoreError};
-use crate::digest::{BlobId, Digest};
+use crate::digest::{ActionKey, BlobId, Digest};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -109,14 +109,18 @@ fn forget_replaced(session: &Session, records: &[ActionRecord]) -> Result<()> {
             replaced.push(record.key);
         }
     }
-    if replaced.is_empty() {
+    drop_rows(session, &replaced)
+}
+
+fn drop_rows(session: &Session, keys: &[ActionKey]) -> Result<()> {
+    if keys.is_empty() {
         return Ok(());
     }
     let index = &session.store.opened()?.index;
     index.write(|tx| {
         let remove = || {
             let mut remove = tx.prepare_cached("DELETE FROM actions WHERE key = ?1")?;
-            replaced.iter().try_for_each(|key| remove.execute([key.digest().as_bytes()]).map(|_| ()))
+            keys.iter().try_for_each(|key| remove.execute([key.digest().as_bytes()]).map(|_| ()))
         };
         remove().map_err(index.failed("write to"))
     })
@@ -223,4 +227,18 @@ fn in_parallel<T: Send>(items: Vec<T>, each: impl Fn(T) -> Result<()> + Sync) ->
         }
     });
     failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+}
+
+/// Forgets actions: their rows first, then their records. Blobs stay; what is forgotten is made again when it is needed.
+pub(super) fn forget(session: &Session, keys: &[ActionKey]) -> Result<()> {
+    drop_rows(session, keys)?;
+    for key in keys {
+        let (byte, name) = place(key.digest());
+        let shard = session.layout.shard_to_fill(Tree::Actions, byte)?;
+        if shard.stat(&name)?.is_some() {
+            shard.unlink(&name)?;
+            shard.sync()?;
+        }
+    }
+    Ok(())
 }

@@ -11,7 +11,7 @@ use super::folder::read_whole;
 use super::layout::{Layout, Tree, is_name, place};
 use super::staged::Temp;
 use super::{BlobRef, Commit, StagedBlob, StagingWriter, Store, StoreError, commit, inputs, runs, sweep};
-use crate::digest::{BlobId, DrawId, StreamHasher};
+use crate::digest::{ActionKey, BlobId, DrawId, StreamHasher};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -126,6 +126,11 @@ impl Session {
     /// before a row of the index shows it. When this returns, all of it survives a power cut.
     pub fn commit(&self, commits: Vec<Commit>) -> Result<()> {
         commit::run(self, commits)
+    }
+
+    /// Forgets that actions were done; their outputs stay, and they are done again when they are needed.
+    pub fn forget_actions(&self, keys: &[ActionKey]) -> Result<()> {
+        commit::forget(self, keys)
     }
 
     /// Writes the stat cache's new entries, in one transaction; writes nothing when there are none.

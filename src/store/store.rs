@@ -110,8 +110,8 @@ impl Store {
     pub fn present(&self, blobs: &[(BlobId, u64)]) -> Vec<Presence> {
         let Some(opened) = &self.0.opened else { return vec![Presence::Missing; blobs.len()] };
         let mut order: Vec<u32> = (0..blobs.len() as u32).collect();
-        // By directory only: the order within one does not matter.
-        order.sort_unstable_by_key(|i| blobs[*i as usize].0.digest().as_bytes()[0]);
+        // By directory, and equal blobs together: each is looked at once.
+        order.sort_unstable_by_key(|i| head(&blobs[*i as usize].0));
         let mut found = vec![Presence::Missing; blobs.len()];
         let per_thread = order.len().div_ceil(LOOKERS).max(256);
         let parts: Vec<Vec<(u32, Presence)>> = std::thread::scope(|scope| {
@@ -240,17 +240,34 @@ fn look(layout: &Layout, blobs: &[(BlobId, u64)], order: &[u32]) -> Vec<(u32, Pr
     let mut shard: Option<(u8, Option<Folder>)> = None;
     let mut found = Vec::with_capacity(order.len());
     let mut name = [0; 62];
+    let mut last: Option<(&(BlobId, u64), Presence)> = None;
     for i in order {
-        let (id, size) = &blobs[*i as usize];
+        let blob = &blobs[*i as usize];
+        if let Some((same, presence)) = last
+            && same == blob
+        {
+            found.push((*i, presence));
+            continue;
+        }
+        let (id, size) = blob;
         let byte = id.digest().as_bytes()[0];
         if shard.as_ref().is_none_or(|(open, _)| *open != byte) {
             shard = Some((byte, layout.shard(Tree::Blobs, byte).ok()));
         }
         let folder = shard.as_ref().and_then(|(_, folder)| folder.as_ref());
         let stat = folder.and_then(|folder| folder.stat(file_name(id.digest(), &mut name)).ok().flatten());
-        found.push((*i, stat.map_or(Presence::Missing, |stat| presence(&stat, *size))));
+        let presence = stat.map_or(Presence::Missing, |stat| presence(&stat, *size));
+        last = Some((blob, presence));
+        found.push((*i, presence));
     }
     found
+}
+
+/// Returns the first 8 bytes of a blob's name, for sorting; the very first names its directory.
+fn head(id: &BlobId) -> u64 {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&id.digest().as_bytes()[..8]);
+    u64::from_be_bytes(bytes)
 }
 
 fn presence(stat: &rustix::fs::Stat, size: u64) -> Presence {
