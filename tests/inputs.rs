@@ -178,7 +178,7 @@ const SETTINGS: &[Setting] = &[
     ("text", "text", "also", REPLAYED),
     ("in", "in", "out", REPLAYED),
     ("out", "out", "in", REPLAYED),
-    ("recorded.where", "1", "1.0", REPLAYED_PLAIN),
+    ("recorded.where", "1", "{not: 2}", REPLAYED_PLAIN),
     ("join_lists", " ", "-", REPLAYED_PLAIN),
     ("open.name", "open", "opus", &["build/recorded/*/opus/*/*", "infer/recorded/*/opus/*/*", "merge/*", "stats/*"]),
     ("open.book", "open", "closed", &["build/*/*/open/*/*", "score/*/*/open/*/*", "merge/*", "stats/*"]),
@@ -981,13 +981,16 @@ fn every_field_of_an_item_counts_where_it_is_read() {
     assert!(ran.iter().all(|label| label.starts_with("prepare/") || label.starts_with("build/")), "{ran:?}");
     assert!(!changed);
 
-    // Gold: nobody is asked again.
+    // Gold: nobody is asked again. Templates may name any field but the answers, so a flag or a group is in the items too.
     for (from, to) in [("Ada Pell\"]", "Ada Bell\"]"), ("\"mill\"", "\"bill\""), ("\"none\":false", "\"none\":true")] {
-        let (ran, _) = lab.try_change(&e(path, from, to, &["prepare/open", "score/*/*/open/*/@o1", "merge/*"]));
-        assert!(
-            !ran.iter().any(|label| ["build/", "infer/", "parse/"].iter().any(|s| label.starts_with(s))),
-            "{ran:?}"
-        );
+        let mut first = vec!["prepare/open", "score/*/*/open/*/@o1", "merge/*"];
+        if !from.starts_with("Ada") {
+            first.push("build/*/*/open/*/@o1");
+        }
+        let (ran, _) = lab.try_change(&e(path, from, to, &first));
+        assert!(!ran.iter().any(|label| label.starts_with("infer/") || label.starts_with("parse/")), "{ran:?}");
+        let is_gold = from.starts_with("Ada");
+        assert_eq!(ran.iter().any(|label| label.starts_with("build/")), !is_gold, "{ran:?}");
     }
 
     let (ran, _) = lab.try_change(&e(path, "\"id\":\"o1\"", "\"id\":\"p1\"", &["prepare/open", "merge/*"]));

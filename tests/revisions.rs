@@ -1,0 +1,210 @@
+//! Holds each step's output on a fixture against its revision: whoever changes what a step writes must raise the revision.
+//!
+//! To renew after a deliberate change: raise `StepKind::revision`, run the test, and copy the line it prints.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use exp::digest::{BlobId, Encoder};
+use exp::plan::{ParamsDoc, StepKind};
+use exp::step::{self, Input, Inputs, ReadBlobs};
+
+/// (step, revision, digest of names and bytes of all outputs on the fixture).
+const TABLE: [(&str, u32, &str); 10] = [
+    ("prepare", 1, "8fe9916da9525daea793229818765028fda32e216e275c4c742e32651033f1c0"),
+    ("build", 1, "236bfb08da0b2b99f598b280426216008407446efc4fec56a812b81368376264"),
+    ("infer", 1, "6b0df6b2b1cb1bc93da27a2be48b3668b49bb2f965111267346f2e9314ba3aa6"),
+    ("parse", 1, "7a8024c48bdf69826fd9d268944bbb9e753f83eae5cc2970cfe8afa9955b8785"),
+    ("score", 1, "447ba77867938d63a3efd8e60beca294fb36780abbf81ef2d5ff5b500ab97a14"),
+    ("merge", 1, "afc2ac62e21229c633c0aa5f8a154bcf7558a637e6e57f0ae45b64b4b42d9398"),
+    ("stats", 1, "b98963a85bd816a8e1655c7b24caf687d4e76e768a998293588712e9d0d7ad39"),
+    ("costs", 1, "8dc7ef751edc43d6ae893da69332f655e2b21664450c6b9e8dbf8fc703831e2b"),
+    ("report", 1, "967e14516676ca4f22c595429f03752d9b46b10f2af6ba0013ea110157ed8cdc"),
+    ("aggregate", 1, "e52d58129a35a3f976c79558fb3bf0b6a9fa7be4c78faf1ba2bd8ce213781677"),
+];
+
+#[derive(Default)]
+struct Memory(BTreeMap<BlobId, Vec<u8>>);
+
+impl ReadBlobs for Memory {
+    fn open(&self, blob: &BlobId) -> Result<Box<dyn Read + '_>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Box::new(self.0[blob].as_slice()))
+    }
+}
+
+struct Pipeline {
+    blobs: Memory,
+    digests: BTreeMap<&'static str, String>,
+}
+
+impl Pipeline {
+    fn add(&mut self, bytes: &[u8]) -> BlobId {
+        let id = BlobId::of(bytes);
+        self.blobs.0.insert(id, bytes.to_vec());
+        id
+    }
+
+    fn run(
+        &mut self,
+        kind: StepKind,
+        params: &serde_json::Value,
+        inputs: &[(&str, BlobId)],
+    ) -> BTreeMap<String, BlobId> {
+        let params = ParamsDoc::new(params).unwrap();
+        let entries = inputs
+            .iter()
+            .map(|(name, blob)| Input { name: (*name).to_owned(), blob: *blob, label: (*name).to_owned() })
+            .collect();
+        let mut made: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        {
+            let inputs = Inputs::new(entries, &self.blobs);
+            if kind == StepKind::Infer {
+                let wanted = step::demand(inputs.open("requests").unwrap(), &params.read().unwrap()).unwrap();
+                let settle = |address: &exp::request::DrawAddress| {
+                    let provider = exp::provider::Lexical::new(exp::provider::LexicalSettings::default());
+                    let request = &wanted.iter().find(|wanted| wanted.address == *address)?.request;
+                    match exp::provider::Provider::answer(&provider, request, address).outcome {
+                        exp::request::Outcome::Answer(answer) => Some(Ok(answer)),
+                        exp::request::Outcome::Failure(code) => Some(Err(code)),
+                    }
+                };
+                made.insert("answers".to_owned(), step::collect(&wanted, settle).unwrap().0);
+            } else {
+                step::run(kind, &params, &inputs, &mut made).unwrap_or_else(|error| panic!("{kind}: {error:?}"));
+            }
+        }
+        let mut encoder = Encoder::new("exp test revisions");
+        for (name, bytes) in &made {
+            encoder.text(name);
+            encoder.digest(BlobId::of(bytes).digest());
+        }
+        if let Some(old) = self.digests.get(kind.as_str()) {
+            encoder.text(old);
+        }
+        self.digests.insert(kind.as_str(), encoder.finish().to_hex());
+        made.into_iter().map(|(name, bytes)| (name, self.add(&bytes))).collect()
+    }
+}
+
+#[test]
+fn output_changes_only_with_the_revision() {
+    let digests = pipeline();
+    let found: Vec<(&str, u32, String)> = StepKind::ALL
+        .into_iter()
+        .filter(|kind| *kind != StepKind::Fetch)
+        .map(|kind| (kind.as_str(), kind.revision(), digests[kind.as_str()].clone()))
+        .collect();
+    let expected: Vec<(&str, u32, String)> =
+        TABLE.iter().map(|(step, revision, digest)| (*step, *revision, (*digest).to_owned())).collect();
+    let lines: Vec<String> = found.iter().map(|(s, r, d)| format!("    (\"{s}\", {r}, \"{d}\"),")).collect();
+    assert_eq!(found, expected, "now:\n{}", lines.join("\n"));
+}
+
+fn pipeline() -> BTreeMap<&'static str, String> {
+    let mut p = Pipeline { blobs: Memory::default(), digests: BTreeMap::new() };
+    let rows = [
+        r#"{"id":"a1","question":"Who built the bridge?","context":"The bridge was built by Ada Stone in 1890. It burned in 1920.","answers":["Ada Stone"],"group":"g1","is_unanswerable":false}"#,
+        r#"{"id":"a2","question":"When did it burn?","context":"The bridge was built by Ada Stone in 1890. It burned in 1920.","answers":["1920","in 1920"],"group":"g1","is_unanswerable":false}"#,
+        r#"{"id":"b1","question":"Who sold the mill?","context":"The mill – über alles – was sold by Otto Kant.","answers":["Otto Kant"],"group":"g2","is_unanswerable":false}"#,
+        r#"{"id":"b2","question":"How deep is the well?","context":"The mill was sold by Otto Kant.","answers":[],"group":"g2","is_unanswerable":true}"#,
+    ];
+    let source = p.add((rows.join("\n") + "\n").as_bytes());
+    let prepared = p.run(
+        StepKind::Prepare,
+        &serde_json::json!({
+            "format": "jsonl", "duplicate_ids": "error", "parts": {"count": 2},
+            "fields": {"id": "id", "question": "question", "answers": "answers", "context": "context",
+                       "group": "group", "unanswerable": "is_unanswerable"},
+        }),
+        &[("source", source)],
+    );
+    let parts: Vec<String> = prepared.keys().filter_map(|name| name.strip_prefix("items/")).map(str::to_owned).collect();
+    let instructions = p.add(b"Answer from the passage.");
+    let mut merge_inputs: Vec<(String, BlobId)> = vec![("order/d".to_owned(), prepared["order"])];
+    for part in &parts {
+        merge_inputs.push((format!("gold/d/{part}"), prepared[&format!("gold/{part}")]));
+        for (side, system) in [("control", "Answer."), ("treatment", "Answer in as few words as possible.")] {
+            let system = p.add(system.as_bytes());
+            let built = p.run(
+                StepKind::Build,
+                &serde_json::json!({
+                    "provider": exp::provider::Lexical::identity_of(None, None), "model": "m",
+                    "decoding": {"temperature": 0.7}, "frame": "open_book",
+                }),
+                &[
+                    ("items", prepared[&format!("items/{part}")]),
+                    ("system", system),
+                    ("instructions", instructions),
+                ],
+            );
+            let asked = p.run(
+                StepKind::Infer,
+                &serde_json::json!({"generation": 0, "draws": 2}),
+                &[("requests", built["requests"])],
+            );
+            let parsed = p.run(
+                StepKind::Parse,
+                &serde_json::json!({"extraction": {"extract": "(?s)^(.*)$", "pick": "last", "if_absent": "whole"}}),
+                &[("answers", asked["answers"])],
+            );
+            let scorer = serde_json::json!({"name": "qa", "settings": {"qa": {
+                "support": "overlap", "threshold": 0.5, "min_token_overlap": 0.6}}});
+            let scored = p.run(
+                StepKind::Score,
+                &serde_json::json!({
+                    "scorers": [{"scorer": scorer, "revision": 1}], "open": true,
+                    "outcomes": {"length": "wrong", "refusal": "wrong", "content_filter": "missing",
+                                 "empty": "wrong", "no_answer": "missing"},
+                }),
+                &[("parsed", parsed["parsed"]), ("gold", prepared[&format!("gold/{part}")])],
+            );
+            merge_inputs.push((format!("parsed/{side}/d/{part}"), parsed["parsed"]));
+            merge_inputs.push((format!("scores/{side}/d/{part}"), scored["scores"]));
+        }
+    }
+    let metrics = ["em", "f1", "abstain_rate", "false_answer_rate", "unsupported_rate"];
+    let datasets = serde_json::json!([{"name": "d", "open": true, "metrics": metrics}]);
+    let inputs: Vec<(&str, BlobId)> = merge_inputs.iter().map(|(name, blob)| (name.as_str(), *blob)).collect();
+    let merged = p.run(
+        StepKind::Merge,
+        &serde_json::json!({"temperature": 0.7, "draws": 2, "datasets": datasets, "conditions": ["control", "treatment"]}),
+        &inputs,
+    );
+    let analysis = serde_json::json!({
+        "primary": [], "alpha": 0.05, "multiplicity": "holm", "bootstrap_samples": 200, "permutation_samples": 200,
+        "random_seed": 7, "cluster": true, "margins": {}, "risk_thresholds": [0, 0.5, 1],
+    });
+    let tested = p.run(
+        StepKind::Stats,
+        &serde_json::json!({"temperature": 0.7, "datasets": datasets, "analysis": analysis}),
+        &[("paired", merged["paired"])],
+    );
+    let priced = p.run(
+        StepKind::Costs,
+        &serde_json::json!({
+            "provider": "lexical", "model": "m", "price": {"input": 0.4, "output": 1.6}, "batch": false,
+            "bootstrap_samples": 200, "random_seed": 7, "alpha": 0.05,
+        }),
+        &[("paired", merged["paired"])],
+    );
+    let label = serde_json::json!({
+        "slug": "m-s", "model": "m", "provider": "lexical", "prompt_set": "s",
+        "decoding": [["temperature", "0.7"]], "draws": 2,
+    });
+    let system = p.add(b"Answer.");
+    p.run(
+        StepKind::Report,
+        &serde_json::json!({"trial": label, "alpha": 0.05}),
+        &[
+            ("significance", tested["significance.json"]),
+            ("costs", priced["costs.json"]),
+            ("prompt/control/system", system),
+        ],
+    );
+    p.run(
+        StepKind::Aggregate,
+        &serde_json::json!({"trials": [label], "alpha": 0.05}),
+        &[("significance/m-s", tested["significance.json"]), ("costs/m-s", priced["costs.json"])],
+    );
+    p.digests
+}
