@@ -23,7 +23,7 @@ models:
     provider: <<replay.provider>>
     model: <<recorded.model>>
     revision: <<recorded.revision>>
-    price: {input: <<recorded.input>>, output: <<recorded.output>>}
+    price: {input: <<recorded.input>>, output: <<recorded.output>>, batch: <<recorded.batch>>}
     recordings:
       <<open.name>>:
         control: {path: data/open_control.jsonl, join: <<join>>, fields: {key: <<key>>, text: <<text>>, input_tokens: <<in>>, output_tokens: <<out>>}}
@@ -83,11 +83,11 @@ parts_per_dataset: <<parts>>
 const FILES: &[(&str, &str)] = &[
     (
         "data/open.jsonl",
-        r#"{"id":"o1","question":"Who built the mill at Varn?","answers":["Ada Pell"],"context":"The mill at Varn was built by Ada Pell in 1801. It burned in 1850.","group":"mill","none":false,"era":"old","note":"x1","twin":"o1"}
-{"id":"o2","question":"When did the mill burn?","answers":["1850"],"context":"The mill at Varn was built by Ada Pell in 1801. It burned in 1850.","group":"mill","none":false,"era":"old","note":"x2","twin":"o2"}
-{"id":"o3","question":"Who painted the barn?","answers":[],"context":"The barn stands by the river Oss. It holds 40 cows.","group":"barn","none":true,"era":"new","note":"x3","twin":"o3"}
-{"id":"o4","question":"How many cows does the barn hold?","answers":["40"],"context":"The barn stands by the river Oss. It holds 40 cows.","group":"barn","none":false,"era":"new","note":"x4","twin":"o4"}
-{"id":"o5","question":"Where does the barn stand?","answers":["by the river Oss"],"context":"The barn stands by the river Oss. It holds 40 cows.","group":"barn","none":false,"era":"new","note":"x5","twin":"o1"}
+        r#"{"id":"o1","question":"Who built the mill at Varn?","answers":["Ada Pell"],"context":"The mill at Varn was built by Ada Pell in 1801. It burned in 1850.","group":"mill","none":false,"era":"old","hard":false,"note":"x1","same":"o1","twin":"o1"}
+{"id":"o2","question":"When did the mill burn?","answers":["1850"],"context":"The mill at Varn was built by Ada Pell in 1801. It burned in 1850.","group":"mill","none":false,"era":"old","hard":true,"note":"x2","same":"o2","twin":"o2"}
+{"id":"o3","question":"Who painted the barn?","answers":[],"context":"The barn stands by the river Oss. It holds 40 cows.","group":"barn","none":true,"era":"new","hard":true,"note":"x3","same":"o3","twin":"o3"}
+{"id":"o4","question":"How many cows does the barn hold?","answers":["40"],"context":"The barn stands by the river Oss. It holds 40 cows.","group":"barn","none":false,"era":"new","hard":false,"note":"x4","same":"o4","twin":"o4"}
+{"id":"o5","question":"Where does the barn stand?","answers":["by the river Oss"],"context":"The barn stands by the river Oss. It holds 40 cows.","group":"barn","none":false,"era":"new","hard":false,"note":"x5","same":"o9","twin":"o1"}
 "#,
     ),
     (
@@ -107,11 +107,12 @@ const FILES: &[(&str, &str)] = &[
     ),
     (
         "data/open_control.jsonl",
-        r#"{"id":"o1","text":"Ada Pell","also":"Ada","in":11,"out":2}
-{"id":"o2","text":"In 1850.","also":"1850","in":12,"out":3}
-{"id":"o3","text":"unknown","also":"no","in":13,"out":1}
-{"id":"o4","text":"40 cows","also":"40","in":14,"out":2}
-{"id":"o5","text":"the river Oss","also":"Oss","in":15,"out":3}
+        r#"{"id":"o1","alt":"o1","text":"Ada Pell","also":"Ada","in":11,"out":2}
+{"id":"o2","alt":"o2","text":"In 1850.","also":"1850","in":12,"out":3}
+{"id":"o3","alt":"o3","text":"unknown","also":"no","in":13,"out":1}
+{"id":"o4","alt":"o4","text":"40 cows","also":"40","in":14,"out":2}
+{"id":"o5","alt":"o5","text":"the river Oss","also":"Oss","in":15,"out":3}
+{"id":"o9","alt":"o9","text":"by the river","also":"Oss","in":15,"out":3}
 "#,
     ),
     (
@@ -158,6 +159,7 @@ const TESTED: &[&str] = &["stats/*"];
 const PRICED: &[&str] = &["costs/reader-*", "report/reader-*", "aggregate"];
 const PRICED_RECORDED: &[&str] = &["costs/recorded-*", "report/recorded-*", "aggregate"];
 
+#[rustfmt::skip] // A table: one input a line.
 const SETTINGS: &[Setting] = &[
     ("threshold", "0.3", "0.31", &["build/reader/*/*/*/*", "infer/reader/*/*/*/*"]),
     ("replay.provider", "tape", "tapes", &["build/recorded/*/*/*/*", "infer/recorded/*/*/*/*", "costs/recorded-*"]),
@@ -173,8 +175,9 @@ const SETTINGS: &[Setting] = &[
     ("recorded.revision", "r1", "r2", &["build/recorded/*/*/*/*", "infer/recorded/*/*/*/*"]),
     ("recorded.input", "2", "3", PRICED_RECORDED),
     ("recorded.output", "8", "9", PRICED_RECORDED),
+    ("recorded.batch", "0.5", "0.4", &["costs/recorded-*"]),
     ("join", "id", "twin", REPLAYED),
-    ("key", "id", "\"id\"", &[]),
+    ("key", "id", "alt", REPLAYED),
     ("text", "text", "also", REPLAYED),
     ("in", "in", "out", REPLAYED),
     ("out", "out", "in", REPLAYED),
@@ -182,11 +185,11 @@ const SETTINGS: &[Setting] = &[
     ("join_lists", " ", "-", REPLAYED_PLAIN),
     ("open.name", "open", "opus", &["build/recorded/*/opus/*/*", "infer/recorded/*/opus/*/*", "merge/*", "stats/*"]),
     ("open.book", "open", "closed", &["build/*/*/open/*/*", "score/*/*/open/*/*", "merge/*", "stats/*"]),
-    ("open.id", "id", "note", OPEN),
-    ("open.question", "question", "era", OPEN),
-    ("open.answers", "answers", "era", OPEN),
+    ("open.id", "id", "same", OPEN),
+    ("open.question", "question", "note", OPEN),
+    ("open.answers", "answers", "note", OPEN),
     ("open.context", "context", "note", OPEN),
-    ("open.none", "none", "null", OPEN),
+    ("open.none", "none", "hard", OPEN),
     ("open.group", "group", "era", OPEN),
     ("open.max_items", "5", "4", OPEN),
     ("open.duplicate_ids", "error", "number", OPEN),
@@ -202,12 +205,8 @@ const SETTINGS: &[Setting] = &[
     ("numeric.pick", "last", "first", SCORED),
     ("numeric.tolerance", "0", "1", SCORED),
     ("numeric.relative", "0", "0.01", SCORED),
-    (
-        "closed.name",
-        "closed",
-        "shut",
-        &["build/recorded/*/shut/*/*", "infer/recorded/*/shut/*/*", "merge/*", "stats/*"],
-    ),
+    ("closed.name", "closed", "shut",
+        &["build/recorded/*/shut/*/*", "infer/recorded/*/shut/*/*", "merge/*", "stats/*"]),
     ("closed.split", "|", "/", CLOSED),
     ("closed.where", "no", "none", CLOSED),
     ("closed.max", "20", "21", &["build/*/*/closed/*/*", "infer/*/*/closed/*/*"]),
@@ -215,91 +214,27 @@ const SETTINGS: &[Setting] = &[
     ("exact.trim", "true", "false", SCORED_CLOSED),
     ("regex.pattern", "(?i){{answer}}", "{{answer}}", SCORED_CLOSED),
     ("regex.full", "false", "true", SCORED_CLOSED),
-    (
-        "plain.name",
-        "plain",
-        "plane",
-        &["build/recorded/*/*/plane/*", "infer/recorded/*/*/plane/*", "report/*-plane-*", "aggregate"],
-    ),
+    ("plain.name", "plain", "plane",
+        &["build/recorded/*/*/plane/*", "infer/recorded/*/*/plane/*", "report/*-plane-*", "aggregate"]),
     ("shots.name", "shots", "shoots", &["report/*-shoots-*", "aggregate"]),
     ("talk.name", "talk", "talks", &["report/*-talks-*", "aggregate"]),
     ("salt", "a", "b", &["build/*/*/*/talk.control/*", "infer/*/*/*/talk.control/*"]),
-    (
-        "cold.temperature",
-        "0",
-        "0.1",
-        &[
-            "build/reader/cold/*/*/*",
-            "infer/reader/cold/*/*/*",
-            "merge/*-cold",
-            "stats/*-cold",
-            "report/*-cold",
-            "aggregate",
-        ],
-    ),
+    ("cold.temperature", "0", "0.1",
+        &["build/reader/cold/*/*/*", "infer/reader/cold/*/*/*", "merge/*-cold", "stats/*-cold", "report/*-cold", "aggregate"]),
     ("max", "40", "41", &["build/reader/*/open/*/*", "infer/reader/*/open/*/*", "report/reader-*", "aggregate"]),
-    (
-        "cold.draws",
-        "1",
-        "2",
-        &[
-            "infer/reader/cold/*/*/*",
-            "parse/reader/cold/*/*/*",
-            "score/reader/cold/*/*/*",
-            "merge/*-cold",
-            "report/*-cold",
-            "aggregate",
-        ],
-    ),
-    (
-        "warm.temperature",
-        "0.7",
-        "0.71",
-        &[
-            "build/reader/warm/*/*/*",
-            "infer/reader/warm/*/*/*",
-            "merge/*-warm",
-            "stats/*-warm",
-            "report/*-warm",
-            "aggregate",
-        ],
-    ),
-    (
-        "warm.draws",
-        "2",
-        "3",
-        &[
-            "infer/reader/warm/*/*/*",
-            "parse/reader/warm/*/*/*",
-            "score/reader/warm/*/*/*",
-            "merge/*-warm",
-            "report/*-warm",
-            "aggregate",
-        ],
-    ),
+    ("cold.draws", "1", "2", &["infer/reader/cold/*/*/*", "merge/*-cold", "report/*-cold", "aggregate"]),
+    ("warm.temperature", "0.7", "0.71",
+        &["build/reader/warm/*/*/*", "infer/reader/warm/*/*/*", "merge/*-warm", "stats/*-warm", "report/*-warm", "aggregate"]),
+    ("warm.draws", "2", "3",
+        &["infer/reader/warm/*/*/*", "parse/reader/warm/*/*/*", "score/reader/warm/*/*/*", "merge/*-warm", "report/*-warm", "aggregate"]),
     ("warm.seed", "7", "per_draw", WARM),
-    (
-        "full.temperature",
-        "0.3",
-        "0.4",
-        &[
-            "build/recorded/full/*/*/*",
-            "infer/recorded/full/*/*/*",
-            "merge/*-full",
-            "stats/*-full",
-            "report/*-full",
-            "aggregate",
-        ],
-    ),
+    ("full.temperature", "0.3", "0.4",
+        &["build/recorded/full/*/*/*", "infer/recorded/full/*/*/*", "merge/*-full", "stats/*-full", "report/*-full", "aggregate"]),
     ("full.top_p", "0.9", "0.8", FULL),
     ("full.top_k", "40", "41", FULL),
     ("full.min_p", "0.1", "0.2", FULL),
-    (
-        "full.open",
-        "30",
-        "31",
-        &["build/recorded/full/open/*/*", "infer/recorded/full/open/*/*", "report/recorded-*", "aggregate"],
-    ),
+    ("full.open", "30", "31",
+        &["build/recorded/full/open/*/*", "infer/recorded/full/open/*/*", "report/recorded-*", "aggregate"]),
     ("full.closed", "22", "23", &["report/recorded-*", "aggregate"]),
     ("full.frequency", "0.1", "-0.1", FULL),
     ("full.presence", "0.2", "0.3", FULL),
@@ -364,7 +299,8 @@ mod reads {
     pub const COSTS: &[&str] = &["alpha", "bootstrap", "analysis.seed"];
     pub const READER_PRICE: &[&str] =
         &["reader.model", "reader.input", "reader.output", "reader.cached", "reader.as_of"];
-    pub const RECORDED_PRICE: &[&str] = &["replay.provider", "recorded.model", "recorded.input", "recorded.output"];
+    pub const RECORDED_PRICE: &[&str] =
+        &["replay.provider", "recorded.model", "recorded.input", "recorded.output", "recorded.batch"];
 
     pub fn sampling(decoding: &str) -> &'static [&'static str] {
         match decoding {
@@ -981,19 +917,19 @@ fn every_field_of_an_item_counts_where_it_is_read() {
     assert!(ran.iter().all(|label| label.starts_with("prepare/") || label.starts_with("build/")), "{ran:?}");
     assert!(!changed);
 
-    // Gold: nobody is asked again. Templates may name any field but the answers, so a flag or a group is in the items too.
+    // Gold: nobody is asked again. Templates may name the group, so it is in the items too.
     for (from, to) in [("Ada Pell\"]", "Ada Bell\"]"), ("\"mill\"", "\"bill\""), ("\"none\":false", "\"none\":true")] {
+        let is_group = from.contains("mill");
         let mut first = vec!["prepare/open", "score/*/*/open/*/@o1", "merge/*"];
-        if !from.starts_with("Ada") {
+        if is_group {
             first.push("build/*/*/open/*/@o1");
         }
         let (ran, _) = lab.try_change(&e(path, from, to, &first));
         assert!(!ran.iter().any(|label| label.starts_with("infer/") || label.starts_with("parse/")), "{ran:?}");
-        let is_gold = from.starts_with("Ada");
-        assert_eq!(ran.iter().any(|label| label.starts_with("build/")), !is_gold, "{ran:?}");
+        assert_eq!(ran.iter().any(|label| label.starts_with("build/")), is_group, "{ran:?}");
     }
 
-    let (ran, _) = lab.try_change(&e(path, "\"id\":\"o1\"", "\"id\":\"p1\"", &["prepare/open", "merge/*"]));
+    let (ran, _) = lab.try_change(&e(path, "\"id\":\"o5\"", "\"id\":\"o9\"", &["prepare/open", "merge/*"]));
     assert!(ran.iter().any(|label| label.starts_with("infer/")), "{ran:?}");
 
     // White space between fields, and a blank line: the items are the same.
@@ -1034,7 +970,7 @@ fn every_field_of_an_item_counts_where_it_is_read() {
 #[test]
 fn a_price_reaches_costs_and_reports_only_and_changes_the_root() {
     let mut lab = Lab::new();
-    for name in ["reader.input", "reader.output", "recorded.output"] {
+    for name in ["reader.input", "reader.output", "recorded.output", "recorded.batch"] {
         let setting = SETTINGS.iter().find(|setting| setting.0 == name).unwrap();
         let (ran, changed) = lab.try_change(&Change::setting(setting));
         assert!(changed);

@@ -3,7 +3,7 @@
 //! Skipped where `../shared` is absent.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // A test may stop where the reference is not as expected.
-#![allow(clippy::format_push_string)] // It is not in a hurry.
+#![allow(clippy::format_push_string, clippy::format_collect)] // It is not in a hurry.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;

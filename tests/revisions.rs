@@ -118,7 +118,8 @@ fn pipeline() -> BTreeMap<&'static str, String> {
         }),
         &[("source", source)],
     );
-    let parts: Vec<String> = prepared.keys().filter_map(|name| name.strip_prefix("items/")).map(str::to_owned).collect();
+    let parts: Vec<String> =
+        prepared.keys().filter_map(|name| name.strip_prefix("items/")).map(str::to_owned).collect();
     let instructions = p.add(b"Answer from the passage.");
     let mut merge_inputs: Vec<(String, BlobId)> = vec![("order/d".to_owned(), prepared["order"])];
     for part in &parts {
@@ -131,11 +132,7 @@ fn pipeline() -> BTreeMap<&'static str, String> {
                     "provider": exp::provider::Lexical::identity_of(None, None), "model": "m",
                     "decoding": {"temperature": 0.7}, "frame": "open_book",
                 }),
-                &[
-                    ("items", prepared[&format!("items/{part}")]),
-                    ("system", system),
-                    ("instructions", instructions),
-                ],
+                &[("items", prepared[&format!("items/{part}")]), ("system", system), ("instructions", instructions)],
             );
             let asked = p.run(
                 StepKind::Infer,

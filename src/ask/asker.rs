@@ -48,7 +48,7 @@ struct Open {
 struct Waiting<'w> {
     wanted: HashMap<DrawId, WantedDraw>,
     tickets: Vec<Open>,
-    done: &'w mut dyn FnMut(Settlement),
+    done: &'w mut (dyn FnMut(Settlement) + Send),
     counts: Counts,
 }
 
@@ -106,7 +106,7 @@ impl<'a> Asker<'a> {
     }
 
     /// Settles tickets until the sender is gone and none is open; returns the counts.
-    pub fn serve(&self, tickets: &Receiver<Ticket>, done: &mut dyn FnMut(Settlement)) -> Counts {
+    pub fn serve(&self, tickets: &Receiver<Ticket>, done: &mut (dyn FnMut(Settlement) + Send)) -> Counts {
         let mut waiting = Waiting { wanted: HashMap::new(), tickets: Vec::new(), done, counts: Counts::default() };
         let mut open = true;
         while open || !waiting.tickets.is_empty() {

@@ -131,6 +131,7 @@ pub enum ConditionArg {
 
 /// Says what to build, and how.
 #[derive(Debug, Clone, Default, Args)]
+#[allow(clippy::struct_excessive_bools)] // Each is a flag of the command line.
 pub struct BuildArgs {
     /// Says which part of the experiment is meant.
     #[command(flatten)]

@@ -28,7 +28,7 @@ pub fn audit(global: &Global, args: &AuditArgs, out: &Output) -> Result<Exit, Fa
         if args.rerun || args.inputs {
             return Err(Failure::usage("an archive is audited as it stands: --rerun and --inputs go with a run"));
         }
-        return finish(&audit_archive(&path)?, &[], out);
+        return Ok(finish(&audit_archive(&path)?, &[], out));
     }
     let record = &found?.record;
     let mut report = check(&store, &home.experiments, record, AuditOptions::default())?;
@@ -38,7 +38,7 @@ pub fn audit(global: &Global, args: &AuditArgs, out: &Output) -> Result<Exit, Fa
         report.notes.push("not executed again: what is stored is damaged".to_owned());
     }
     let changed = if args.inputs { inputs(&home, &store, record)? } else { Vec::new() };
-    finish(&report, &changed, out)
+    Ok(finish(&report, &changed, out))
 }
 
 fn inputs(home: &Home, store: &Store, record: &RunRecord) -> Result<Vec<String>, Failure> {
@@ -56,9 +56,9 @@ fn inputs(home: &Home, store: &Store, record: &RunRecord) -> Result<Vec<String>,
     Ok(words.collect())
 }
 
-fn finish(report: &AuditReport, changed: &[String], out: &Output) -> Result<Exit, Failure> {
+fn finish(report: &AuditReport, changed: &[String], out: &Output) -> Exit {
     for finding in &report.findings {
-        out.line(&format!("{}", finding.subject));
+        out.line(&finding.subject);
         out.line(&format!("  expected: {}", finding.expected));
         out.line(&format!("  actual:   {}", finding.actual));
         out.line(&format!("  remedy:   {}", finding.remedy));
@@ -90,7 +90,7 @@ fn finish(report: &AuditReport, changed: &[String], out: &Output) -> Result<Exit
         "sound": report.is_sound(),
         "inputs_changed": changed,
     }));
-    Ok(if report.is_sound() && changed.is_empty() { Exit::Done } else { Exit::Damage })
+    if report.is_sound() && changed.is_empty() { Exit::Done } else { Exit::Damage }
 }
 
 struct StoreReader<'s>(&'s Store);

@@ -118,9 +118,14 @@ impl Building<'_, '_> {
     fn run(&mut self, started: Duration) -> Result<Exit, Failure> {
         self.ingest()?;
         let mut done: Vec<Option<NodeDone>> = Vec::new();
-        if !self.planning.is_prepared() {
+        if self.planning.is_prepared() {
+            done = (0..self.planning.plan.first_stage).map(|at| self.hit(at)).collect();
+            if self.planning.plan.trials.is_empty() {
+                self.planning.expand_from_hits(self.store)?;
+            }
+        } else {
             let first = self.stage(0..self.planning.plan.first_stage, &mut done, None)?;
-            self.refuse_inputs(&first)?;
+            refuse_inputs(&first)?;
             if first.stopped || !first.failures.is_empty() {
                 return self.early_end(&first);
             }
@@ -128,15 +133,10 @@ impl Building<'_, '_> {
             self.adopt(&done);
             let start = self.planning.plan.first_stage;
             self.planning.resolve(self.store, start)?;
-        } else {
-            done = (0..self.planning.plan.first_stage).map(|at| self.hit(at)).collect();
-            if self.planning.plan.trials.is_empty() {
-                self.planning.expand_from_hits(self.store)?;
-            }
         }
         // The requests are made before there is a run: what is wrong in an input ends here, with nothing shown or sent.
         let built = self.build_requests(&mut done)?;
-        self.refuse_inputs(&built)?;
+        refuse_inputs(&built)?;
         if built.stopped {
             return self.early_end(&built);
         }
@@ -145,7 +145,7 @@ impl Building<'_, '_> {
         let range = self.planning.plan.first_stage..self.planning.plan.graph.nodes().len();
         let result = self.stage(range, &mut done, Some(&dir))?;
         self.refuse_missing_providers(&result, &mut record, &dir)?;
-        self.end(record, &dir, &done, result, started)
+        self.end(record, &dir, &done, &result, started)
     }
 
     /// Puts every file that the plan reads, and the config, into the store: from here on a path is never read.
@@ -226,8 +226,7 @@ impl Building<'_, '_> {
         let planning = &self.planning;
         let config = &planning.project.config;
         let store = self.store.clone();
-        let read: Arc<dyn Fn(&crate::digest::BlobId) -> Result<Vec<u8>, String> + Send + Sync> =
-            Arc::new(move |blob| store.read(blob).map_err(|error| error.to_string()));
+        let read: who::ReadBlob = Arc::new(move |blob| store.read(blob).map_err(|error| error.to_string()));
         let providers = if self.mode.ask_nothing {
             crate::ask::Providers::default()
         } else {
@@ -261,27 +260,15 @@ impl Building<'_, '_> {
             keep_going: self.args.keep_going,
             threads,
             parts_in_flight: jobs.unwrap_or(16).max(1),
+            requests_in_flight: self
+                .args
+                .max_concurrent_requests
+                .or(config.max_concurrent_requests.map(|n| n as usize))
+                .map_or(threads, |n| n.clamp(1, threads)),
         };
         let result = engine.run(&planning.plan.graph, range, &planning.resolution, done)?;
         progress.end();
         Ok(result)
-    }
-
-    /// Ends with every problem found in the files that people wrote, if there is one: nothing was sent, nothing is shown.
-    fn refuse_inputs(&self, result: &RangeResult) -> Result<(), Failure> {
-        let problems: Vec<String> = result
-            .failures
-            .iter()
-            .map(|(_, failure)| Failure::from(failure))
-            .filter(|failure| failure.exit == Exit::Usage)
-            .map(|failure| failure.render())
-            .collect();
-        if problems.is_empty() {
-            return Ok(());
-        }
-        let mut seen = std::collections::BTreeSet::new();
-        let distinct: Vec<String> = problems.into_iter().filter(|text| seen.insert(text.clone())).collect();
-        Err(Failure::rendered(Exit::Usage, distinct.join("\n\n")).hint("nothing was sent"))
     }
 
     /// Ends a build that found no run to show.
@@ -392,7 +379,7 @@ impl Building<'_, '_> {
         mut record: RunRecord,
         dir: &ViewDir,
         done: &[Option<NodeDone>],
-        result: RangeResult,
+        result: &RangeResult,
         started: Duration,
     ) -> Result<Exit, Failure> {
         let planning = &self.planning;
@@ -428,12 +415,12 @@ impl Building<'_, '_> {
             return Ok(Exit::Done);
         }
 
-        self.write_down(&mut record, dir, done, &result)?;
+        self.write_down(&mut record, dir, done, result)?;
         let catalog = Catalog::read(self.store)?;
         finish::show(dir, self.store, &record, &catalog)?;
         let exit = match record.state {
             RunState::Stopped => Exit::Stopped,
-            RunState::Failed => finish::exit_of_failures(&result),
+            RunState::Failed => finish::exit_of_failures(result),
             _ => Exit::Done,
         };
         if self.args.archive && exit == Exit::Done {
@@ -470,7 +457,7 @@ impl Building<'_, '_> {
         up_to_date: bool,
         restored: usize,
         done: &[Option<NodeDone>],
-        result: RangeResult,
+        result: &RangeResult,
         started: Duration,
     ) -> Finished {
         let planning = &self.planning;
@@ -479,11 +466,28 @@ impl Building<'_, '_> {
             record,
             up_to_date,
             restored,
-            actions: finish::count_actions(planning, done, &result),
+            actions: finish::count_actions(planning, done, result),
             requests: finish::requests(planning, done, counts),
-            failures: finish::failure_entries(planning, &result),
+            failures: finish::failure_entries(planning, result),
             slugs: finish::slugs(planning),
             duration: self.clock.monotonic().saturating_sub(started),
         }
     }
+}
+
+/// Ends with every problem found in the files that people wrote, if there is one: nothing was sent, nothing is shown.
+fn refuse_inputs(result: &RangeResult) -> Result<(), Failure> {
+    let problems: Vec<String> = result
+        .failures
+        .iter()
+        .map(|(_, failure)| Failure::from(failure))
+        .filter(|failure| failure.exit == Exit::Usage)
+        .map(|failure| failure.render())
+        .collect();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    let distinct: Vec<String> = problems.into_iter().filter(|text| seen.insert(text.clone())).collect();
+    Err(Failure::rendered(Exit::Usage, distinct.join("\n\n")).hint("nothing was sent"))
 }

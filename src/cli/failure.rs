@@ -149,14 +149,12 @@ impl From<&NodeFailure> for Failure {
     fn from(failure: &NodeFailure) -> Self {
         match failure {
             NodeFailure::Step(step) => from_step(step),
-            NodeFailure::Store(store) => from_store(store),
-            NodeFailure::Ask(AskError::Store(store)) => from_store(store),
+            NodeFailure::Store(store) | NodeFailure::Ask(AskError::Store(store)) => from_store(store),
             NodeFailure::Ask(error @ AskError::NoProvider { .. }) => Self::from_error(Exit::Usage, error)
                 .hint("this version asks `lexical` and `replay` only; answers that are in the store are reused"),
             NodeFailure::Ask(error @ AskError::Damaged { .. }) => Self::from_error(Exit::Environment, error)
                 .hint("put back `store/draws/` from a backup; or open a new generation in the config: `reuse: {generation: 1}`"),
-            NodeFailure::Ask(error) => Self::from_error(Exit::Failed, error),
-            NodeFailure::Plan(error) => Self::from_error(Exit::Failed, error),
+            NodeFailure::Ask(_) | NodeFailure::Plan(_) => Self::from_error(Exit::Failed, failure),
         }
     }
 }

@@ -52,8 +52,11 @@ pub struct Finished {
     pub duration: Duration,
 }
 
+/// Finds an output of a node: its content and length, where they are known.
+pub type FindOutput<'f> = dyn Fn(NodeIndex, &str) -> Option<(BlobId, u64)> + 'f;
+
 /// Lists the run's views whose content is known.
-pub fn views(planning: &Planning<'_>, output: &dyn Fn(NodeIndex, &str) -> Option<(BlobId, u64)>) -> Vec<ViewEntry> {
+pub fn views(planning: &Planning<'_>, output: &FindOutput<'_>) -> Vec<ViewEntry> {
     let views = planning.plan.views.iter().filter_map(|view| {
         let (blob, size) = output(view.node, view.output)?;
         Some(ViewEntry { slug: view.slug.clone(), name: view.name.to_owned(), blob, size })
@@ -326,7 +329,7 @@ pub fn print(finished: &Finished, project: &Project, out: &Output) {
         )),
         RunState::Failed => out.note("incomplete; `exp build` goes on with this run"),
         RunState::Partial => {
-            out.note("partial: `exp build` without the flags that narrow it builds the whole experiment")
+            out.note("partial: `exp build` without the flags that narrow it builds the whole experiment");
         }
         _ => {}
     }
@@ -359,7 +362,7 @@ pub fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);

@@ -108,6 +108,6 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
             Output::exact(&serde_json::to_string_pretty(&schema).unwrap_or_default());
             Ok(Exit::Done)
         }
-        Command::Completions(args) => completions::completions(&args),
+        Command::Completions(args) => Ok(completions::completions(&args)),
     }
 }

@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::args::Global;
@@ -128,7 +130,7 @@ impl Project {
         let Some(config) = loaded.config.as_ref().filter(|_| errors == 0) else {
             let mut text = loaded.render(false);
             let plural = if errors == 1 { "error" } else { "errors" };
-            text.push_str(&format!("\n\n{errors} {plural} in {label}; nothing ran"));
+            let _ = write!(text, "\n\n{errors} {plural} in {label}; nothing ran");
             return Err(Failure::rendered(Exit::Usage, text));
         };
         for found in &loaded.diagnostics {

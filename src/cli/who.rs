@@ -21,9 +21,19 @@ pub fn identity(provider: &ProviderConfig, corpus: Option<&BlobId>) -> ProviderI
                 return ProviderIdentity(format!("{} {stated}", kind.as_str()));
             }
             let address = provider.base_url.as_deref().unwrap_or("default address");
-            ProviderIdentity(format!("{} {}", kind.as_str(), address.trim_end_matches('/')))
+            ProviderIdentity(format!("{} {}", kind.as_str(), normalised(address)))
         }
     }
+}
+
+/// Writes an address in one spelling: scheme and host in lower case, no port that goes without saying, no last slash.
+fn normalised(address: &str) -> String {
+    let address = address.trim_end_matches('/');
+    let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (scheme, authority) = (scheme.to_ascii_lowercase(), authority.to_ascii_lowercase());
+    let port = if scheme == "https" { ":443" } else { ":80" };
+    format!("{scheme}://{}{path}", authority.strip_suffix(port).unwrap_or(&authority))
 }
 
 fn note(provider: &ProviderConfig) -> Option<String> {
@@ -46,12 +56,15 @@ fn scorer_revision(scorer: &ScorerConfig) -> u32 {
 pub const FACTS: Facts<'static> =
     Facts { identity: &identity, note: &note, metrics: &metrics, scorer_revision: &scorer_revision };
 
+/// Reads a blob of the store; the error is the reason in words.
+pub type ReadBlob = Arc<dyn Fn(&BlobId) -> Result<Vec<u8>, String> + Send + Sync>;
+
 /// Makes the providers that can be asked here. The corpus of a reader is taken from the store when it is first needed.
 pub fn providers(
     config: &Config,
     trials: &[SelectedTrial<'_>],
     sources: &Sources,
-    read: &Arc<dyn Fn(&BlobId) -> Result<Vec<u8>, String> + Send + Sync>,
+    read: &ReadBlob,
 ) -> Result<Providers, Failure> {
     let mut providers = Providers::default();
     let names: BTreeSet<&String> = trials.iter().map(|trial| &trial.model.provider).collect();
@@ -85,4 +98,21 @@ pub fn providers(
         }
     }
     Ok(providers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::normalised;
+
+    #[test]
+    fn an_address_has_one_spelling() {
+        for spelling in
+            ["https://api.example.org/v1", "HTTPS://API.example.org:443/v1/", "https://api.Example.org/v1//"]
+        {
+            assert_eq!(normalised(spelling), "https://api.example.org/v1", "{spelling}");
+        }
+        let others = ["http://a:443/V1", "http://a:8080", "http://[::1]:80/x", "http://a:80", "default address"];
+        let expected = ["http://a:443/V1", "http://a:8080", "http://[::1]/x", "http://a", "default address"];
+        assert_eq!(others.map(normalised), expected);
+    }
 }

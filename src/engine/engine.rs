@@ -64,6 +64,8 @@ pub struct Engine<'a> {
     pub threads: usize,
     /// How many parts may be asked at once.
     pub parts_in_flight: usize,
+    /// How many requests may be answered at once.
+    pub requests_in_flight: usize,
 }
 
 /// Is what became of a range of nodes.
@@ -101,10 +103,11 @@ impl Engine<'_> {
         if !forbidden.is_empty() {
             return Err(EngineError::NotDone(forbidden));
         }
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(self.threads)
-            .build()
-            .map_err(|error| EngineError::Threads(error.to_string()))?;
+        let threads = |count: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
+            pool.map_err(|error| EngineError::Threads(error.to_string()))
+        };
+        let (pool, asking) = (threads(self.threads)?, threads(self.requests_in_flight)?);
         let (messages, inbox) = mpsc::channel::<Message>();
         let (tickets, ticket_inbox) = mpsc::channel();
         let (commits, commit_inbox) = mpsc::channel::<(u32, Commit)>();
@@ -114,7 +117,7 @@ impl Engine<'_> {
             let settled = messages.clone();
             let counting = threads.spawn(move || {
                 let mut forward = |settlement| drop(settled.send(Message::Settled(settlement)));
-                asker.serve(&ticket_inbox, &mut forward)
+                asking.install(move || asker.serve(&ticket_inbox, &mut forward))
             });
             let committed = messages.clone();
             threads.spawn(move || self.commit_groups(&commit_inbox, &committed));

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::StepKind;
@@ -62,7 +63,7 @@ impl Node {
             label.push_str(&self.scope);
         }
         if let Some(part) = self.part {
-            label.push_str(&format!("/{part:05}"));
+            let _ = write!(label, "/{part:05}");
         }
         label
     }

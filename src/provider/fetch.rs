@@ -67,8 +67,8 @@ pub fn fetch_pinned(url: &str, sha256: &str) -> Result<Vec<u8>, FetchError> {
     let transport = |why: String| FetchError::Transport { url: url.to_owned(), why };
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_connect(Some(Duration::from_secs(15)))
-        .timeout_recv_response(Some(Duration::from_secs(60)))
-        .timeout_global(Some(Duration::from_secs(3600)))
+        .timeout_recv_response(Some(Duration::from_mins(1)))
+        .timeout_global(Some(Duration::from_hours(1)))
         .max_redirects(0)
         .http_status_as_error(false)
         .build()

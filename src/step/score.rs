@@ -1,5 +1,6 @@
 //! Compares answers with gold answers.
 
+use super::draw_status::DrawStatus;
 use super::gold_line::GoldLine;
 use super::json_lines::{read_lines, unexpected, write_line};
 use super::metric_values::MetricValues;
@@ -9,6 +10,7 @@ use super::scored_draw::ScoredDraw;
 use super::scorers::ColumnScorer;
 use super::{Inputs, Outputs, StepError};
 use crate::plan::{OutcomeRule, ScoreParams};
+use crate::request::AnswerStatus;
 use crate::scoring::Gold;
 
 /// Writes `scores`: one line for each line of `parsed`, in its order.
@@ -56,6 +58,8 @@ fn scored<'a>(
     let mut scores = Vec::with_capacity(5);
     for scorer in scorers {
         let names = scorer.columns().iter().map(|name| name.as_str().into());
+        let empty = draw.status == DrawStatus::Answered(AnswerStatus::Empty);
+        let rule = if rule == OutcomeRule::Wrong && empty && scorer.scores_empty() { OutcomeRule::AsIs } else { rule };
         match rule {
             OutcomeRule::AsIs => scores.extend(names.zip(scorer.score(answer, &gold))),
             OutcomeRule::Wrong => scores.extend(names.zip(scorer.wrong(truth.unanswerable))),

@@ -96,6 +96,12 @@ impl ColumnScorer {
         Ok(Self { columns, scorers, open })
     }
 
+    /// Says whether a completed response without text is an answer like any other. It is to the official SQuAD evaluator,
+    /// where it says that there is no answer.
+    pub(super) fn scores_empty(&self) -> bool {
+        self.scorers.iter().any(|scorer| matches!(scorer, Scorer::Squad(_)))
+    }
+
     /// Lists the columns.
     pub(super) fn columns(&self) -> &[String] {
         &self.columns

@@ -3,7 +3,7 @@
 // Each test binary compiles this file anew and needs its own part of it.
 #![allow(dead_code)]
 // A test may stop where it finds what it does not expect.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unused_self)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
