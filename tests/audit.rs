@@ -146,8 +146,7 @@ fn why_names_the_file_and_shows_the_text_runs_later_too() {
     project.build();
     let [first, second, third] = [&first, &second, &third].map(run_id);
 
-    let diff = "\
-  file prompts/plain.txt (system): HASH -> HASH
+    let diff = "  file prompts/plain.txt (system): HASH -> HASH
     --- prompts/plain.txt
     +++ prompts/plain.txt
     @@ -1,2 +1,2 @@
@@ -424,6 +423,7 @@ fn heals(label: &str, name: &str, at: usize, sent: u64, change: impl Fn(&Project
     assert_eq!((&document["state"], &document["requests"]["sent"]), (&"complete".into(), &sent.into()), "{document:#}");
     assert_eq!(document["actions"]["failed"], 0);
     assert!(again.stderr.contains(&format!("store: blob {blob} is damaged")), "{}", again.stderr);
+    assert!(again.stderr.contains("\n1 damaged blob is made again\n"), "{}", again.stderr);
     assert!(project.ran(&document).contains(&label.to_owned()), "{:?}", project.ran(&document));
     project.exp(&["audit"]).expect_code(0);
     project.exp(&["audit", run_id(&built)]).expect_code(0);

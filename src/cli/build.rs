@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +13,10 @@ use super::project::Project;
 use super::signals::stop_flag;
 use super::who;
 use crate::ask::Counts;
-use crate::engine::{Engine, NodeDone, NodeFailure, RangeResult, Verdict};
+use crate::digest::BlobId;
+use crate::engine::{Engine, MissReason, NodeDone, NodeFailure, RangeResult, Verdict};
 use crate::flow::{Clock, Event, StopFlag};
-use crate::plan::{NodeIndex, StepKind};
+use crate::plan::{From, NodeIndex, StepKind};
 use crate::run::{Catalog, RunRecord, RunState, ViewDir, check_run_id, fresh_run_id, root_of};
 use crate::store::{Access, Commit, Session, Store};
 
@@ -44,6 +46,8 @@ pub fn build(project: &Project, args: &BuildArgs, mode: &Mode, out: &Output, clo
         if planning.is_done()
             && let Some(exit) = up_to_date(&planning, &store, args, out, clock, started)?
         {
+            // The process ends here: taking a graph of thousands of nodes apart first would be a third of the whole time.
+            std::mem::forget(planning);
             return Ok(exit);
         }
     }
@@ -124,7 +128,7 @@ impl Building<'_, '_> {
                 self.planning.expand_from_hits(self.store)?;
             }
         } else {
-            let first = self.stage(0..self.planning.plan.first_stage, &mut done, None)?;
+            let first = self.stage_mending(0..self.planning.plan.first_stage, &mut done, None)?;
             refuse_inputs(&first)?;
             if first.stopped || !first.failures.is_empty() {
                 return self.early_end(&first);
@@ -143,7 +147,7 @@ impl Building<'_, '_> {
         let (mut record, dir) = self.begin()?;
         self.out.note(&format!("run {}", record.run_id));
         let range = self.planning.plan.first_stage..self.planning.plan.graph.nodes().len();
-        let result = self.stage(range, &mut done, Some(&dir))?;
+        let result = self.stage_mending(range, &mut done, Some(&dir))?;
         self.refuse_missing_providers(&result, &mut record, &dir)?;
         self.end(record, &dir, &done, &result, started)
     }
@@ -201,7 +205,7 @@ impl Building<'_, '_> {
             }
         }
         self.planning.resolution = narrowed;
-        let result = self.stage(range.clone(), done, None);
+        let result = self.stage_mending(range, done, None);
         self.planning.resolution = kept;
         let result = result?;
         self.resolve_after_build(done)?;
@@ -215,6 +219,73 @@ impl Building<'_, '_> {
         self.planning.resolve(self.store, start)?;
         self.adopt(done);
         Ok(())
+    }
+
+    /// Runs a range, and where an action failed because stored bytes were damaged, makes these anew and goes on.
+    fn stage_mending(
+        &mut self,
+        range: std::ops::Range<usize>,
+        done: &mut Vec<Option<NodeDone>>,
+        dir: Option<&ViewDir>,
+    ) -> Result<RangeResult, Failure> {
+        let mut result = self.stage(range.clone(), done, dir)?;
+        // Each blob is mended once: a disk that damages it again and again is not a thing to go on with.
+        let mut mended = HashSet::new();
+        while !result.stopped && self.mend(&result, done, &mut mended)? {
+            let before = result.counts;
+            result = self.stage(0..range.end, done, dir)?;
+            result.counts.reused = result.counts.reused.saturating_sub(before.sent);
+            result.counts.sent += before.sent;
+            result.counts.failed += before.failed;
+        }
+        Ok(result)
+    }
+
+    /// Finds the damaged blobs among what the failed actions read, and marks who made them as not done; says whether
+    /// there is something to run again.
+    fn mend(
+        &mut self,
+        result: &RangeResult,
+        done: &mut [Option<NodeDone>],
+        mended: &mut HashSet<BlobId>,
+    ) -> Result<bool, Failure> {
+        let before = mended.len();
+        let mut has_sources = false;
+        for (node, _) in &result.failures {
+            // A flipped byte can look like a fault of the step: what it read is hashed again, whatever it complained of.
+            for (_, from) in &self.planning.plan.graph.node(*node).inputs {
+                match from {
+                    From::Source(at) => {
+                        let blob = self.planning.plan.graph.sources()[*at as usize].blob;
+                        has_sources |= self.is_damaged(&blob) && mended.insert(blob);
+                    }
+                    From::Output(maker, name) => {
+                        let Some(slot) = done.get_mut(maker.get()) else { continue };
+                        let Some(row) = slot.as_ref().map(|made| made.row.clone()) else { continue };
+                        let Some((blob, _)) = crate::engine::output_of(&row, name) else { continue };
+                        if self.is_damaged(&blob) && mended.insert(blob) {
+                            self.planning.resolution.verdicts[maker.get()] =
+                                Verdict::Miss(MissReason::OutputMissing, Some(row));
+                            *slot = None;
+                        }
+                    }
+                }
+            }
+        }
+        if has_sources {
+            self.ingest()?;
+        }
+        let found = mended.len() - before;
+        if found > 0 {
+            let blobs = if found == 1 { "1 damaged blob is" } else { &format!("{found} damaged blobs are") };
+            self.out.note(&format!("{blobs} made again"));
+        }
+        Ok(found > 0)
+    }
+
+    /// Hashes a blob. The store sets a damaged one aside, so that it can be written again.
+    fn is_damaged(&self, blob: &BlobId) -> bool {
+        !self.store.open_blob(blob).is_ok_and(|mut reader| std::io::copy(&mut reader, &mut std::io::sink()).is_ok())
     }
 
     fn stage(
@@ -285,6 +356,8 @@ impl Building<'_, '_> {
         let planning = &self.planning;
         let project = planning.project;
         let plan = planning.plan.graph.id(planning.narrowed().is_some());
+        // Two builds of one second may not choose one id, nor both go on with one unfinished run.
+        let held = self.session.hold_runs()?;
         let catalog = Catalog::read(self.store)?;
         let now = self.clock.now();
         let unfinished = catalog.made_here().rev().find(|entry| {
@@ -336,6 +409,7 @@ impl Building<'_, '_> {
         }
         dir.clear_stop()?;
         self.write_down(&mut record, &dir, &[], &RangeResult::default())?;
+        drop(held);
         Ok((record, dir))
     }
 

@@ -3,7 +3,7 @@ use super::failure::{Exit, Failure};
 use super::output::Output;
 use super::project::Home;
 use crate::digest::BlobId;
-use crate::run::{Catalog, Cause, Change, explain};
+use crate::run::{Catalog, Cause, Change, Explanation, explain};
 use crate::store::Access;
 
 /// How many actions are explained one by one before the rest is summed up.
@@ -52,19 +52,25 @@ pub fn why(global: &Global, args: &WhyArgs, out: &Output) -> Result<Exit, Failur
     if hits > 0 {
         out.line(&format!("{hits} of {} actions were reused: their specifications were known", explanations.len()));
     }
-    let others: Vec<_> = explanations.iter().filter(|explanation| explanation.verdict != "hit").collect();
-    let mut told: Vec<&Vec<Cause>> = Vec::new();
+    // Against a run that was named, what differs counts, whether or not it had to run.
+    let differs = |explanation: &&Explanation| {
+        explanation.verdict != "hit" || (args.against.is_some() && !explanation.causes.is_empty())
+    };
+    let others: Vec<_> = explanations.iter().filter(differs).collect();
+    let mut told: Vec<Vec<&Change>> = Vec::new();
     for explanation in others.iter().take(SHOWN) {
         let reason = explanation.reason.as_deref().map_or_else(String::new, |reason| format!(" ({reason})"));
         out.line(&format!("{} {}{reason}", explanation.label, explanation.verdict));
-        if told.contains(&&explanation.causes) && !explanation.causes.is_empty() {
+        // The way that a change took is told once: what matters is what changed.
+        let changes: Vec<&Change> = explanation.causes.iter().map(|cause| &cause.change).collect();
+        if told.contains(&changes) && !changes.is_empty() {
             out.line("  for the same causes as above");
             continue;
         }
         for cause in &explanation.causes {
             print_cause(cause, out);
         }
-        told.push(&explanation.causes);
+        told.push(changes);
     }
     if others.len() > SHOWN {
         out.line(&format!("… and {} more (name one to see it; --json lists all)", others.len() - SHOWN));

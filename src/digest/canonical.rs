@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use blake3::hazmat::{ContextKey, HasherExt as _, hash_derive_key_context};
+
 use super::{Decimal, Digest};
 
 /// A typed value inside a key: what is present, in sorted order, and nothing else.
@@ -64,7 +66,7 @@ impl Value {
 /// The encoding (`docs/formats.md`, "Canonical encoding", version 1) is never changed, only added to: each value is one
 /// tag byte and a body; lengths and counts are 8 bytes, little endian. No two different values share an encoding.
 pub struct Encoder {
-    domain: &'static str,
+    context: ContextKey,
     bytes: Vec<u8>,
 }
 
@@ -79,7 +81,7 @@ const TAG_MAP: u8 = 7;
 impl Encoder {
     /// Starts an encoding under a domain, a constant text that no other kind of key uses.
     pub fn new(domain: &'static str) -> Self {
-        Self { domain, bytes: Vec::with_capacity(512) }
+        Self { context: hash_derive_key_context(domain), bytes: Vec::with_capacity(512) }
     }
 
     /// Starts over in the same memory, for one key after another.
@@ -147,7 +149,9 @@ impl Encoder {
 
     /// Returns the digest of all that was appended.
     pub fn finish(&self) -> Digest {
-        Digest::from_bytes(blake3::derive_key(self.domain, &self.bytes))
+        let mut hasher = blake3::Hasher::new_from_context_key(&self.context);
+        hasher.update(&self.bytes);
+        Digest::from_bytes(*hasher.finalize().as_bytes())
     }
 
     fn tagged(&mut self, tag: u8, body: &[u8]) {

@@ -201,6 +201,26 @@ fn find<'s>(sources: &'s Sources, file: &SourceFile) -> Result<&'s SourceBlob, P
     })
 }
 
+/// Writes the name of a part's input or output: the pieces joined by `/`, then the part in five digits.
+///
+/// There are as many of these as there are parts of all arms, so they are put together by hand.
+fn part_name(pieces: &[&str], part: u32) -> Name {
+    let mut name = String::with_capacity(pieces.iter().map(|piece| piece.len() + 1).sum::<usize>() + 10);
+    for piece in pieces {
+        name.push_str(piece);
+        name.push('/');
+    }
+    let mut unit = 10_000;
+    while part / unit >= 10 {
+        unit *= 10;
+    }
+    while unit > 0 {
+        name.push(char::from(b'0' + (part / unit % 10) as u8));
+        unit /= 10;
+    }
+    name.into()
+}
+
 /// Is the chain of actions of one dataset under one arm: per part, what `parse` and `score` give.
 #[derive(Clone)]
 struct Chain {
@@ -236,8 +256,8 @@ impl Expansion<'_, '_> {
             merge_inputs.push((format!("order/{name}").into(), From::Output(prepare, "order".into())));
             let parts = self.parts.get(name).map_or(&[][..], Vec::as_slice);
             for part in parts {
-                let gold: Name = format!("gold/{part:05}").into();
-                merge_inputs.push((format!("gold/{name}/{part:05}").into(), From::Output(prepare, gold)));
+                let gold = From::Output(prepare, part_name(&["gold"], *part));
+                merge_inputs.push((part_name(&["gold", name], *part), gold));
             }
             let metrics = dataset.scorers.iter().flat_map(|scorer| (self.facts.metrics)(scorer, open)).collect();
             datasets.push(TrialDataset { name: name.clone(), open, metrics });
@@ -248,8 +268,8 @@ impl Expansion<'_, '_> {
                     let side = side.as_str();
                     let parsed = From::Output(chain.parse[at], "parsed".into());
                     let scores = From::Output(chain.score[at], "scores".into());
-                    merge_inputs.push((format!("parsed/{side}/{name}/{part:05}").into(), parsed));
-                    merge_inputs.push((format!("scores/{side}/{name}/{part:05}").into(), scores));
+                    merge_inputs.push((part_name(&["parsed", side, name], *part), parsed));
+                    merge_inputs.push((part_name(&["scores", side, name], *part), scores));
                 }
             }
         }
@@ -422,7 +442,7 @@ impl Expansion<'_, '_> {
         for part in self.parts.get(name).map_or(&[][..], Vec::as_slice) {
             let mut inputs = Vec::with_capacity(shared.len() + 1);
             inputs.extend(shared.iter().cloned());
-            inputs.push(("items".into(), From::Output(prepare, format!("items/{part:05}").into())));
+            inputs.push(("items".into(), From::Output(prepare, part_name(&["items"], *part))));
             let mut add = |step, params: &Arc<ParamsDoc>, inputs| {
                 let (params, scope) = (params.clone(), scope.clone());
                 self.plan.graph.add(Node { step, params, inputs, scope, part: Some(*part) })
@@ -430,7 +450,7 @@ impl Expansion<'_, '_> {
             let built = add(StepKind::Build, &build, inputs);
             let asked = add(StepKind::Infer, &infer, vec![("requests".into(), From::Output(built, "requests".into()))]);
             let parsed = add(StepKind::Parse, &parse, vec![("answers".into(), From::Output(asked, "answers".into()))]);
-            let gold = From::Output(prepare, format!("gold/{part:05}").into());
+            let gold = From::Output(prepare, part_name(&["gold"], *part));
             let scored = add(
                 StepKind::Score,
                 &score,
@@ -546,5 +566,17 @@ fn words(value: &crate::digest::Value) -> String {
         Value::Text(t) => t.clone(),
         Value::List(items) => items.iter().map(words).collect::<Vec<_>>().join(" "),
         other => format!("{other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::part_name;
+
+    #[test]
+    fn parts_are_named_as_the_steps_name_them() {
+        for part in [0, 7, 42, 99_999, 100_000, 1_234_567] {
+            assert_eq!(part_name(&["parsed", "control", "d"], part), format!("parsed/control/d/{part:05}"));
+        }
     }
 }
