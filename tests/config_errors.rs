@@ -1589,7 +1589,7 @@ fn a_good_config_has_no_findings() {
     assert!(found.is_empty(), "{found:?}");
     assert_eq!(trials(&config), ["base brief -/0/-/-/-/1"]);
     assert_eq!(config.store_dir, "store");
-    assert_eq!(config.parts, Parts::Lines(500));
+    assert_eq!(config.parts, Parts::Lines(2000));
     assert_eq!(config.analysis.multiplicity, Multiplicity::Holm);
 }
 

@@ -1,6 +1,9 @@
 //! One config and one set of answers make one root, wherever, whenever and however they are built; and a plan is only
 //! looked at.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // A test may stop where what it reads is not as it should be.
+#![allow(clippy::format_push_string, clippy::format_collect)] // It is not in a hurry.
+
 mod support;
 
 use std::collections::BTreeMap;

@@ -5,6 +5,9 @@
 //! hand, of what each kind of action reads ([`World::model`]), and by a list of what each change must reach first
 //! ([`Change::first`]).
 
+#![allow(clippy::unwrap_used, clippy::panic)] // A test may stop where what it reads is not as it should be.
+#![allow(clippy::format_push_string, clippy::format_collect)] // It is not in a hurry.
+
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};

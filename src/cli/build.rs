@@ -85,7 +85,7 @@ fn up_to_date(
     let dir = ViewDir::new(&project.home.experiments, &record.run_id);
     let is_newest = catalog.latest().is_some_and(|latest| latest.record.run_id == record.run_id);
     let stands = dir.stands(&views, &|view| store.blob_path(&view.blob)) && (!is_newest || dir.is_latest());
-    let restored = if stands { 0 } else { finish::show(&dir, store, record, &catalog)? };
+    let restored = if stands { 0 } else { finish::show(&dir, store, record)? };
     let finished = Finished {
         record: record.clone(),
         up_to_date: true,
@@ -357,7 +357,7 @@ impl Building<'_, '_> {
         let project = planning.project;
         let plan = planning.plan.graph.id(planning.narrowed().is_some());
         // Two builds of one second may not choose one id, nor both go on with one unfinished run.
-        let held = self.session.hold_runs()?;
+        let held = self.store.hold_runs()?;
         let catalog = Catalog::read(self.store)?;
         let now = self.clock.now();
         let unfinished = catalog.made_here().rev().find(|entry| {
@@ -483,15 +483,14 @@ impl Building<'_, '_> {
             self.session.remove_run(&record.run_id)?;
             finish::remove_dir(dir)?;
             let twin_dir = ViewDir::new(&project.home.experiments, &twin.run_id);
-            let restored = finish::show(&twin_dir, self.store, &twin, &catalog)?;
+            let restored = finish::show(&twin_dir, self.store, &twin)?;
             let finished = self.finished(twin, true, restored, done, result, started);
             finish::print(&finished, project, self.out);
             return Ok(Exit::Done);
         }
 
         self.write_down(&mut record, dir, done, result)?;
-        let catalog = Catalog::read(self.store)?;
-        finish::show(dir, self.store, &record, &catalog)?;
+        finish::show(dir, self.store, &record)?;
         let exit = match record.state {
             RunState::Stopped => Exit::Stopped,
             RunState::Failed => finish::exit_of_failures(result),

@@ -251,7 +251,10 @@ pub fn manifest(
 }
 
 /// Puts a finished or stopped run's files in place, from the store alone; returns how many were missing.
-pub fn show(dir: &ViewDir, store: &Store, record: &RunRecord, catalog: &Catalog) -> Result<usize, Failure> {
+pub fn show(dir: &ViewDir, store: &Store, record: &RunRecord) -> Result<usize, Failure> {
+    // Builds that end at once may show one run, or both point `latest` at theirs: the newest is known under the lock.
+    let _held = store.hold_runs()?;
+    let catalog = Catalog::read(store)?;
     let manifest = Catalog::manifest(store, record)?;
     let mut made = dir.show(&manifest.views, &|view| store.blob_path(&view.blob))?;
     let mut files: Vec<(String, String)> = Vec::new();

@@ -16,7 +16,7 @@ pub fn import(global: &Global, args: &ImportArgs, out: &Output) -> Result<Exit, 
     let catalog = Catalog::read(&store)?;
     let record = catalog.find(&imported.run_id)?.record.clone();
     let dir = ViewDir::new(&home.experiments, &record.run_id);
-    finish::show(&dir, &store, &record, &catalog)?;
+    finish::show(&dir, &store, &record)?;
     let believed = if args.trust {
         format!("{} actions and {} answers serve from now on", thousands(imported.actions), thousands(imported.draws))
     } else {

@@ -122,7 +122,7 @@ impl ViewDir {
         if fs::symlink_metadata(&path).is_ok_and(|meta| !meta.file_type().is_symlink()) {
             return Err(RunError::NotOurs { path, what: "not a link" });
         }
-        let aside = self.experiments.join(".latest.new");
+        let aside = self.experiments.join(format!(".latest.{}", self.name));
         drop(fs::remove_file(&aside));
         std::os::unix::fs::symlink(&self.name, &aside).map_err(io("link", &aside))?;
         fs::rename(&aside, &path).map_err(io("rename", &path))

@@ -138,12 +138,6 @@ impl Session {
         self.store.opened()?.inputs.flush(&self.store.opened()?.index)
     }
 
-    /// Waits for the right to begin a run, and holds it as long as the file that is returned: of two builds that begin at
-    /// once, the second one reads the runs when the first one's record stands.
-    pub fn hold_runs(&self) -> Result<File> {
-        self.layout.lock("runs")
-    }
-
     /// Writes a run's record in place of what it was, whole and durable. The text may be anything.
     pub fn write_run(&self, id: &str, text: &str) -> Result<()> {
         runs::write(&self.layout, id, text, &self.temp_name())

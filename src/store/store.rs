@@ -198,6 +198,14 @@ impl Store {
         }
     }
 
+    /// Waits for the right to begin a run or to show one, and holds it as long as the file that is returned: of two builds
+    /// that do so at once, the second one sees what the first one did.
+    pub fn hold_runs(&self) -> Result<std::fs::File> {
+        let layout = &self.opened()?.layout;
+        layout.require_writable()?;
+        layout.lock("runs")
+    }
+
     /// Tells whether a session lives: its lock decides, no clock and no process number.
     pub fn session_alive(&self, session_id: &str) -> bool {
         // Whoever cannot be asked is taken to live: that only makes others wait.

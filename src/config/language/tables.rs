@@ -63,7 +63,7 @@ pub(crate) static ROOT: Table = Table {
         field(
             "lines_per_part",
             COUNT,
-            "Divides each dataset into parts of at most this many items on average. Default: 500.",
+            "Divides each dataset into parts of at most this many items on average. Default: 2000.",
         ),
         field("max_concurrent_jobs", COUNT, "How many parts are worked on at once."),
         field("max_concurrent_requests", COUNT, "How many requests are in flight at once."),

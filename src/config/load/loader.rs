@@ -89,7 +89,7 @@ impl<'a> Loader<'a> {
         }
         let lines = root.integer_at("lines_per_part").map(Parts::Lines);
         let count = || root.integer_at("parts_per_dataset").map(Parts::Count);
-        lines.or_else(count).unwrap_or(Parts::Lines(500))
+        lines.or_else(count).unwrap_or(Parts::Lines(2000))
     }
 
     /// Reports an error.
