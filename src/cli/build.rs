@@ -10,6 +10,7 @@ use super::output::Output;
 use super::planning::Planning;
 use super::progress::Progress;
 use super::project::Project;
+use super::reasons::Reasons;
 use super::signals::stop_flag;
 use super::who;
 use crate::ask::Counts;
@@ -421,7 +422,11 @@ impl Building<'_, '_> {
         done: &[Option<NodeDone>],
         result: &RangeResult,
     ) -> Result<(), Failure> {
-        let text = finish::manifest(&self.planning, self.store, record, done, result, self.clock).to_text()?;
+        let catalog = Catalog::read(self.store)?;
+        let mut reasons =
+            if done.is_empty() { None } else { Some(Reasons::new(self.store, &catalog, Some(&record.run_id))?) };
+        let manifest = finish::manifest(&self.planning, self.store, record, done, result, self.clock, reasons.as_mut());
+        let text = manifest.to_text()?;
         let staged = self.session.stage(text.as_bytes())?;
         record.manifest = Some(staged.blob().id);
         self.session.commit(vec![Commit { record: None, blobs: vec![staged] }])?;
@@ -510,8 +515,7 @@ impl Building<'_, '_> {
             return None;
         }
         catalog
-            .entries()
-            .iter()
+            .made_here()
             .rev()
             .map(|entry| &entry.record)
             .find(|other| {

@@ -88,8 +88,17 @@ fn print(comparison: &Comparison, out: &Output) {
     }
 }
 
-fn number(value: Option<f64>) -> String {
-    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.4}"))
+fn p_text(p: Option<f64>) -> String {
+    p.map_or_else(|| "–".to_owned(), |p| if p < 1e-4 { format!("{p:.1e}") } else { format!("{p:.4}") })
+}
+
+/// Writes a setting's value; of a file, its path and the beginning of its hash.
+fn setting_text(value: Option<&serde_json::Value>) -> String {
+    let Some(value) = value else { return "–".to_owned() };
+    match (value["path"].as_str(), value["blob"].as_str()) {
+        (Some(path), Some(blob)) => format!("{path} {}", blob.trim_start_matches("blake3:").get(..12).unwrap_or(blob)),
+        _ => value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+    }
 }
 
 fn print_trial(trial: &TrialComparison, out: &Output) {
@@ -100,9 +109,8 @@ fn print_trial(trial: &TrialComparison, out: &Output) {
     };
     out.line(&format!("\n{name}"));
     for setting in &trial.settings {
-        let text =
-            |value: &Option<serde_json::Value>| value.as_ref().map_or_else(|| "–".to_owned(), ToString::to_string);
-        out.line(&format!("  {}: {} -> {}", setting.name, text(&setting.a), text(&setting.b)));
+        let (a, b) = (setting_text(setting.a.as_ref()), setting_text(setting.b.as_ref()));
+        out.line(&format!("  {}: {a} -> {b}", setting.name));
     }
     out.line(&format!(
         "  rows matched: {}; only in A: {}; only in B: {}",
@@ -116,9 +124,7 @@ fn print_trial(trial: &TrialComparison, out: &Output) {
     }
     for metric in &trial.metrics {
         let interval = metric.ci_95.map_or_else(|| "–".to_owned(), |[low, high]| format!("[{low:+.4}, {high:+.4}]"));
-        let p = metric
-            .p_value
-            .map_or_else(|| "–".to_owned(), |p| if p < 1e-4 { format!("{p:.1e}") } else { format!("{p:.4}") });
+        let p = p_text(metric.p_value);
         let flips =
             metric.flips.as_ref().map_or_else(String::new, |flips| format!("0->1: {}, 1->0: {}", flips.up, flips.down));
         out.line(
@@ -134,7 +140,7 @@ fn print_trial(trial: &TrialComparison, out: &Output) {
             || "–".to_owned(),
             |effect| {
                 let delta = effect.delta.map_or_else(|| "–".to_owned(), |delta| format!("{delta:+.4}"));
-                format!("{delta} (p {})", number(effect.p_value))
+                format!("{delta} (p {})", p_text(effect.p_value))
             },
         )
     };

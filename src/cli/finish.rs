@@ -8,9 +8,10 @@ use super::failure::{Exit, Failure};
 use super::output::Output;
 use super::planning::Planning;
 use super::project::Project;
+use super::reasons::Reasons;
 use crate::ask::Counts;
 use crate::digest::BlobId;
-use crate::engine::{NodeDone, RangeResult, Verdict};
+use crate::engine::{NodeDone, RangeResult, Verdict, spec_of};
 use crate::flow::Clock;
 use crate::plan::{NodeIndex, SourceBlob, StepKind, TrialPlan};
 use crate::run::{
@@ -184,10 +185,20 @@ pub fn manifest(
     done: &[Option<NodeDone>],
     result: &RangeResult,
     clock: &Clock,
+    reasons: Option<&mut Reasons<'_>>,
 ) -> Manifest {
     let project = planning.project;
     let failed: HashSet<NodeIndex> = result.failures.iter().map(|(node, _)| *node).collect();
     let nodes = planning.plan.graph.nodes().iter().enumerate();
+    let mut reasons = reasons;
+    let mut words = |at: usize, label: &str, ran: crate::engine::Ran| match &mut reasons {
+        None => ran.reason.as_str().to_owned(),
+        Some(reasons) => reasons.words(ran.reason, label, || {
+            spec_of(&planning.plan.graph, NodeIndex(at as u32), |node, name| {
+                crate::engine::output_of(&done.get(node.get())?.as_ref()?.row, name).map(|(blob, _)| blob)
+            })
+        }),
+    };
     let actions = nodes
         .filter(|(at, _)| !matches!(planning.resolution.verdicts.get(*at), None | Some(Verdict::LeftOut)))
         .map(|(at, node)| {
@@ -198,11 +209,13 @@ pub fn manifest(
                 None if failed.contains(&NodeIndex(at as u32)) => "failed",
                 None => "not_run",
             };
+            let label = node.label();
+            let reason = finished.and_then(|node| node.ran).map(|ran| words(at, &label, ran));
             ActionEntry {
-                label: node.label(),
+                label,
                 key: finished.map(|node| node.key).or(planning.resolution.keys[at]),
                 verdict: verdict.to_owned(),
-                reason: finished.and_then(|node| node.ran).map(|ran| ran.reason.as_str().to_owned()),
+                reason,
                 draws: finished.map_or(0, |node| node.row.draws),
                 failures: finished.map_or(0, |node| node.row.failures),
                 outputs: finished.map_or_else(Vec::new, |node| {

@@ -22,6 +22,7 @@ mod preview;
 mod problem;
 mod progress;
 mod project;
+mod reasons;
 mod score;
 mod show;
 mod signals;

@@ -40,7 +40,7 @@ struct Tally {
 
 fn print(planning: &Planning<'_>, seen: &Preview, out: &Output) {
     let mut steps: BTreeMap<StepKind, Tally> = BTreeMap::new();
-    let mut reasons: BTreeMap<&'static str, usize> = BTreeMap::new();
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
     for (at, fate) in seen.fates.iter().enumerate() {
         let tally = steps.entry(planning.plan.graph.node(NodeIndex(at as u32)).step).or_default();
         match fate {

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use super::failure::Failure;
 use super::planning::Planning;
+use super::reasons::Reasons;
 use crate::digest::{ActionKey, BlobId};
-use crate::engine::{MissReason, key_of, output_of};
+use crate::engine::{MissReason, key_of, output_of, spec_of};
 use crate::plan::{From, InferParams, NodeIndex, StepKind};
 use crate::request::DrawAddress;
+use crate::run::Catalog;
 use crate::step::{self, Input, Inputs, Outputs, ReadBlobs, StepError};
 use crate::store::{ActionRow, ActionState, NamedBlob, Store};
 
@@ -17,7 +19,7 @@ pub enum Fate {
     /// It is done.
     Hit,
     /// It would run, for this reason.
-    Run(MissReason),
+    Run(String),
     /// It depends on answers that are not there yet.
     Waits,
     /// The build does not include it.
@@ -60,16 +62,17 @@ impl ReadBlobs for Memory<'_> {
 
 /// Works out what a build would do.
 pub fn preview(planning: &mut Planning<'_>, store: &Store) -> Result<Preview, Failure> {
+    let mut reasons = Reasons::new(store, &Catalog::read(store)?, None)?;
     let files = planning.sources.values().map(|source| (source.blob, source.path.clone())).collect();
     let mut memory = Memory { store, made: HashMap::new(), files };
     let mut rows: Vec<Option<Arc<ActionRow>>> = Vec::new();
     let mut state = State::default();
-    walk(planning, 0, &mut memory, &mut rows, &mut state)?;
+    walk(planning, 0, &mut memory, &mut rows, &mut state, &mut reasons)?;
     let complete = planning.plan.prepare.values().all(|node| rows[node.get()].is_some());
     if complete {
         let prepared = rows.clone();
         planning.expand(&|node| prepared.get(node.get()).cloned().flatten())?;
-        walk(planning, prepared.len(), &mut memory, &mut rows, &mut state)?;
+        walk(planning, prepared.len(), &mut memory, &mut rows, &mut state, &mut reasons)?;
     }
     let State { fates, keys, asked, missing } = state;
     let mut sends = BTreeMap::new();
@@ -98,6 +101,7 @@ fn walk(
     memory: &mut Memory<'_>,
     rows: &mut Vec<Option<Arc<ActionRow>>>,
     state: &mut State,
+    reasons: &mut Reasons<'_>,
 ) -> Result<(), Failure> {
     let graph = &planning.plan.graph;
     for at in start..graph.nodes().len() {
@@ -122,7 +126,8 @@ fn walk(
                         }
                         Some(reason) => {
                             row = compute(planning, index, key, memory, rows, state)?;
-                            Fate::Run(reason)
+                            let spec = || spec_of(graph, index, output);
+                            Fate::Run(reasons.words(reason, &node.label(), spec))
                         }
                     }
                 }

@@ -1,8 +1,9 @@
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::digest::{ActionKey, BlobId};
-use crate::plan::{ActionKeys, From, Graph, NodeIndex, StepKind};
+use crate::plan::{ActionKeys, ActionSpec, From, Graph, NodeIndex, StepKind};
 use crate::store::{ActionRow, ActionState, ActionTable, Presence, Store, StoreError};
 
 /// Says why an action has to run.
@@ -82,6 +83,25 @@ pub fn output_of(row: &ActionRow, name: &str) -> Option<(BlobId, u64)> {
 /// Computes a node's key from outputs that are known; `None` while one is not.
 pub fn key_of(graph: &Graph, node: NodeIndex, output: impl Fn(NodeIndex, &str) -> Option<BlobId>) -> Option<ActionKey> {
     key_with(&mut ActionKeys::default(), graph, node, output)
+}
+
+/// Writes down a node's specification from outputs that are known; `None` while one is not.
+pub fn spec_of(
+    graph: &Graph,
+    node: NodeIndex,
+    output: impl Fn(NodeIndex, &str) -> Option<BlobId>,
+) -> Option<ActionSpec> {
+    let node = graph.node(node);
+    let mut inputs = BTreeMap::new();
+    for (name, from) in &node.inputs {
+        let blob = match from {
+            From::Source(at) => graph.sources()[*at as usize].blob,
+            From::Output(from, output_name) => output(*from, output_name)?,
+        };
+        inputs.insert(name.clone().into_owned(), blob);
+    }
+    let params = serde_json::from_str(node.params.json()).ok()?;
+    Some(ActionSpec { step: node.step, revision: node.step.revision(), params, inputs })
 }
 
 fn key_with(
