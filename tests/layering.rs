@@ -39,7 +39,6 @@ const LONG_FILES: &[(&str, usize)] = &[
     ("config/language/tables.rs", 750),
     ("config/load/trials.rs", 600),
     ("config/tree.rs", 550),
-    ("plan/plan.rs", 650),
     ("engine/running.rs", 600),
 ];
 

@@ -331,3 +331,21 @@ fn builds_of_one_or_two_configs_at_once_end_in_runs_of_their_own() {
         assert!(project.path("experiments/latest").exists(), "round {round}");
     }
 }
+
+/// What differs in a field that no label shows is still told apart.
+#[test]
+fn every_action_has_a_label_of_its_own() {
+    let project = project(2);
+    let points = "{top_p: 0.9}, {top_p: 0.8}, {top_k: 3}, {name: t07, top_k: 4}, {name: x}";
+    let config = Setup { sets: 2, ..Setup::default() }.config().replace("m, provider: lexical", "m, provider: ollama");
+    project.config(&format!("{config}sweep: {{decoding: [{points}]}}\n"));
+    let plan = project.json(&["plan"]);
+    let mut keys: BTreeMap<String, Value> = BTreeMap::new();
+    for node in plan["nodes"].as_array().unwrap() {
+        let label = node["label"].as_str().unwrap().to_owned();
+        assert!(keys.insert(label, node["key"].clone()).is_none(), "two actions are called {}", node["label"]);
+    }
+    let plain = keys.keys().filter(|label| label.starts_with("infer/m/t07-")).count();
+    assert_eq!(plain % 4, 0, "four points are told apart");
+    assert_ne!(plain, 0);
+}

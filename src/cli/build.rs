@@ -10,15 +10,15 @@ use super::output::Output;
 use super::planning::Planning;
 use super::progress::Progress;
 use super::project::Project;
-use super::reasons::Reasons;
 use super::signals::stop_flag;
+use super::unaskable::unaskable;
 use super::who;
-use crate::ask::Counts;
 use crate::digest::BlobId;
 use crate::engine::{Engine, MissReason, NodeDone, NodeFailure, RangeResult, Verdict};
 use crate::flow::{Clock, Event, StopFlag};
 use crate::plan::{From, NodeIndex, StepKind};
-use crate::run::{Catalog, RunRecord, RunState, ViewDir, check_run_id, fresh_run_id, root_of};
+use crate::run::{Catalog, RunState, ViewDir, check_run_id, root_of};
+use crate::step::StepError;
 use crate::store::{Access, Commit, Session, Store};
 
 /// Is the program and its version, as records name it.
@@ -108,15 +108,16 @@ fn up_to_date(
     Ok(Some(Exit::Done))
 }
 
-struct Building<'b, 'p> {
-    args: &'b BuildArgs,
-    mode: &'b Mode,
-    out: &'b Output,
-    clock: &'b Clock,
-    stop: StopFlag,
-    session: &'b Session,
-    store: &'b Store,
-    planning: Planning<'p>,
+/// Is a build at work.
+pub(super) struct Building<'b, 'p> {
+    pub(super) args: &'b BuildArgs,
+    pub(super) mode: &'b Mode,
+    pub(super) out: &'b Output,
+    pub(super) clock: &'b Clock,
+    pub(super) stop: StopFlag,
+    pub(super) session: &'b Session,
+    pub(super) store: &'b Store,
+    pub(super) planning: Planning<'p>,
 }
 
 impl Building<'_, '_> {
@@ -145,6 +146,9 @@ impl Building<'_, '_> {
         if built.stopped {
             return self.early_end(&built);
         }
+        // Who cannot be asked here is an error of the config, not of a run.
+        unaskable(&self.planning, self.store, &done, self.mode.ask_nothing)
+            .map_err(|failure| Failure::from(&failure).hint("nothing was sent"))?;
         let (mut record, dir) = self.begin()?;
         self.out.note(&format!("run {}", record.run_id));
         let range = self.planning.plan.first_stage..self.planning.plan.graph.nodes().len();
@@ -351,220 +355,28 @@ impl Building<'_, '_> {
         self.out.note("stopped before anything was sent; build again to go on");
         Ok(Exit::Stopped)
     }
-
-    /// Opens the run: the unfinished one of this plan, or a new one.
-    fn begin(&self) -> Result<(RunRecord, ViewDir), Failure> {
-        let planning = &self.planning;
-        let project = planning.project;
-        let plan = planning.plan.graph.id(planning.narrowed().is_some());
-        // Two builds of one second may not choose one id, nor both go on with one unfinished run.
-        let held = self.store.hold_runs()?;
-        let catalog = Catalog::read(self.store)?;
-        let now = self.clock.now();
-        let unfinished = catalog.made_here().rev().find(|entry| {
-            entry.record.plan == plan
-                && entry.record.state.is_unfinished()
-                && !entry.alive
-                && self.args.run_id.as_ref().is_none_or(|id| *id == entry.record.run_id)
-        });
-        let record = if let Some(entry) = unfinished {
-            RunRecord {
-                state: RunState::Running,
-                session: self.session.id().to_owned(),
-                updated_at: now,
-                config: project.config_blob(),
-                ..entry.record.clone()
-            }
-        } else {
-            let taken = |id: &str| {
-                catalog.entries().iter().any(|entry| entry.record.run_id == id)
-                    || ViewDir::new(&project.home.experiments, id).path().symlink_metadata().is_ok()
-            };
-            let run_id = match &self.args.run_id {
-                Some(id) if taken(id) => {
-                    return Err(Failure::usage(format!("run `{id}` is there already, with another plan"))
-                        .hint("a finished run is never changed: choose another --run-id"));
-                }
-                Some(id) => id.clone(),
-                None => fresh_run_id(&now, taken),
-            };
-            RunRecord {
-                schema_version: RunRecord::SCHEMA_VERSION,
-                run_id,
-                state: RunState::Running,
-                session: self.session.id().to_owned(),
-                plan,
-                created_at: now.clone(),
-                updated_at: now,
-                config: project.config_blob(),
-                imported: None,
-                parent: self.mode.parent.clone(),
-                root: None,
-                manifest: None,
-            }
-        };
-        let mut record = record;
-        let dir = ViewDir::new(&project.home.experiments, &record.run_id);
-        if dir.stop_requested() && !self.args.ignore_stop {
-            self.out.note("a STOP file of an earlier build of this run was found and removed");
-        }
-        dir.clear_stop()?;
-        self.write_down(&mut record, &dir, &[], &RangeResult::default())?;
-        drop(held);
-        Ok((record, dir))
-    }
-
-    /// Makes the run's manifest durable, then the record that names it, then shows it.
-    fn write_down(
-        &self,
-        record: &mut RunRecord,
-        dir: &ViewDir,
-        done: &[Option<NodeDone>],
-        result: &RangeResult,
-    ) -> Result<(), Failure> {
-        let catalog = Catalog::read(self.store)?;
-        let mut reasons =
-            if done.is_empty() { None } else { Some(Reasons::new(self.store, &catalog, Some(&record.run_id))?) };
-        let manifest = finish::manifest(&self.planning, self.store, record, done, result, self.clock, reasons.as_mut());
-        let text = manifest.to_text()?;
-        let staged = self.session.stage(text.as_bytes())?;
-        record.manifest = Some(staged.blob().id);
-        self.session.commit(vec![Commit { record: None, blobs: vec![staged] }])?;
-        self.session.write_run(&record.run_id, &record.to_text()?)?;
-        dir.write(crate::run::MANIFEST_NAME, &text)?;
-        Ok(())
-    }
-
-    /// A provider that cannot be asked here is an error of the config, not of the run.
-    fn refuse_missing_providers(
-        &self,
-        result: &RangeResult,
-        record: &mut RunRecord,
-        dir: &ViewDir,
-    ) -> Result<(), Failure> {
-        let missing = result
-            .failures
-            .iter()
-            .find(|(_, failure)| matches!(failure, NodeFailure::Ask(crate::ask::AskError::NoProvider { .. })));
-        let Some((_, failure)) = missing else { return Ok(()) };
-        record.state = RunState::Failed;
-        record.updated_at = self.clock.now();
-        self.write_down(record, dir, &[], result)?;
-        Err(Failure::from(failure))
-    }
-
-    fn end(
-        &self,
-        mut record: RunRecord,
-        dir: &ViewDir,
-        done: &[Option<NodeDone>],
-        result: &RangeResult,
-        started: Duration,
-    ) -> Result<Exit, Failure> {
-        let planning = &self.planning;
-        let project = planning.project;
-        let failed_draws: u64 = finish::failed_draws(planning, done);
-        let all_done = finish::all_done(planning, done);
-        let too_many = failed_draws > project.config.max_failed;
-        record.state = if result.stopped && !all_done {
-            RunState::Stopped
-        } else if !all_done || too_many {
-            RunState::Failed
-        } else if planning.narrowed().is_some() {
-            RunState::Partial
-        } else {
-            RunState::Complete
-        };
-        let views = finish::views(planning, &|node, output| {
-            let row = &done.get(node.get())?.as_ref()?.row;
-            crate::engine::output_of(row, output)
-        });
-        record.root = all_done.then(|| root_of(&views));
-        record.updated_at = self.clock.now();
-
-        let catalog = Catalog::read(self.store)?;
-        if let Some(twin) = self.twin(&catalog, &record) {
-            // What ran changed nothing that is shown: the run that shows it already stands for this build.
-            self.session.remove_run(&record.run_id)?;
-            finish::remove_dir(dir)?;
-            let twin_dir = ViewDir::new(&project.home.experiments, &twin.run_id);
-            let restored = finish::show(&twin_dir, self.store, &twin)?;
-            let finished = self.finished(twin, true, restored, done, result, started);
-            finish::print(&finished, project, self.out);
-            return Ok(Exit::Done);
-        }
-
-        self.write_down(&mut record, dir, done, result)?;
-        finish::show(dir, self.store, &record)?;
-        let exit = match record.state {
-            RunState::Stopped => Exit::Stopped,
-            RunState::Failed => finish::exit_of_failures(result),
-            _ => Exit::Done,
-        };
-        if self.args.archive && exit == Exit::Done {
-            super::archive::write(&project.home, self.store, &record.run_id, self.out)?;
-        }
-        let finished = self.finished(record, false, 0, done, result, started);
-        finish::print(&finished, project, self.out);
-        Ok(exit)
-    }
-
-    /// Finds a finished run that shows the same, unless this build was asked for by name.
-    fn twin(&self, catalog: &Catalog, record: &RunRecord) -> Option<RunRecord> {
-        if self.args.run_id.is_some() || self.mode.parent.is_some() || record.root.is_none() {
-            return None;
-        }
-        catalog
-            .made_here()
-            .rev()
-            .map(|entry| &entry.record)
-            .find(|other| {
-                other.run_id != record.run_id
-                    && other.state == record.state
-                    && matches!(record.state, RunState::Complete | RunState::Partial)
-                    && other.root == record.root
-                    && other.manifest.is_some()
-            })
-            .cloned()
-    }
-
-    fn finished(
-        &self,
-        record: RunRecord,
-        up_to_date: bool,
-        restored: usize,
-        done: &[Option<NodeDone>],
-        result: &RangeResult,
-        started: Duration,
-    ) -> Finished {
-        let planning = &self.planning;
-        let counts: Counts = result.counts;
-        Finished {
-            record,
-            up_to_date,
-            restored,
-            actions: finish::count_actions(planning, done, result),
-            requests: finish::requests(planning, done, counts),
-            failures: finish::failure_entries(planning, result),
-            slugs: finish::slugs(planning),
-            duration: self.clock.monotonic().saturating_sub(started),
-        }
-    }
 }
 
 /// Ends with every problem found in the files that people wrote, if there is one: nothing was sent, nothing is shown.
 fn refuse_inputs(result: &RangeResult) -> Result<(), Failure> {
-    let problems: Vec<String> = result
-        .failures
-        .iter()
-        .map(|(_, failure)| Failure::from(failure))
-        .filter(|failure| failure.exit == Exit::Usage)
-        .map(|failure| failure.render())
-        .collect();
-    if problems.is_empty() {
-        return Ok(());
+    let mut texts: Vec<String> = Vec::new();
+    let mut places = std::collections::BTreeSet::new();
+    for (_, failure) in &result.failures {
+        if let NodeFailure::Step(StepError::Inputs(problems)) = failure {
+            // Every part finds the same fault of a template, each with an item of its own: it is told once.
+            let new = problems.iter().filter(|p| p.line.is_none() || places.insert((p.file.clone(), p.line, p.column)));
+            texts.extend(new.map(super::problem::render));
+        } else {
+            let failure = Failure::from(failure);
+            if failure.exit == Exit::Usage {
+                texts.push(failure.render());
+            }
+        }
     }
     let mut seen = std::collections::BTreeSet::new();
-    let distinct: Vec<String> = problems.into_iter().filter(|text| seen.insert(text.clone())).collect();
-    Err(Failure::rendered(Exit::Usage, distinct.join("\n\n")).hint("nothing was sent"))
+    texts.retain(|text| seen.insert(text.clone()));
+    if texts.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::rendered(Exit::Usage, texts.join("\n\n")).hint("nothing was sent"))
 }

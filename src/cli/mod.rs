@@ -23,11 +23,13 @@ mod problem;
 mod progress;
 mod project;
 mod reasons;
+mod run_life;
 mod score;
 mod show;
 mod signals;
 mod status;
 mod stop;
+mod unaskable;
 mod who;
 mod why;
 

@@ -1,6 +1,7 @@
 //! What a build would do: trials, slugs, the graph of actions, and the specification that decides each action's output.
 
 mod error;
+mod expansion;
 mod graph;
 mod params;
 #[allow(clippy::module_inception)] // The module is named for its principal type.

@@ -190,8 +190,29 @@ fn resolve<'a>(config: &'a Config, configured: &'a [TrialConfig]) -> Result<Vec<
         });
     }
     tell_collisions_apart(&mut trials);
+    tell_labels_apart(&mut trials);
     trials.sort_by(|a, b| a.slug.cmp(&b.slug));
     Ok(trials)
+}
+
+/// Appends a hash to the label of a decoding where another one of the same model has that label, so that every action has
+/// a label of its own.
+fn tell_labels_apart(trials: &mut [SelectedTrial<'_>]) {
+    let asked = |t: &SelectedTrial<'_>| -> Digest {
+        let value = Value::map([
+            ("decoding", Some(Value::Map(t.decoding.fields()))),
+            ("draws", Some(Value::Int(i64::from(t.point.draws)))),
+            ("closed", t.point.max_output_tokens_closed.map(|n| Value::Int(n.into()))),
+            ("open", t.point.max_output_tokens_open.map(|n| Value::Int(n.into()))),
+        ]);
+        value.digest("exp 2026-11 decoding label")
+    };
+    let named: Vec<_> = trials.iter().map(|t| (t.model.name.clone(), t.decoding_label.clone(), asked(t))).collect();
+    for (trial, (model, label, hash)) in trials.iter_mut().zip(&named) {
+        if named.iter().any(|other| other.0 == *model && other.1 == *label && other.2 != *hash) {
+            trial.decoding_label = format!("{label}-{}", hash.short(8));
+        }
+    }
 }
 
 /// Appends a hash of the decoding and the model's name where two trials would share a directory, and only there.

@@ -1,0 +1,212 @@
+use std::time::Duration;
+
+use super::build::Building;
+use super::failure::{Exit, Failure};
+use super::finish::{self, Finished};
+use super::reasons::Reasons;
+use crate::ask::Counts;
+use crate::engine::{NodeDone, NodeFailure, RangeResult};
+use crate::run::{Catalog, RunRecord, RunState, ViewDir, fresh_run_id, root_of};
+use crate::store::Commit;
+
+/// The life of a build's run: how it is opened, written down and ended.
+impl Building<'_, '_> {
+    /// Opens the run: the unfinished one of this plan, or a new one.
+    pub(super) fn begin(&self) -> Result<(RunRecord, ViewDir), Failure> {
+        let planning = &self.planning;
+        let project = planning.project;
+        let plan = planning.plan.graph.id(planning.narrowed().is_some());
+        // Two builds of one second may not choose one id, nor both go on with one unfinished run.
+        let held = self.store.hold_runs()?;
+        let catalog = Catalog::read(self.store)?;
+        let now = self.clock.now();
+        let unfinished = catalog.made_here().rev().find(|entry| {
+            entry.record.plan == plan
+                && entry.record.state.is_unfinished()
+                && !entry.alive
+                && self.args.run_id.as_ref().is_none_or(|id| *id == entry.record.run_id)
+        });
+        let record = if let Some(entry) = unfinished {
+            RunRecord {
+                state: RunState::Running,
+                session: self.session.id().to_owned(),
+                updated_at: now,
+                config: project.config_blob(),
+                ..entry.record.clone()
+            }
+        } else {
+            let taken = |id: &str| {
+                catalog.entries().iter().any(|entry| entry.record.run_id == id)
+                    || ViewDir::new(&project.home.experiments, id).path().symlink_metadata().is_ok()
+            };
+            let run_id = match &self.args.run_id {
+                Some(id) if taken(id) => {
+                    return Err(Failure::usage(format!("run `{id}` is there already, with another plan"))
+                        .hint("a finished run is never changed: choose another --run-id"));
+                }
+                Some(id) => id.clone(),
+                None => fresh_run_id(&now, taken),
+            };
+            RunRecord {
+                schema_version: RunRecord::SCHEMA_VERSION,
+                run_id,
+                state: RunState::Running,
+                session: self.session.id().to_owned(),
+                plan,
+                created_at: now.clone(),
+                updated_at: now,
+                config: project.config_blob(),
+                imported: None,
+                parent: self.mode.parent.clone(),
+                root: None,
+                manifest: None,
+            }
+        };
+        let mut record = record;
+        let dir = ViewDir::new(&project.home.experiments, &record.run_id);
+        if dir.stop_requested() && !self.args.ignore_stop {
+            self.out.note("a STOP file of an earlier build of this run was found and removed");
+        }
+        dir.clear_stop()?;
+        self.write_down(&mut record, &dir, &[], &RangeResult::default())?;
+        drop(held);
+        Ok((record, dir))
+    }
+
+    /// Makes the run's manifest durable, then the record that names it, then shows it.
+    pub(super) fn write_down(
+        &self,
+        record: &mut RunRecord,
+        dir: &ViewDir,
+        done: &[Option<NodeDone>],
+        result: &RangeResult,
+    ) -> Result<(), Failure> {
+        let catalog = Catalog::read(self.store)?;
+        let mut reasons =
+            if done.is_empty() { None } else { Some(Reasons::new(self.store, &catalog, Some(&record.run_id))?) };
+        let manifest = finish::manifest(&self.planning, self.store, record, done, result, self.clock, reasons.as_mut());
+        let text = manifest.to_text()?;
+        let staged = self.session.stage(text.as_bytes())?;
+        record.manifest = Some(staged.blob().id);
+        self.session.commit(vec![Commit { record: None, blobs: vec![staged] }])?;
+        self.session.write_run(&record.run_id, &record.to_text()?)?;
+        dir.write(crate::run::MANIFEST_NAME, &text)?;
+        Ok(())
+    }
+
+    /// A provider that cannot be asked here is an error of the config, not of the run.
+    pub(super) fn refuse_missing_providers(
+        &self,
+        result: &RangeResult,
+        record: &mut RunRecord,
+        dir: &ViewDir,
+    ) -> Result<(), Failure> {
+        let missing = result
+            .failures
+            .iter()
+            .find(|(_, failure)| matches!(failure, NodeFailure::Ask(crate::ask::AskError::NoProvider { .. })));
+        let Some((_, failure)) = missing else { return Ok(()) };
+        record.state = RunState::Failed;
+        record.updated_at = self.clock.now();
+        self.write_down(record, dir, &[], result)?;
+        Err(Failure::from(failure))
+    }
+
+    pub(super) fn end(
+        &self,
+        mut record: RunRecord,
+        dir: &ViewDir,
+        done: &[Option<NodeDone>],
+        result: &RangeResult,
+        started: Duration,
+    ) -> Result<Exit, Failure> {
+        let planning = &self.planning;
+        let project = planning.project;
+        let failed_draws: u64 = finish::failed_draws(planning, done);
+        let all_done = finish::all_done(planning, done);
+        let too_many = failed_draws > project.config.max_failed;
+        record.state = if result.stopped && !all_done {
+            RunState::Stopped
+        } else if !all_done || too_many {
+            RunState::Failed
+        } else if planning.narrowed().is_some() {
+            RunState::Partial
+        } else {
+            RunState::Complete
+        };
+        let views = finish::views(planning, &|node, output| {
+            let row = &done.get(node.get())?.as_ref()?.row;
+            crate::engine::output_of(row, output)
+        });
+        record.root = all_done.then(|| root_of(&views));
+        record.updated_at = self.clock.now();
+
+        let catalog = Catalog::read(self.store)?;
+        if let Some(twin) = self.twin(&catalog, &record) {
+            // What ran changed nothing that is shown: the run that shows it already stands for this build.
+            self.session.remove_run(&record.run_id)?;
+            finish::remove_dir(dir)?;
+            let twin_dir = ViewDir::new(&project.home.experiments, &twin.run_id);
+            let restored = finish::show(&twin_dir, self.store, &twin)?;
+            let finished = self.finished(twin, true, restored, done, result, started);
+            finish::print(&finished, project, self.out);
+            return Ok(Exit::Done);
+        }
+
+        self.write_down(&mut record, dir, done, result)?;
+        finish::show(dir, self.store, &record)?;
+        let exit = match record.state {
+            RunState::Stopped => Exit::Stopped,
+            RunState::Failed => finish::exit_of_failures(result),
+            _ => Exit::Done,
+        };
+        if self.args.archive && exit == Exit::Done {
+            super::archive::write(&project.home, self.store, &record.run_id, self.out)?;
+        }
+        let finished = self.finished(record, false, 0, done, result, started);
+        finish::print(&finished, project, self.out);
+        Ok(exit)
+    }
+
+    /// Finds a finished run that shows the same, unless this build was asked for by name.
+    fn twin(&self, catalog: &Catalog, record: &RunRecord) -> Option<RunRecord> {
+        if self.args.run_id.is_some() || self.mode.parent.is_some() || record.root.is_none() {
+            return None;
+        }
+        catalog
+            .made_here()
+            .rev()
+            .map(|entry| &entry.record)
+            .find(|other| {
+                other.run_id != record.run_id
+                    && other.state == record.state
+                    && matches!(record.state, RunState::Complete | RunState::Partial)
+                    && other.root == record.root
+                    && other.manifest.is_some()
+            })
+            .cloned()
+    }
+
+    fn finished(
+        &self,
+        record: RunRecord,
+        up_to_date: bool,
+        restored: usize,
+        done: &[Option<NodeDone>],
+        result: &RangeResult,
+        started: Duration,
+    ) -> Finished {
+        let planning = &self.planning;
+        let counts: Counts = result.counts;
+        Finished {
+            record,
+            up_to_date,
+            restored,
+            actions: finish::count_actions(planning, done, result),
+            requests: finish::requests(planning, done, counts),
+            failures: finish::failure_entries(planning, result),
+            slugs: finish::slugs(planning),
+            duration: self.clock.monotonic().saturating_sub(started),
+        }
+    }
+}

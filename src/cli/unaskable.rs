@@ -1,0 +1,65 @@
+use std::collections::{BTreeMap, HashSet};
+
+use super::planning::Planning;
+use crate::ask::AskError;
+use crate::digest::BlobId;
+use crate::engine::{NodeDone, NodeFailure, Verdict, output_of};
+use crate::plan::{From, InferParams, NodeIndex};
+use crate::request::DrawAddress;
+use crate::step;
+use crate::store::Store;
+
+/// Says whose answers a build would need and cannot get: they are not in the store, and nobody here can be asked for them.
+///
+/// `nobody` means that nobody is to be asked at all. What cannot be read is passed over: whoever runs the action says so.
+pub fn unaskable(
+    planning: &Planning<'_>,
+    store: &Store,
+    done: &[Option<NodeDone>],
+    nobody: bool,
+) -> Result<(), NodeFailure> {
+    let config = &planning.project.config;
+    let mut missing: BTreeMap<String, HashSet<DrawAddress>> = BTreeMap::new();
+    for trial in &planning.plan.trials {
+        let can_be_asked = config.providers.get(&trial.label.provider).is_some_and(|p| p.kind.is_embedded());
+        if can_be_asked && !nobody {
+            continue;
+        }
+        for node in trial.infer.values().flatten() {
+            for wanted in wanted(planning, store, done, *node) {
+                missing.entry(wanted.request.provider.0.clone()).or_default().insert(wanted.address);
+            }
+        }
+    }
+    for (identity, addresses) in missing {
+        let addresses: Vec<DrawAddress> = addresses.into_iter().collect();
+        let found = store.draws(&addresses).map_err(|error| NodeFailure::Store(error.into()))?;
+        let missing = found.iter().filter(|draw| draw.is_none()).count();
+        if missing > 0 {
+            return Err(AskError::NoProvider { identity, missing }.into());
+        }
+    }
+    Ok(())
+}
+
+/// Lists the draws of an `infer` action that is to run and whose requests are made.
+fn wanted(planning: &Planning<'_>, store: &Store, done: &[Option<NodeDone>], node: NodeIndex) -> Vec<step::Wanted> {
+    if !matches!(planning.resolution.verdicts.get(node.get()), Some(Verdict::Miss(..) | Verdict::Waits)) {
+        return Vec::new();
+    }
+    let node = planning.plan.graph.node(node);
+    let requests = node.inputs.iter().find_map(|(name, from)| -> Option<BlobId> {
+        let From::Output(maker, output) = from else { return None };
+        let made = done.get(maker.get()).and_then(Option::as_ref).map(|made| made.row.clone());
+        let row = made.or_else(|| match planning.resolution.verdicts.get(maker.get())? {
+            Verdict::Hit(row) => Some(row.clone()),
+            _ => None,
+        })?;
+        Some(output_of(&row, output).filter(|_| name == "requests")?.0)
+    });
+    let read = || {
+        let params = node.params.read::<InferParams>().ok()?;
+        step::demand(store.open_blob(&requests?).ok()?, &params).ok()
+    };
+    read().unwrap_or_default()
+}

@@ -1,0 +1,417 @@
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::graph::{From, Node, NodeIndex, SourceBlob};
+use super::plan::{Facts, Plan, Sources, TrialPlan, View, arm_files, instructions, is_open};
+use super::selection::{SelectedTrial, Side};
+use super::spec::{Name, ParamsDoc};
+use super::{
+    AggregateParams, BuildParams, CostsParams, Frame, InferParams, MergeParams, ParseParams, PlanError, ReplayParams,
+    ReportParams, RevisedScorer, ScoreParams, StatsParams, StepKind, TrialDataset, TrialLabel,
+};
+use crate::config::{ArmConfig, Config, DatasetConfig, ProviderKind, Source, SourceFile};
+use crate::digest::{Digest, Encoder};
+
+pub(super) fn find<'s>(sources: &'s Sources, file: &SourceFile) -> Result<&'s SourceBlob, PlanError> {
+    sources.get(&file.path).ok_or_else(|| PlanError::Unknown {
+        what: "file",
+        name: file.written.clone(),
+        known: "it was not read".to_owned(),
+    })
+}
+
+/// Writes the name of a part's input or output: the pieces joined by `/`, then the part in five digits.
+///
+/// There are as many of these as there are parts of all arms, so they are put together by hand.
+fn part_name(pieces: &[&str], part: u32) -> Name {
+    let mut name = String::with_capacity(pieces.iter().map(|piece| piece.len() + 1).sum::<usize>() + 10);
+    for piece in pieces {
+        name.push_str(piece);
+        name.push('/');
+    }
+    let mut unit = 10_000;
+    while part / unit >= 10 {
+        unit *= 10;
+    }
+    while unit > 0 {
+        name.push(char::from(b'0' + (part / unit % 10) as u8));
+        unit /= 10;
+    }
+    name.into()
+}
+
+/// Is the chain of actions of one dataset under one arm: per part, what `parse` and `score` give.
+#[derive(Clone)]
+struct Chain {
+    infer: Vec<NodeIndex>,
+    parse: Vec<NodeIndex>,
+    score: Vec<NodeIndex>,
+}
+
+/// Is the second stage of a plan at work.
+pub(super) struct Expansion<'p, 'c> {
+    plan: &'p mut Plan,
+    config: &'c Config,
+    sources: &'c Sources,
+    parts: &'c BTreeMap<String, Vec<u32>>,
+    facts: &'c Facts<'c>,
+    chains: HashMap<Digest, Chain>,
+}
+
+/// Is what the run's report needs of a trial.
+pub(super) struct Reported {
+    label: TrialLabel,
+    stats: NodeIndex,
+    costs: NodeIndex,
+}
+
+impl<'p, 'c> Expansion<'p, 'c> {
+    /// Starts the second stage.
+    pub(super) fn new(
+        plan: &'p mut Plan,
+        config: &'c Config,
+        sources: &'c Sources,
+        parts: &'c BTreeMap<String, Vec<u32>>,
+        facts: &'c Facts<'c>,
+    ) -> Self {
+        Self { plan, config, sources, parts, facts, chains: HashMap::new() }
+    }
+
+    /// Adds a trial: the chains of its datasets under each side, and what is made of them.
+    pub(super) fn trial(&mut self, trial: &SelectedTrial<'_>, sides: &[Side]) -> Result<Reported, PlanError> {
+        let config = self.config;
+        let mut merge_inputs: Vec<(Name, From)> = Vec::new();
+        let mut datasets = Vec::new();
+        let mut infer: BTreeMap<&'static str, Vec<NodeIndex>> = BTreeMap::new();
+        for (name, dataset) in &config.datasets {
+            let prepare = self.plan.prepare[name];
+            let open = is_open(dataset);
+            merge_inputs.push((format!("order/{name}").into(), From::Output(prepare, "order".into())));
+            let parts = self.parts.get(name).map_or(&[][..], Vec::as_slice);
+            for part in parts {
+                let gold = From::Output(prepare, part_name(&["gold"], *part));
+                merge_inputs.push((part_name(&["gold", name], *part), gold));
+            }
+            let metrics = dataset.scorers.iter().flat_map(|scorer| (self.facts.metrics)(scorer, open)).collect();
+            datasets.push(TrialDataset { name: name.clone(), open, metrics });
+            for side in sides {
+                let chain = self.chain(trial, *side, name, dataset)?;
+                infer.entry(side.as_str()).or_default().extend(&chain.infer);
+                for (at, part) in parts.iter().enumerate() {
+                    let side = side.as_str();
+                    let parsed = From::Output(chain.parse[at], "parsed".into());
+                    let scores = From::Output(chain.score[at], "scores".into());
+                    merge_inputs.push((part_name(&["parsed", side, name], *part), parsed));
+                    merge_inputs.push((part_name(&["scores", side, name], *part), scores));
+                }
+            }
+        }
+        let scope: Arc<str> = Arc::from(trial.slug.as_str());
+        let temperature = trial.decoding.temperature;
+        let merge = self.node(
+            StepKind::Merge,
+            &MergeParams {
+                temperature,
+                draws: trial.point.draws,
+                datasets: datasets.clone(),
+                conditions: sides.iter().map(|side| side.as_str().to_owned()).collect(),
+            },
+            merge_inputs,
+            &scope,
+        )?;
+        let paired = || vec![("paired".into(), From::Output(merge, "paired".into()))];
+        let analysis = config.analysis.clone();
+        let stats = self.node(StepKind::Stats, &StatsParams { temperature, datasets, analysis }, paired(), &scope)?;
+        let costs = self.node(
+            StepKind::Costs,
+            &CostsParams {
+                provider: trial.provider.name.clone(),
+                model: trial.model.model.clone(),
+                price: trial.model.price,
+                price_as_of: trial.model.price_as_of.clone(),
+                batch: trial.model.batch_pricing,
+                bootstrap_samples: config.analysis.bootstrap_samples,
+                random_seed: config.analysis.random_seed,
+                alpha: config.analysis.alpha,
+            },
+            paired(),
+            &scope,
+        )?;
+        let label = self.label(trial);
+        let mut report_inputs: Vec<(Name, From)> = vec![
+            ("significance".into(), From::Output(stats, "significance.json".into())),
+            ("costs".into(), From::Output(costs, "costs.json".into())),
+        ];
+        let mut prompts = [None, None];
+        for side in sides {
+            let arm = arm_of(trial, *side);
+            for (kind, file) in arm_files(arm) {
+                if let Some(file) = file {
+                    let source = find(self.sources, file)?;
+                    if kind == "system" {
+                        prompts[*side as usize] = Some(source.clone());
+                    }
+                    let from = self.plan.graph.source(source);
+                    report_inputs.push((format!("prompt/{}/{kind}", side.as_str()).into(), from));
+                }
+            }
+        }
+        let report = self.node(
+            StepKind::Report,
+            &ReportParams { trial: label.clone(), alpha: config.analysis.alpha },
+            report_inputs,
+            &scope,
+        )?;
+        for (name, node, output) in [
+            ("results/predictions.csv", merge, "predictions.csv"),
+            ("results/per_item_scores.csv", merge, "per_item_scores.csv"),
+            ("results/significance.json", stats, "significance.json"),
+            ("results/costs.json", costs, "costs.json"),
+            ("reports/report.md", report, "report.md"),
+        ] {
+            self.plan.views.push(View { slug: trial.slug.clone(), name, node, output });
+        }
+        let base = trial.decoding.max_output_tokens;
+        self.plan.trials.push(TrialPlan {
+            label: label.clone(),
+            decoding: trial.decoding.clone(),
+            max_tokens: (trial.point.max_output_tokens_closed.or(base), trial.point.max_output_tokens_open.or(base)),
+            model_id: trial.model.model.clone(),
+            prompts,
+            infer,
+        });
+        Ok(Reported { label, stats, costs })
+    }
+
+    /// Adds the run's report over all trials.
+    pub(super) fn aggregate(&mut self, trials: &[Reported]) -> Result<(), PlanError> {
+        let mut inputs: Vec<(Name, From)> = Vec::new();
+        for trial in trials {
+            let slug = &trial.label.slug;
+            inputs.push((format!("significance/{slug}").into(), From::Output(trial.stats, "significance.json".into())));
+            inputs.push((format!("costs/{slug}").into(), From::Output(trial.costs, "costs.json".into())));
+        }
+        let params = AggregateParams {
+            trials: trials.iter().map(|trial| trial.label.clone()).collect(),
+            alpha: self.config.analysis.alpha,
+        };
+        let node = self.node(StepKind::Aggregate, &params, inputs, &Arc::from(""))?;
+        let (name, output) = ("aggregate_report.md", "aggregate_report.md");
+        self.plan.views.push(View { slug: String::new(), name, node, output });
+        Ok(())
+    }
+
+    fn node<T: serde::Serialize>(
+        &mut self,
+        step: StepKind,
+        params: &T,
+        inputs: Vec<(Name, From)>,
+        scope: &Arc<str>,
+    ) -> Result<NodeIndex, PlanError> {
+        let params = Arc::new(ParamsDoc::new(params)?);
+        Ok(self.plan.graph.add(Node { step, params, inputs, scope: scope.clone(), part: None }))
+    }
+
+    fn label(&self, trial: &SelectedTrial<'_>) -> TrialLabel {
+        let decoding = trial.decoding.fields().into_iter().map(|(name, value)| (name, words(&value))).collect();
+        TrialLabel {
+            slug: trial.slug.clone(),
+            model: trial.model.name.clone(),
+            provider: trial.provider.kind.as_str().to_owned(),
+            prompt_set: trial.prompt_set_name.to_owned(),
+            decoding,
+            draws: trial.point.draws,
+            note: (self.facts.note)(trial.provider),
+        }
+    }
+
+    /// Returns the chain of a dataset under an arm, adding it unless another trial has it already: that is how the
+    /// control of many prompt sets is asked once.
+    fn chain(
+        &mut self,
+        trial: &SelectedTrial<'_>,
+        side: Side,
+        name: &str,
+        dataset: &DatasetConfig,
+    ) -> Result<Chain, PlanError> {
+        let arm = arm_of(trial, side);
+        let open = is_open(dataset);
+        let (build, shared) = self.build_params(trial, side, name, dataset)?;
+        let build = Arc::new(ParamsDoc::new(&build)?);
+        let infer = InferParams { generation: self.config.generation, draws: trial.point.draws };
+        let infer = Arc::new(ParamsDoc::new(&infer)?);
+
+        let mut encoder = Encoder::new("exp 2026-11 chain");
+        encoder.text(name);
+        encoder.digest(build.digest());
+        encoder.digest(infer.digest());
+        for (input, from) in &shared {
+            encoder.text(input);
+            if let From::Source(at) = from {
+                encoder.int(i64::from(*at));
+            }
+        }
+        let identity = encoder.finish();
+        if let Some(chain) = self.chains.get(&identity) {
+            return Ok(chain.clone());
+        }
+
+        let parse = Arc::new(ParamsDoc::new(&ParseParams { extraction: dataset.answer.clone() })?);
+        let scorers = dataset
+            .scorers
+            .iter()
+            .map(|scorer| RevisedScorer { scorer: scorer.clone(), revision: (self.facts.scorer_revision)(scorer) })
+            .collect();
+        let score = ScoreParams { scorers, outcomes: self.config.outcomes, open };
+        let score = Arc::new(ParamsDoc::new(&score)?);
+        let arm_label = match side {
+            Side::Treatment => trial.prompt_set_name.to_owned(),
+            Side::Control if *arm == self.config.control => "control".to_owned(),
+            Side::Control => format!("{}.control", trial.prompt_set_name),
+        };
+        let scope: Arc<str> =
+            Arc::from(format!("{}/{}/{name}/{arm_label}", trial.model.name, trial.decoding_label).as_str());
+        let prepare = self.plan.prepare[name];
+        let mut chain = Chain { infer: Vec::new(), parse: Vec::new(), score: Vec::new() };
+        for part in self.parts.get(name).map_or(&[][..], Vec::as_slice) {
+            let mut inputs = Vec::with_capacity(shared.len() + 1);
+            inputs.extend(shared.iter().cloned());
+            inputs.push(("items".into(), From::Output(prepare, part_name(&["items"], *part))));
+            let mut add = |step, params: &Arc<ParamsDoc>, inputs| {
+                let (params, scope) = (params.clone(), scope.clone());
+                self.plan.graph.add(Node { step, params, inputs, scope, part: Some(*part) })
+            };
+            let built = add(StepKind::Build, &build, inputs);
+            let asked = add(StepKind::Infer, &infer, vec![("requests".into(), From::Output(built, "requests".into()))]);
+            let parsed = add(StepKind::Parse, &parse, vec![("answers".into(), From::Output(asked, "answers".into()))]);
+            let gold = From::Output(prepare, part_name(&["gold"], *part));
+            let scored = add(
+                StepKind::Score,
+                &score,
+                vec![("parsed".into(), From::Output(parsed, "parsed".into())), ("gold".into(), gold)],
+            );
+            chain.infer.push(asked);
+            chain.parse.push(parsed);
+            chain.score.push(scored);
+        }
+        self.chains.insert(identity, chain.clone());
+        Ok(chain)
+    }
+
+    /// Says what is asked of whom, and which files every part's `build` reads.
+    fn build_params(
+        &mut self,
+        trial: &SelectedTrial<'_>,
+        side: Side,
+        name: &str,
+        dataset: &DatasetConfig,
+    ) -> Result<(BuildParams, Vec<(Name, From)>), PlanError> {
+        let arm = arm_of(trial, side);
+        let open = is_open(dataset);
+        let mut shared: Vec<(Name, From)> = Vec::new();
+        for (kind, file) in arm_files(arm) {
+            // A whole conversation stands in place of the rest; what it replaces decides nothing.
+            if arm.messages.is_some() && matches!(kind, "system" | "user" | "examples") {
+                continue;
+            }
+            if let Some(file) = file {
+                shared.push((kind.into(), self.plan.graph.source(find(self.sources, file)?)));
+            }
+        }
+        if arm.messages.is_none() && arm.user.is_none() {
+            if let Some(file) = &dataset.user {
+                shared.push(("user".into(), self.plan.graph.source(find(self.sources, file)?)));
+            } else if let Some(file) = instructions(dataset) {
+                shared.push(("instructions".into(), self.plan.graph.source(find(self.sources, file)?)));
+            }
+        }
+        let mut decoding = trial.decoding.clone();
+        let by_type = if open { trial.point.max_output_tokens_open } else { trial.point.max_output_tokens_closed };
+        let own = trial.model.decoding.contains_key("max_output_tokens");
+        if !own {
+            decoding.max_output_tokens = dataset.max_output_tokens.or(by_type).or(decoding.max_output_tokens);
+        }
+        let provider = trial.provider;
+        let corpus = match &provider.corpus {
+            Some(Source::File(file)) => Some(find(self.sources, file)?.blob),
+            _ => None,
+        };
+        let replay = if provider.kind == ProviderKind::Replay {
+            let arm_name = match side {
+                Side::Control => "control",
+                Side::Treatment => trial.prompt_set_name,
+            };
+            let recordings = trial
+                .model
+                .recordings
+                .get(name)
+                .and_then(|arms| arms.get(arm_name).or_else(|| arms.get(side.as_str())))
+                .ok_or_else(|| PlanError::NoRecordings {
+                    model: trial.model.name.clone(),
+                    dataset: name.to_owned(),
+                    arm: arm_name.to_owned(),
+                })?;
+            shared.push(("recordings".into(), self.plan.graph.source(find(self.sources, &recordings.source)?)));
+            Some(ReplayParams {
+                dataset: name.to_owned(),
+                arm: arm_name.to_owned(),
+                mapping: recordings.mapping.clone(),
+            })
+        } else {
+            None
+        };
+        let mut extra = provider.extra_body.clone();
+        extra.retain(|field, _| !provider.not_identity.contains(field));
+        for (name, values) in [("headers", &provider.headers), ("query", &provider.query)] {
+            let sent: serde_json::Map<String, serde_json::Value> = values
+                .iter()
+                .filter(|(field, _)| !provider.not_identity.contains(field))
+                .map(|(field, value)| (field.clone(), value.clone().into()))
+                .collect();
+            if !sent.is_empty() {
+                extra.insert(name.to_owned(), sent.into());
+            }
+        }
+        let params = BuildParams {
+            provider: (self.facts.identity)(provider, corpus.as_ref()),
+            model: trial.model.model.clone(),
+            revision: trial.model.revision.clone(),
+            decoding,
+            extra,
+            frame: if open { Frame::OpenBook } else { Frame::ClosedBook },
+            replay,
+            draw_salt: arm.draw_salt.clone(),
+        };
+        Ok((params, shared))
+    }
+}
+
+fn arm_of<'t>(trial: &SelectedTrial<'t>, side: Side) -> &'t ArmConfig {
+    match side {
+        Side::Control => &trial.prompt_set.control,
+        Side::Treatment => &trial.prompt_set.treatment,
+    }
+}
+
+fn words(value: &crate::digest::Value) -> String {
+    use crate::digest::Value;
+    match value {
+        Value::Decimal(d) => d.to_string(),
+        Value::Int(i) => i.to_string(),
+        Value::Text(t) => t.clone(),
+        Value::List(items) => items.iter().map(words).collect::<Vec<_>>().join(" "),
+        other => format!("{other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::part_name;
+
+    #[test]
+    fn parts_are_named_as_the_steps_name_them() {
+        for part in [0, 7, 42, 99_999, 100_000, 1_234_567] {
+            assert_eq!(part_name(&["parsed", "control", "d"], part), format!("parsed/control/d/{part:05}"));
+        }
+    }
+}
