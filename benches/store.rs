@@ -1,5 +1,6 @@
 //! Measures the two paths whose cost decides how a build feels: a null build's look at 10,000 actions, and 36,000 draws on
 //! their way into the log and back.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use camino::{Utf8Path, Utf8PathBuf};
 use divan::Bencher;

@@ -1,6 +1,7 @@
 //! The bundled example: enough of everything, consistent, and each arm with the effect that its words have.
 //!
 //! It is read here without the config's loader, so that what is measured is the reader's doing alone.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
 //! What the config's errors look like, letter by letter, and what configs of both languages come to.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 

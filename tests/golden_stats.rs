@@ -152,13 +152,15 @@ fn nan_policy(check: &mut Check, id: &str, input: &Value, expected: &Value) {
     };
     // The reference tests a − b: b stands in control's place.
     let pairs = arm("b").into_iter().zip(arm("a"));
-    let d = match input["policy"].as_str().unwrap() {
-        "propagate" => Differences::propagating(pairs),
-        _ => Some(Differences::omitting(pairs)),
+    let d = if input["policy"] == "propagate" {
+        Differences::propagating(pairs)
+    } else {
+        Some(Differences::omitting(pairs))
     };
-    let found = d.and_then(|d| match input["test"].as_str().unwrap() {
-        "ttest_rel" => stats::paired(&d).t_test().map(|t| (t.t, t.p)),
-        _ => {
+    let found = d.and_then(|d| {
+        if input["test"] == "ttest_rel" {
+            stats::paired(&d).t_test().map(|t| (t.t, t.p))
+        } else {
             let test = stats::wilcoxon_normal(&d, Zeros::Wilcox, Alternative::TwoSided, false);
             Some((test.statistic, test.p))
         }
@@ -566,7 +568,7 @@ fn block(rows: &[std::collections::HashMap<String, String>], name: &str, metric:
     let mut parts = name.split('|');
     let mut part = || parts.next().unwrap().to_owned();
     let (temp, kind, dataset) = (part(), part(), part());
-    let mut items: std::collections::BTreeMap<&str, [Option<f64>; 2]> = Default::default();
+    let mut items: std::collections::BTreeMap<&str, [Option<f64>; 2]> = std::collections::BTreeMap::default();
     for row in rows {
         let key = row["item_key"].as_str();
         let here = row["temp"] == temp && row["type"] == kind;

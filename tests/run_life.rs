@@ -1,4 +1,5 @@
 //! The life of a run: killed, stopped, narrowed, shown again, never changed once complete.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 

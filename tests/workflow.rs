@@ -1,4 +1,5 @@
 //! The workflow of the predecessor's guide in our spelling, typed as it stands; and the first minutes of a new project.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 
@@ -408,6 +409,9 @@ fn find_metric<'v>(results: &'v Value, dataset: &str, metric: &str) -> Option<&'
     results.as_object()?.values().find_map(|group| group["datasets"].get(dataset)?["metrics"].get(metric))
 }
 
+/// A file's name and text, the fields to be guessed, what stands beside one of them, and how many requests are sent.
+type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str, u64);
+
 #[test]
 fn a_project_from_a_data_file_builds_at_once() {
     let jsonl = r#"{"uuid":"a","query":"Who built the mill?","gold":["Ada Pell","Pell"],"passage":"The mill was built by Ada Pell."}
@@ -415,7 +419,7 @@ fn a_project_from_a_data_file_builds_at_once() {
 "#;
     let csv = "id,question,answer\n1,Who sang?,Lee|Ann Lee\n2,Who ran?,Bob\n2,Who sat?,\"Cy, the old\"\n";
     let tsv = "qid\tprompt\ttarget\tcustomer\n1\tWho sang?\tLee\tx\n2\tWho ran?\tBob\ty\n";
-    let cases: [(&str, &str, &[(&str, &str)], &str, u64); 3] = [
+    let cases: [Case<'_>; 3] = [
         (
             "d.jsonl",
             jsonl,

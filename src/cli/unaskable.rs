@@ -18,11 +18,11 @@ pub fn unaskable(
     done: &[Option<NodeDone>],
     nobody: bool,
 ) -> Result<(), NodeFailure> {
-    let config = &planning.project.config;
+    let embedded = planning.trials.iter().filter(|trial| trial.provider.kind.is_embedded());
+    let can_be_asked: HashSet<&str> = embedded.map(|trial| trial.slug.as_str()).collect();
     let mut missing: BTreeMap<String, HashSet<DrawAddress>> = BTreeMap::new();
     for trial in &planning.plan.trials {
-        let can_be_asked = config.providers.get(&trial.label.provider).is_some_and(|p| p.kind.is_embedded());
-        if can_be_asked && !nobody {
+        if !nobody && can_be_asked.contains(trial.label.slug.as_str()) {
             continue;
         }
         for node in trial.infer.values().flatten() {

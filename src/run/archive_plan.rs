@@ -3,7 +3,6 @@ use std::fmt::Write as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::archive_record::record_text;
 use super::audit_actions::is_done;
 use super::infer_draws::wanted;
 use super::named_blobs::named_blobs;
@@ -160,7 +159,7 @@ impl ArchivePlan {
                 what: format!("the record of action {key} (`{}`)", action.label),
                 why,
             };
-            let text = record_text(&record).map_err(|error| unreadable(error.to_string()))?;
+            let text = String::from_utf8(record.to_bytes()?).map_err(|error| unreadable(error.to_string()))?;
             let spec: ActionSpec =
                 serde_json::from_str(record.spec.get()).map_err(|error| unreadable(error.to_string()))?;
             if spec.step == StepKind::Infer

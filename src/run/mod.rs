@@ -6,7 +6,6 @@
 mod archive_file;
 mod archive_list;
 mod archive_plan;
-mod archive_record;
 mod archive_scan;
 #[cfg(test)]
 mod archive_tests;

@@ -49,7 +49,7 @@ const SELF_LEN: usize = SELF_OPEN.len() + 7 + 64 + SELF_CLOSE.len();
 
 impl ActionRecord {
     /// Returns the bytes of the record's file.
-    pub(super) fn to_bytes(&self) -> Result<Vec<u8>, StoreError> {
+    pub fn to_bytes(&self) -> Result<Vec<u8>, StoreError> {
         let unfit = |source: serde_json::Error| StoreError::Unfit { why: format!("record {}: {source}", self.key) };
         let mut bytes = serde_json::to_vec(self).map_err(unfit)?;
         let hash = Digest::of(&bytes);
@@ -59,7 +59,7 @@ impl ActionRecord {
     }
 
     /// Reads the bytes of a record's file; `None` unless its hash holds and it is the record of `key`.
-    pub(super) fn from_bytes(bytes: &[u8], key: &ActionKey) -> Option<Self> {
+    pub fn from_bytes(bytes: &[u8], key: &ActionKey) -> Option<Self> {
         let at = bytes.len().checked_sub(SELF_LEN)?;
         let (body, tail) = bytes.split_at(at);
         let mut whole = Vec::with_capacity(at + 1);

@@ -705,7 +705,7 @@ fn input_files_are_hashed_once_and_changes_are_seen() {
     // Changed just now, or later than now: another change might not show, so it is not remembered.
     let touch = |when| fs::File::options().write(true).open(&input).unwrap().set_modified(when).unwrap();
     let now = std::time::SystemTime::now();
-    touch(now + std::time::Duration::from_secs(3600));
+    touch(now + std::time::Duration::from_hours(1));
     let ((id, size), store) = hash(&place);
     assert_eq!((id, size), (BlobId::of(b"one"), 3));
     let session = store.session().unwrap();
