@@ -19,7 +19,7 @@ pub struct Cue {
 /// Lists all that the reader understands in instructions. Whatever else they say has no effect.
 ///
 /// Instructions are the system messages and what stands before the passage and the question in the user's; later ones win
-/// over earlier ones. [`Manner`](super::manner::Manner) holds what comes of them.
+/// over earlier ones. The reader's manner holds what comes of them.
 pub const CUES: &[Cue] = &[
     Cue {
         name: "may abstain",
