@@ -424,7 +424,7 @@ fn heals(label: &str, name: &str, at: usize, sent: u64, change: impl Fn(&Project
     assert_eq!((&document["state"], &document["requests"]["sent"]), (&"complete".into(), &sent.into()), "{document:#}");
     assert_eq!(document["actions"]["failed"], 0);
     assert!(again.stderr.contains(&format!("store: blob {blob} is damaged")), "{}", again.stderr);
-    assert!(again.stderr.contains("\n1 damaged blob is made again\n"), "{}", again.stderr);
+    assert!(again.stderr.lines().any(|line| line == "1 damaged blob is made again"), "{}", again.stderr);
     assert!(project.ran(&document).contains(&label.to_owned()), "{:?}", project.ran(&document));
     project.exp(&["audit"]).expect_code(0);
     project.exp(&["audit", run_id(&built)]).expect_code(0);

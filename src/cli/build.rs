@@ -40,6 +40,7 @@ pub fn build(project: &Project, args: &BuildArgs, mode: &Mode, out: &Output, clo
     }
     let started = clock.monotonic();
     let limits = step_limits(args)?;
+    Planning::check(project, &args.select)?;
     let store = project.home.open_store(Access::ReadWrite, out)?;
     let mut planning = Planning::start(project, &store, &args.select, limits, args.force)?;
     if planning.is_prepared() {
@@ -315,7 +316,10 @@ impl Building<'_, '_> {
             if !ignore_stop && dir.is_some_and(ViewDir::stop_requested) {
                 stop.raise();
             }
-            progress.take(&event);
+            // Before there is a run, what fails is an error in a file, told whole at the end.
+            if dir.is_some() || !matches!(event, Event::Failed { .. }) {
+                progress.take(&event);
+            }
         };
         let fetch = |node: NodeIndex| -> Result<Vec<u8>, NodeFailure> {
             super::fetch::fetch(config, &planning.plan, node, self.args.offline)

@@ -34,10 +34,10 @@ pub fn list(global: &Global, out: &Output) -> Result<Exit, Failure> {
         out.line("no runs yet; `exp build` makes one");
     }
     if !lines.is_empty() {
-        out.line(format!("{:<28}{:<13}{:<22}{:<14}", "RUN", "STATE", "STARTED", "ROOT").trim_end());
+        out.line(format!("{:<28}{:<13}{:<26}{:<14}", "RUN", "STATE", "STARTED", "ROOT").trim_end());
     }
     for ([id, state, started, root, mark], (record, _, manifest)) in lines.iter().zip(&runs) {
-        out.line(format!("{id:<28}{state:<13}{started:<22}{root:<14}{mark}").trim_end());
+        out.line(format!("{id:<28}{state:<13}{started:<26}{root:<14}{mark}").trim_end());
         if let Some(manifest) = manifest.as_ref().filter(|_| out.is_verbose()) {
             let requests = &manifest.requests;
             out.line(&format!(

@@ -74,7 +74,7 @@ pub fn run() -> ExitCode {
 /// Makes the clock of the real world.
 fn clock() -> Clock {
     let started = Instant::now();
-    let now = || jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let now = || jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string();
     Clock::new(now, move || started.elapsed())
 }
 

@@ -64,6 +64,12 @@ pub fn selection(args: &SelectArgs) -> Result<Selection, Failure> {
 }
 
 impl<'p> Planning<'p> {
+    /// Checks that the flags name something, before anything is opened or made.
+    pub fn check(project: &Project, args: &SelectArgs) -> Result<(), Failure> {
+        select(&project.config, &selection(args)?)?;
+        Ok(())
+    }
+
     /// Selects trials, hashes the inputs, plans how datasets are read, and looks up what is done of that.
     pub fn start(
         project: &'p Project,

@@ -9,7 +9,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Takes the two sources of time: UTC as RFC 3339 to the second, and a time that never goes back.
+    /// Takes the two sources of time: UTC as RFC 3339 to the millisecond, and a time that never goes back.
     pub fn new(
         now: impl Fn() -> String + Send + Sync + 'static,
         monotonic: impl Fn() -> Duration + Send + Sync + 'static,
@@ -17,7 +17,7 @@ impl Clock {
         Self { now: Arc::new(now), monotonic: Arc::new(monotonic) }
     }
 
-    /// Returns the wall time: UTC, RFC 3339, to the second. No decision depends on it.
+    /// Returns the wall time: UTC, RFC 3339, to the millisecond. No decision about what runs depends on it.
     pub fn now(&self) -> String {
         (self.now)()
     }

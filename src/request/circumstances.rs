@@ -20,7 +20,7 @@ pub struct Circumstances {
     /// How it was bought: `embedded` (no network), `online`, `batch` or `ingested`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bought: Option<String>,
-    /// When it was logged: UTC, RFC 3339, to the second.
+    /// When it was logged: UTC, RFC 3339, to the millisecond.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logged_at: Option<String>,
     /// What else is worth a note in the log, in words.
