@@ -139,7 +139,7 @@ impl Building<'_, '_> {
             self.planning.expand(&|node| done.get(node.get())?.as_ref().map(|done| done.row.clone()))?;
             self.adopt(&done);
             let start = self.planning.plan.first_stage;
-            self.planning.resolve(self.store, start)?;
+            self.planning.resolve(self.store, start);
         }
         // The requests are made before there is a run: what is wrong in an input ends here, with nothing shown or sent.
         let built = self.build_requests(&mut done)?;
@@ -222,7 +222,7 @@ impl Building<'_, '_> {
     fn resolve_after_build(&mut self, done: &[Option<NodeDone>]) -> Result<(), Failure> {
         let start = self.planning.plan.first_stage;
         self.planning.table = self.store.actions(self.planning.plan.graph.nodes().len())?;
-        self.planning.resolve(self.store, start)?;
+        self.planning.resolve(self.store, start);
         self.adopt(done);
         Ok(())
     }

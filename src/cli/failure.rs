@@ -100,6 +100,9 @@ fn from_store(error: &StoreError) -> Failure {
         StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
             failure.hint("the disk is full: free some space and build again; everything finished is kept")
         }
+        StoreError::Index { source, .. } if source.to_string().contains("full") => {
+            failure.hint("the disk is full: free some space and build again; everything finished is kept")
+        }
         StoreError::NotRegular { .. } | StoreError::ChangedWhileRead { .. } => Failure { exit: Exit::Usage, ..failure },
         StoreError::Corrupt { .. } => failure.hint("build again: what can be made anew will be"),
         _ => failure,

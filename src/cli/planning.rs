@@ -93,19 +93,18 @@ impl<'p> Planning<'p> {
         let table = store.actions(plan.first_stage)?;
         let mut planning =
             Self { project, selection, trials, sources, plan, resolution: Resolution::default(), table, limits, force };
-        planning.resolve(store, 0)?;
+        planning.resolve(store, 0);
         Ok(planning)
     }
 
     /// Looks up the nodes from `start` on.
-    pub fn resolve(&mut self, store: &Store, start: usize) -> Result<(), Failure> {
+    pub fn resolve(&mut self, store: &Store, start: usize) {
         let (limits, force) = (&self.limits, self.force);
         let wanted = |kind: StepKind| limits.is_wanted(kind);
         let forced = |kind: StepKind| force && kind != StepKind::Infer && kind != StepKind::Fetch;
         let end = self.plan.graph.nodes().len();
         let resolution = &mut self.resolution;
-        resolve(store, &self.table, &self.plan.graph, start..end, &wanted, &forced, resolution)?;
-        Ok(())
+        resolve(store, &self.table, &self.plan.graph, start..end, &wanted, &forced, resolution);
     }
 
     /// Says whether every dataset is prepared, so that the plan can grow.
@@ -143,11 +142,20 @@ impl<'p> Planning<'p> {
                 _ => None,
             })
             .collect();
-        self.expand(&|node| rows.get(node.get()).cloned().flatten())?;
-        // Now that the size of the graph is known, the store can choose between one scan of its index and single look-ups.
-        self.table = store.actions(self.plan.graph.nodes().len())?;
+        // The store chooses between one scan of its index and single look-ups by the size of the graph, which can be told
+        // before the graph has grown; so both go on at once.
+        let parts: usize = rows.iter().flatten().map(|row| row.outputs.len() / 2).sum();
+        let expected = self.trials.len() * (8 * parts + 8);
+        let (expanded, table) = std::thread::scope(|scope| {
+            let reading = scope.spawn(|| store.actions(expected));
+            let expanded = self.expand(&|node| rows.get(node.get()).cloned().flatten());
+            (expanded, reading.join())
+        });
+        expanded?;
+        self.table = table.map_err(|_| Failure::new(Exit::Environment, "reading the store's index failed"))??;
         let start = self.plan.first_stage;
-        self.resolve(store, start)
+        self.resolve(store, start);
+        Ok(())
     }
 
     /// Says whether there is nothing to do.

@@ -16,4 +16,4 @@ pub use blobs::StoreBlobs;
 pub use engine::{Engine, Fetch, NodeDone, Ran, RangeResult};
 pub use error::{EngineError, NodeFailure};
 pub use limits::StepLimits;
-pub use resolve::{MissReason, Resolution, Verdict, key_of, output_of, resolve, spec_of};
+pub use resolve::{MissReason, OfKind, Resolution, Verdict, key_of, output_of, resolve, spec_of};

@@ -2,9 +2,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use crate::digest::{ActionKey, BlobId};
 use crate::plan::{ActionKeys, ActionSpec, From, Graph, NodeIndex, StepKind};
-use crate::store::{ActionRow, ActionState, ActionTable, Presence, Store, StoreError};
+use crate::store::{ActionRow, ActionState, ActionTable, Presence, Store};
 
 /// Says why an action has to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -123,45 +125,71 @@ fn key_with(
     Some(keys.key(node.step, node.step.revision(), node.params.digest(), inputs))
 }
 
+/// Says something of a kind of step.
+pub type OfKind<'f> = dyn Fn(StepKind) -> bool + Sync + 'f;
+
+/// How many nodes one thread looks up at a time.
+const CHUNK: usize = 512;
+
 /// Looks up the nodes in `range`, given the verdicts of all before; neither locks nor writes.
 ///
 /// `forced` says which kinds count as misses whatever the store holds. Outputs of hits are checked for presence and
-/// length, all together, at the end.
+/// length, all together, at the end. A node reads only nodes of earlier kinds, so each kind is looked up at once, on all
+/// cores.
 pub fn resolve(
     store: &Store,
     table: &ActionTable,
     graph: &Graph,
     range: Range<usize>,
-    wanted: &dyn Fn(StepKind) -> bool,
-    forced: &dyn Fn(StepKind) -> bool,
+    wanted: &OfKind<'_>,
+    forced: &OfKind<'_>,
     resolution: &mut Resolution,
-) -> Result<(), StoreError> {
+) {
     resolution.verdicts.truncate(range.start);
     resolution.keys.truncate(range.start);
-    let mut keys = ActionKeys::default();
+    resolution.verdicts.resize(range.end, Verdict::LeftOut);
+    resolution.keys.resize(range.end, None);
+    let mut by_kind: BTreeMap<StepKind, Vec<usize>> = BTreeMap::new();
     for at in range.clone() {
-        let index = NodeIndex(at as u32);
-        let step = graph.node(index).step;
-        if !wanted(step) {
-            resolution.verdicts.push(Verdict::LeftOut);
-            resolution.keys.push(None);
+        by_kind.entry(graph.node(NodeIndex(at as u32)).step).or_default().push(at);
+    }
+    for (kind, nodes) in by_kind {
+        if !wanted(kind) {
             continue;
         }
-        let key = key_with(&mut keys, graph, index, |node, name| resolution.output(node, name).map(|(blob, _)| blob));
-        let verdict = match key {
-            None => Verdict::Waits,
-            Some(key) => match table.get(&key) {
-                None => Verdict::Miss(MissReason::NeverBuilt, None),
-                Some(row) if row.state == ActionState::Partial => Verdict::Miss(MissReason::Incomplete, Some(row)),
-                Some(row) if forced(step) => Verdict::Miss(MissReason::Forced, Some(row)),
-                Some(row) => Verdict::Hit(row),
-            },
-        };
-        resolution.verdicts.push(verdict);
-        resolution.keys.push(key);
+        let known = &*resolution;
+        let looked: Vec<(Verdict, Option<ActionKey>)> = nodes
+            .par_chunks(CHUNK)
+            .flat_map_iter(|chunk| {
+                let mut keys = ActionKeys::default();
+                chunk.iter().map(move |at| look_up(&mut keys, table, graph, NodeIndex(*at as u32), forced(kind), known))
+            })
+            .collect();
+        for (at, (verdict, key)) in nodes.into_iter().zip(looked) {
+            resolution.verdicts[at] = verdict;
+            resolution.keys[at] = key;
+        }
     }
     check_presence(store, range, resolution);
-    Ok(())
+}
+
+fn look_up(
+    keys: &mut ActionKeys,
+    table: &ActionTable,
+    graph: &Graph,
+    node: NodeIndex,
+    forced: bool,
+    known: &Resolution,
+) -> (Verdict, Option<ActionKey>) {
+    let output = |node, name: &str| known.output(node, name).map(|(blob, _)| blob);
+    let Some(key) = key_with(keys, graph, node, output) else { return (Verdict::Waits, None) };
+    let verdict = match table.get(&key) {
+        None => Verdict::Miss(MissReason::NeverBuilt, None),
+        Some(row) if row.state == ActionState::Partial => Verdict::Miss(MissReason::Incomplete, Some(row)),
+        Some(row) if forced => Verdict::Miss(MissReason::Forced, Some(row)),
+        Some(row) => Verdict::Hit(row),
+    };
+    (verdict, Some(key))
 }
 
 /// Turns hits whose outputs are gone into misses. What reads them keeps its verdict: the content is still known by name,

@@ -458,9 +458,24 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
             return;
         }
         let label = self.graph.node(NodeIndex(node)).label();
-        (self.engine.events)(Event::Failed { label, why: failure.to_string() });
+        (self.engine.events)(Event::Failed { label, why: chain(&failure) });
         self.failures.push((NodeIndex(node), failure));
     }
+}
+
+/// Writes an error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        if !text.ends_with(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        source = cause.source();
+    }
+    text
 }
 
 fn empty_row(key: ActionKey) -> Arc<ActionRow> {
