@@ -65,7 +65,6 @@ fn answer<'t>(captures: &Captures<'t>) -> &'t str {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -75,7 +75,6 @@ impl Score for Pattern {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -3,7 +3,6 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 
-use super::exact_float::ExactFloat;
 use super::text::Text;
 
 /// Is a short list of metrics with their values, a JSON object in its own order.
@@ -40,8 +39,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for MetricValues<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<MetricValues<'de>, A::Error> {
                 let mut pairs = Vec::with_capacity(5);
-                while let Some((name, ExactFloat(value))) = map.next_entry::<Text<'de>, ExactFloat>()? {
-                    pairs.push((name, value));
+                while let Some(pair) = map.next_entry::<Text<'de>, f64>()? {
+                    pairs.push(pair);
                 }
                 Ok(MetricValues(pairs))
             }

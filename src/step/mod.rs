@@ -12,7 +12,6 @@ mod dataset;
 mod dispatch;
 mod draw_status;
 mod error;
-mod exact_float;
 mod gold_line;
 pub mod infer;
 mod input;

@@ -1,5 +1,4 @@
 use super::draw_status::DrawStatus;
-use super::exact_float::ExactFloat;
 use super::text::Text;
 
 /// Is one line of a `paired` blob: an item of a trial with what each arm made of it.
@@ -47,7 +46,7 @@ pub struct PairedArm {
     /// How many of them have scores.
     pub scored: u32,
     /// The sum of the scores of each metric of the dataset, in the order of its metrics; empty if no draw has scores.
-    pub sums: Vec<ExactFloat>,
+    pub sums: Vec<f64>,
     /// Tokens read; null where the provider did not say.
     pub input_tokens: Vec<Option<u64>>,
     /// Tokens written; null where the provider did not say.
@@ -58,7 +57,7 @@ impl PairedArm {
     /// Returns the mean of a metric over the draws that have scores; none if none has.
     pub fn mean(&self, metric: usize) -> Option<f64> {
         let sum = self.sums.get(metric)?;
-        (self.scored > 0).then(|| sum.0 / f64::from(self.scored))
+        (self.scored > 0).then(|| sum / f64::from(self.scored))
     }
 
     /// Returns the mean number of tokens written over the draws that state one.
@@ -77,7 +76,7 @@ mod tests {
     fn means_are_over_what_is_known() {
         let arm = PairedArm {
             scored: 2,
-            sums: vec![ExactFloat(1.0)],
+            sums: vec![1.0],
             output_tokens: vec![Some(3), None, Some(4)],
             ..PairedArm::default()
         };

@@ -3,7 +3,6 @@ use std::ops::Range;
 
 use super::Parts;
 use crate::step::StepError;
-use crate::step::exact_float::ExactFloat;
 use crate::step::json_lines::{read_lines, unexpected};
 use crate::step::paired_item::PairedArm;
 use crate::step::parsed_draw::ParsedDraw;
@@ -82,7 +81,7 @@ impl ItemDraws<'_, '_> {
         PairedArm {
             statuses: self.parsed.iter().map(|draw| draw.status).collect(),
             scored: scored.len() as u32,
-            sums: if scored.is_empty() { Vec::new() } else { metrics.iter().map(|m| ExactFloat(sum(m))).collect() },
+            sums: if scored.is_empty() { Vec::new() } else { metrics.iter().map(|m| sum(m)).collect() },
             input_tokens: self.parsed.iter().map(|draw| draw.usage.input_tokens).collect(),
             output_tokens: self.parsed.iter().map(|draw| draw.usage.output_tokens).collect(),
         }
