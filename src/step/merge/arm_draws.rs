@@ -81,7 +81,7 @@ impl ItemDraws<'_, '_> {
         PairedArm {
             statuses: self.parsed.iter().map(|draw| draw.status).collect(),
             scored: scored.len() as u32,
-            sums: if scored.is_empty() { Vec::new() } else { metrics.iter().map(|m| sum(m)).collect() },
+            sums: if scored.is_empty() { Vec::new() } else { metrics.iter().map(sum).collect() },
             input_tokens: self.parsed.iter().map(|draw| draw.usage.input_tokens).collect(),
             output_tokens: self.parsed.iter().map(|draw| draw.usage.output_tokens).collect(),
         }
