@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::fs;
 use std::io::Write as _;
 
@@ -53,7 +54,7 @@ impl ViewDir {
     pub fn write(&self, name: &str, text: &str) -> Result<(), RunError> {
         let path = self.path.join(name);
         let parent = path.parent().unwrap_or(&self.path).to_owned();
-        self.make_dirs(&parent)?;
+        self.make_dirs(&parent, &mut HashSet::new())?;
         let aside = parent.join(format!(".{}.new", path.file_name().unwrap_or("file")));
         match fs::remove_file(&aside) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io("remove", &aside)(error)),
@@ -91,24 +92,30 @@ impl ViewDir {
     /// `blob_path` says where a blob is. Returns how many were made.
     pub fn show(&self, views: &[ViewEntry], blob_path: &dyn Fn(&ViewEntry) -> Utf8PathBuf) -> Result<usize, RunError> {
         let mut made = 0;
-        let mut dirs: Vec<Utf8PathBuf> = Vec::new();
+        let mut dirs = HashSet::new();
         for view in views {
             let path = self.path.join(view.path());
-            let parent = path.parent().unwrap_or(&self.path).to_owned();
+            let parent = path.parent().unwrap_or(&self.path);
+            if !dirs.contains(parent) {
+                self.make_dirs(parent, &mut dirs)?;
+            }
             let blob = blob_path(view);
-            let target = relative(&parent, &blob);
-            if fs::read_link(&path).is_ok_and(|link| link == target.as_std_path()) {
-                continue;
+            let target = relative(parent, &blob);
+            // The link is tried first: where nothing is there, that is all there is to do.
+            match std::os::unix::fs::symlink(&target, &path) {
+                Ok(()) => made += 1,
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                    let stands = fs::read_link(&path).is_ok_and(|link| link == target.as_std_path());
+                    if !stands && !is_copy(&path, view) {
+                        replace(parent, &path, &target)?;
+                        made += 1;
+                    }
+                }
+                Err(_) => {
+                    fs::copy(&blob, &path).map_err(io("copy", &path))?;
+                    made += 1;
+                }
             }
-            if !dirs.contains(&parent) {
-                self.make_dirs(&parent)?;
-                dirs.push(parent.clone());
-            }
-            if is_copy(&path, view) {
-                continue;
-            }
-            place(&parent, &path, &target, &blob)?;
-            made += 1;
         }
         Ok(made)
     }
@@ -128,13 +135,18 @@ impl ViewDir {
         fs::rename(&aside, &path).map_err(io("rename", &path))
     }
 
-    /// Makes the directories down to `dir`, following no link below `experiments/`.
-    fn make_dirs(&self, dir: &Utf8Path) -> Result<(), RunError> {
-        fs::create_dir_all(&self.experiments).map_err(io("create", &self.experiments))?;
+    /// Makes the directories down to `dir`, following no link below `experiments/`. `made` holds those that are there.
+    fn make_dirs(&self, dir: &Utf8Path, made: &mut HashSet<Utf8PathBuf>) -> Result<(), RunError> {
+        if made.is_empty() {
+            fs::create_dir_all(&self.experiments).map_err(io("create", &self.experiments))?;
+        }
         let below = dir.strip_prefix(&self.experiments).unwrap_or(Utf8Path::new(""));
         let mut at = self.experiments.clone();
         for segment in below.components() {
             at.push(segment);
+            if made.contains(&at) {
+                continue;
+            }
             match fs::create_dir(&at) {
                 Ok(()) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -145,6 +157,7 @@ impl ViewDir {
                 }
                 Err(error) => return Err(io("create", &at)(error)),
             }
+            made.insert(at.clone());
         }
         Ok(())
     }
@@ -156,15 +169,7 @@ fn is_copy(path: &Utf8Path, view: &ViewEntry) -> bool {
         && fs::read(path).is_ok_and(|bytes| crate::digest::BlobId::of(&bytes) == view.blob)
 }
 
-fn place(parent: &Utf8Path, path: &Utf8Path, target: &Utf8Path, blob: &Utf8Path) -> Result<(), RunError> {
-    match std::os::unix::fs::symlink(target, path) {
-        Ok(()) => return Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-        Err(_) => {
-            fs::copy(blob, path).map_err(io("copy", path))?;
-            return Ok(());
-        }
-    }
+fn replace(parent: &Utf8Path, path: &Utf8Path, target: &Utf8Path) -> Result<(), RunError> {
     // What is there is not what should be: a new link is made aside and takes its place in one step.
     let aside = parent.join(format!(".{}.new", path.file_name().unwrap_or("view")));
     drop(fs::remove_file(&aside));
