@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::io::Read;
 
 use super::args::{AuditArgs, Global};
 use super::failure::{Exit, Failure};
@@ -7,13 +6,14 @@ use super::finish::thousands;
 use super::output::Output;
 use super::project::Home;
 use crate::digest::{ActionKey, BlobId, StreamHasher};
+use crate::engine::StoreBlobs;
 use crate::plan::{ActionSpec, InferParams, ParamsDoc, StepKind};
 use crate::request::DrawAddress;
 use crate::run::{
     AuditOptions, AuditReport, Catalog, Finding, Manifest, RunRecord, audit as check, audit_archive, drift,
     find_archive,
 };
-use crate::step::{self, Input, Inputs, ReadBlobs};
+use crate::step::{self, Input, Inputs};
 use crate::store::{Access, Store};
 
 /// Checks a run or an archive. Never writes, spends, or uses the network.
@@ -93,14 +93,6 @@ fn finish(report: &AuditReport, changed: &[String], out: &Output) -> Exit {
     if report.is_sound() && changed.is_empty() { Exit::Done } else { Exit::Damage }
 }
 
-struct StoreReader<'s>(&'s Store);
-
-impl ReadBlobs for StoreReader<'_> {
-    fn open(&self, blob: &BlobId) -> Result<Box<dyn Read + '_>, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(Box::new(self.0.open_blob(blob)?))
-    }
-}
-
 /// Executes every action again from its record, in memory, and compares names and bytes of what it gives.
 fn rerun(store: &Store, manifest: &Manifest, report: &mut AuditReport) -> Result<(), Failure> {
     use rayon::prelude::*;
@@ -126,7 +118,7 @@ fn rerun_one(store: &Store, key: &ActionKey, action: &crate::run::ActionEntry) -
         .map_err(|error| Failure::new(Exit::Damage, format!("the record of {}: {error}", action.label)))?;
     let params = ParamsDoc::new(&spec.params)?;
     let entries = spec.inputs.iter().map(|(name, blob)| Input { name: name.clone(), blob: *blob, label: name.clone() });
-    let reader = StoreReader(store);
+    let reader = StoreBlobs(store);
     let inputs = Inputs::new(entries.collect(), &reader);
     let mut made: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     match spec.step {

@@ -47,7 +47,6 @@ impl<'a> Progress<'a> {
     pub fn take(&self, event: &Event) {
         let Ok(mut state) = self.state.lock() else { return };
         match event {
-            Event::Resolved { .. } => {}
             Event::Finished { label, .. } => {
                 state.finished += 1;
                 state.last.clone_from(label);

@@ -1,13 +1,6 @@
 /// Is something that happened during a build. Displays and logs are consumers; nothing depends on them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The graph was resolved.
-    Resolved {
-        /// Actions in all.
-        total: usize,
-        /// Of these, already done.
-        hits: usize,
-    },
     /// An action ran and its outputs are durable.
     Finished {
         /// The action's label.
