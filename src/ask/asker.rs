@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::{AskError, Providers, Settled, Settlement, Ticket, WantedDraw};
 use crate::digest::DrawId;
 use crate::flow::{Clock, Event, Events, StopFlag};
-use crate::provider::Given;
+use crate::provider::{Given, Line};
 use crate::request::{DrawAddress, Outcome};
 use crate::store::{Claim, LoggedDraw, LoggedFailure, Session, StoreError};
 
@@ -215,7 +215,10 @@ impl<'a> Asker<'a> {
                 .par_iter()
                 .filter_map(|address| {
                     let request = &wanted.get(&address.id())?.request;
-                    Some((*address, self.providers.find(&request.provider)?.answer(request, address)))
+                    Some((
+                        *address,
+                        self.providers.find(&request.provider)?.answer(&mut Line::default(), request, address),
+                    ))
                 })
                 .collect();
             let mut settled = HashMap::with_capacity(given.len());

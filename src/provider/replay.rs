@@ -1,7 +1,5 @@
-use super::{Given, Provider};
-use crate::request::{
-    Answer, AnswerStatus, Circumstances, DrawAddress, FailureCode, Outcome, ProviderIdentity, Request,
-};
+use super::{Given, Line, Provider};
+use crate::request::{Answer, AnswerStatus, DrawAddress, FailureCode, Outcome, ProviderIdentity, Request};
 
 /// Answers with what was recorded elsewhere: draw n of a request is answer n of the recording that the request carries.
 ///
@@ -23,7 +21,7 @@ impl Provider for Replay {
         &self.identity
     }
 
-    fn answer(&self, request: &Request, draw: &DrawAddress) -> Given {
+    fn answer(&self, _line: &mut Line, request: &Request, draw: &DrawAddress) -> Given {
         let recorded = request.recording.as_ref().and_then(|recording| recording.answers.get(draw.number as usize));
         let outcome = recorded.map_or(Outcome::Failure(FailureCode::NoRecording), |recorded| {
             let status = if recorded.text.is_empty() { AnswerStatus::Empty } else { AnswerStatus::Stop };
@@ -36,8 +34,7 @@ impl Provider for Replay {
                 usage: recorded.usage,
             })
         });
-        let circumstances = Circumstances { bought: Some("embedded".to_owned()), ..Circumstances::default() };
-        Given { outcome, circumstances, raw: Vec::new() }
+        Given::embedded(outcome)
     }
 }
 
@@ -62,7 +59,11 @@ mod tests {
     }
 
     fn outcome(request: &Request, number: u32) -> Outcome {
-        let given = Replay::new("x").answer(request, &DrawAddress { request: request.key(), generation: 3, number });
+        let given = Replay::new("x").answer(
+            &mut Line::default(),
+            request,
+            &DrawAddress { request: request.key(), generation: 3, number },
+        );
         assert_eq!(given.circumstances.bought.as_deref(), Some("embedded"));
         assert!(given.raw.is_empty());
         given.outcome

@@ -15,7 +15,7 @@ mod request;
 
 pub use address::DrawAddress;
 pub use answer::{Answer, AnswerStatus, Usage};
-pub use circumstances::Circumstances;
+pub use circumstances::{Billed, Circumstances};
 pub use decoding::{Decoding, SeedPolicy};
 pub use message::{Message, Role};
 pub use outcome::{FailureCode, Outcome};

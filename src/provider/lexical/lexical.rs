@@ -13,8 +13,8 @@ use super::settings::{CAUTION, DEFAULT_THRESHOLD};
 use super::writer::{ABSTENTION, Written, write_span};
 use super::{Corpus, LexicalSettings, REVISION};
 use crate::digest::{BlobId, Decimal};
-use crate::provider::{Given, Provider};
-use crate::request::{Answer, AnswerStatus, Circumstances, Decoding, DrawAddress, FailureCode, Outcome};
+use crate::provider::{Given, Line, Provider};
+use crate::request::{Answer, AnswerStatus, Decoding, DrawAddress, FailureCode, Outcome};
 use crate::request::{ProviderIdentity, Request, Usage};
 
 /// Brings the bytes of a corpus, or says why it cannot.
@@ -134,16 +134,15 @@ impl Provider for Lexical {
         &self.identity
     }
 
-    fn answer(&self, request: &Request, draw: &DrawAddress) -> Given {
-        let mut circumstances = Circumstances { bought: Some("embedded".to_owned()), ..Circumstances::default() };
-        let outcome = match self.compose(request, draw) {
-            Ok(text) => Outcome::Answer(finish(text, request)),
+    fn answer(&self, _line: &mut Line, request: &Request, draw: &DrawAddress) -> Given {
+        match self.compose(request, draw) {
+            Ok(text) => Given::embedded(Outcome::Answer(finish(text, request))),
             Err(reason) => {
-                circumstances.note = Some(format!("lexical could not load its corpus: {reason}"));
-                Outcome::Failure(FailureCode::ProviderStopped)
+                let mut given = Given::embedded(Outcome::Failure(FailureCode::ProviderStopped));
+                given.circumstances.note = Some(format!("lexical could not load its corpus: {reason}"));
+                given
             }
-        };
-        Given { outcome, circumstances, raw: Vec::new() }
+        }
     }
 }
 
@@ -207,7 +206,7 @@ mod tests {
     }
 
     fn given(reader: &Lexical, request: &Request) -> Given {
-        reader.answer(request, &DrawAddress { request: request.key(), generation: 0, number: 0 })
+        reader.answer(&mut Line::default(), request, &DrawAddress { request: request.key(), generation: 0, number: 0 })
     }
 
     fn answer(reader: &Lexical, request: &Request) -> Answer {

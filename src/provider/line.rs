@@ -1,0 +1,3 @@
+/// Is what one thread sends through: nothing, for a provider that is embedded here.
+#[derive(Debug, Default)]
+pub struct Line {}
