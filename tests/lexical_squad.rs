@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use exp::digest::Decimal;
-use exp::provider::{Lexical, LexicalSettings, Provider};
+use exp::provider::{Lexical, LexicalSettings, Line, Provider};
 use exp::request::{AnswerStatus, Decoding, DrawAddress, Message, Outcome, Request, Role};
 use exp::scoring::{Gold, Score, Squad};
 
