@@ -309,6 +309,8 @@ impl Building<'_, '_> {
         } else {
             who::providers(config, &planning.trials, &planning.sources, &read)?
         };
+        let policies = who::policies(config, &planning.trials, self.args);
+        let expected = crate::ask::Expected::default();
         let progress = Progress::new(self.out, self.clock, range.len());
         let stop = self.stop.clone();
         let ignore_stop = self.args.ignore_stop;
@@ -330,6 +332,9 @@ impl Building<'_, '_> {
             session: self.session,
             table: &planning.table,
             providers: &providers,
+            policies: &policies,
+            expected: &expected,
+            order_seed: config.analysis.random_seed,
             clock: self.clock,
             stop: &self.stop,
             events: &events,
@@ -340,11 +345,7 @@ impl Building<'_, '_> {
             keep_going: self.args.keep_going,
             threads,
             parts_in_flight: jobs.unwrap_or(16).max(1),
-            requests_in_flight: self
-                .args
-                .max_concurrent_requests
-                .or(config.max_concurrent_requests.map(|n| n as usize))
-                .map_or(threads, |n| n.clamp(1, threads)),
+            answering_threads: threads,
         };
         let result = engine.run(&planning.plan.graph, range, &planning.resolution, done)?;
         progress.end();

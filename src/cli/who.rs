@@ -1,8 +1,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::args::BuildArgs;
 use super::failure::Failure;
-use crate::ask::Providers;
+use crate::ask::{Policies, Policy, Providers};
 use crate::config::{Config, ProviderConfig, ProviderKind, ScorerConfig, Source};
 use crate::digest::BlobId;
 use crate::plan::{Facts, SelectedTrial, Sources};
@@ -98,6 +99,20 @@ pub fn providers(
         }
     }
     Ok(providers)
+}
+
+/// Says how each provider over a network is asked: as the command line has it, else the config, else by the default.
+pub fn policies(config: &Config, trials: &[SelectedTrial<'_>], args: &BuildArgs) -> Policies {
+    let mut policies = Policies::default();
+    let in_flight = args.max_concurrent_requests.or(config.max_concurrent_requests.map(|n| n as usize));
+    for trial in trials.iter().filter(|trial| !trial.provider.kind.is_embedded()) {
+        let mut policy = Policy::default();
+        if let Some(most) = in_flight {
+            policy.most_in_flight = most.max(1);
+        }
+        policies.add(identity(trial.provider, None), policy);
+    }
+    policies
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
@@ -7,8 +8,8 @@ use std::time::Duration;
 use super::engine::{Demands, RangeResult};
 use super::resolve::{key_of, output_of};
 use super::{Engine, MissReason, NodeDone, NodeFailure, Ran, Resolution, StoreBlobs, Verdict};
-use crate::ask::{AskError, Settlement, Ticket, WantedDraw};
-use crate::digest::ActionKey;
+use crate::ask::{AskError, Settlement, Ticket, Tickets, WantedDraw};
+use crate::digest::{ActionKey, Digest};
 use crate::flow::Event;
 use crate::plan::{From, Graph, InferParams, NodeIndex, StepKind};
 use crate::step::{self, Input, Inputs, Outputs, StepError, Wanted};
@@ -58,7 +59,8 @@ pub(super) struct Running<'r, 'e> {
     recording: HashMap<u32, (Arc<ActionRow>, Ran, bool)>,
     active: usize,
     failures: Vec<(NodeIndex, NodeFailure)>,
-    tickets: Option<Sender<Ticket>>,
+    parked: BTreeMap<String, u64>,
+    tickets: Option<Tickets>,
     commits: Option<Sender<(u32, Commit)>>,
 }
 
@@ -69,7 +71,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         range: Range<usize>,
         resolution: &'r Resolution,
         done: &'r mut Vec<Option<NodeDone>>,
-        tickets: Sender<Ticket>,
+        tickets: Tickets,
         commits: Sender<(u32, Commit)>,
     ) -> Self {
         let len = range.len();
@@ -89,6 +91,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
             recording: HashMap::new(),
             active: 0,
             failures: Vec::new(),
+            parked: BTreeMap::new(),
             tickets: Some(tickets),
             commits: Some(commits),
         }
@@ -97,7 +100,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
     pub(super) fn finish(self) -> RangeResult {
         let mut failures = self.failures;
         failures.sort_by_key(|(node, _)| *node);
-        RangeResult { failures, ..RangeResult::default() }
+        RangeResult { failures, parked: self.parked, ..RangeResult::default() }
     }
 
     fn at(&self, node: u32) -> usize {
@@ -162,11 +165,16 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
             },
             Message::Demanded { node, key, wanted, took } => match wanted {
                 Ok(wanted) => {
-                    let draws =
-                        wanted.iter().map(|w| WantedDraw { request: w.request.clone(), address: w.address }).collect();
+                    let seed = self.engine.order_seed;
+                    let draw = |w: &Wanted| WantedDraw {
+                        request: w.request.clone(),
+                        address: w.address,
+                        turn: turn(seed, &w.item),
+                    };
+                    let draws = wanted.iter().map(draw).collect();
                     self.demands.insert(node, (key, Arc::new(wanted), took));
                     if let Some(tickets) = &self.tickets {
-                        drop(tickets.send(Ticket { owner: node, wanted: draws }));
+                        tickets.send(Ticket { owner: node, wanted: draws });
                     }
                 }
                 Err(failure) => {
@@ -316,7 +324,9 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         if self.unbuilt > 0 {
             return;
         }
-        self.held.sort_unstable_by(|a, b| b.cmp(a));
+        // Last first: the arms of one part together, so that both arms of an item are asked one after the other.
+        let place = |node: &u32| (self.graph.node(NodeIndex(*node)).part, *node);
+        self.held.sort_unstable_by_key(|node| Reverse(place(node)));
         while self.asking < self.engine.parts_in_flight
             && let Some(node) = self.held.pop()
         {
@@ -454,13 +464,25 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         self.active -= 1;
         self.recording.remove(&node);
         self.under_way.remove(key);
-        if matches!(failure, NodeFailure::Ask(AskError::Stopped)) {
-            return;
+        match failure {
+            NodeFailure::Ask(AskError::Stopped) => return,
+            NodeFailure::Ask(AskError::Parked { identity, seconds }) => {
+                let longest = self.parked.entry(identity).or_default();
+                *longest = seconds.max(*longest);
+                return;
+            }
+            _ => {}
         }
         let label = self.graph.node(NodeIndex(node)).label();
         (self.engine.events)(Event::Failed { label, why: chain(&failure) });
         self.failures.push((NodeIndex(node), failure));
     }
+}
+
+/// Returns the place of an item in the order of asking: the same for all arms, and no order that the data was written in.
+fn turn(seed: u64, item: &str) -> u64 {
+    let digest = Digest::of(format!("{seed}/{item}").as_bytes());
+    u64::from_le_bytes(std::array::from_fn(|at| digest.as_bytes()[at]))
 }
 
 /// Writes an error and its causes in one line.
