@@ -6,9 +6,13 @@
 mod asker;
 mod error;
 mod providers;
+mod rates;
+mod tariff;
 mod ticket;
 
 pub use asker::{Asker, Counts};
 pub use error::AskError;
 pub use providers::Providers;
+pub use rates::{LongPrompt, Rates};
+pub use tariff::{Ceiling, Tariff, Tariffs};
 pub use ticket::{Settled, Settlement, Ticket, WantedDraw};

@@ -76,6 +76,16 @@ impl Money {
         }))
     }
 
+    /// Returns the amount times `to / from`, rounded up to a unit; the amount itself where `from` is nothing.
+    #[must_use]
+    pub fn in_proportion(self, to: Self, from: Self) -> Self {
+        match (from.0, self.0.checked_mul(to.0)) {
+            (0, _) => self,
+            (from, Some(product)) => Self(product.div_ceil(from)),
+            (from, None) => Self(self.0.div_ceil(from).saturating_mul(to.0)),
+        }
+    }
+
     /// Returns the exact amount in US dollars as plain digits, such as `0.00125`.
     pub fn digits(self) -> String {
         let (whole, rest) = (self.0 / DOLLAR, self.0 % DOLLAR);
@@ -175,6 +185,9 @@ mod tests {
         assert_eq!(Money(1).minus(Money(2)), Money::ZERO);
         assert_eq!(Money::MAX.scaled_by("2".parse().unwrap()), Some(Money::MAX));
         assert_eq!(Money(5).scaled_by(Decimal::new(-1, 0)), None);
+        assert_eq!(Money(5).in_proportion(Money(3), Money(2)), Money(8));
+        assert_eq!(Money(5).in_proportion(Money(3), Money::ZERO), Money(5));
+        assert_eq!(Money::MAX.in_proportion(Money(3), Money(3)), Money::MAX);
     }
 
     proptest! {
