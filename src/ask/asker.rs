@@ -8,9 +8,9 @@ use super::lane::{Closed, Lane, Outlets};
 use super::logger::{Logged, log};
 use super::ticket::Message;
 use super::waiting::{Claimed, Waiting};
-use super::{AskError, Expected, Inbox, Policies, Providers, Settlement};
+use super::{AskError, Expected, Inbox, Policies, Providers, Settlement, Tariffs};
 use crate::digest::DrawId;
-use crate::flow::{Clock, Event, Events, StopFlag};
+use crate::flow::{Budget, Clock, Event, Events, StopFlag};
 use crate::request::{DrawAddress, FailureCode, ProviderIdentity};
 use crate::store::{Claim, Session, StoreError};
 
@@ -35,6 +35,10 @@ pub struct Asker<'a> {
     pub policies: &'a Policies,
     /// What servers are expected to serve.
     pub expected: &'a Expected,
+    /// What answers cost.
+    pub tariffs: &'a Tariffs,
+    /// What may be spent.
+    pub budget: &'a Budget,
     /// Computes the answers of embedded providers.
     pub pool: &'a rayon::ThreadPool,
     /// The time.
@@ -61,9 +65,7 @@ impl Asker<'_> {
             .filter(|provider| provider.endpoint().is_some())
             .map(|provider| {
                 let identity = provider.identity();
-                let policy = self.policies.of(identity);
-                let (clock, stop, events) = (self.clock, self.stop, self.events);
-                (identity.clone(), Lane::new(provider, policy, self.expected, self.session, clock, stop, events))
+                (identity.clone(), Lane::new(provider, self.policies.of(identity), self))
             })
             .collect();
         let Inbox { messages, own } = inbox;
@@ -206,6 +208,7 @@ impl Serving<'_> {
                 let error = AskError::Parked { identity: identity.0.clone(), seconds: wait.as_secs() };
                 self.waiting.give_up(ids, &error);
             }
+            Closed::OverBudget => self.waiting.give_up(ids, &AskError::OverBudget),
         }
     }
 

@@ -30,6 +30,9 @@ pub enum AskError {
         /// How long, in seconds.
         seconds: u64,
     },
+    /// The next request could cost more than is left of the budget.
+    #[error("the budget is reached")]
+    OverBudget,
     /// The build was stopped before these draws were asked.
     #[error("stopped")]
     Stopped,

@@ -10,12 +10,11 @@ use super::pace::{Pace, Ready};
 use super::policy::Next;
 use super::ticket::Message;
 use super::waiting::Claimed;
-use super::{Expected, Policy};
+use super::{Asker, Ceiling, Policy};
 use crate::digest::DrawId;
-use crate::flow::{Clock, Event, Events, StopFlag};
+use crate::flow::{Event, Money, Reservation};
 use crate::provider::{Advice, Given, Line, Provider, Served};
-use crate::request::{FailureCode, Outcome, Request};
-use crate::store::Session;
+use crate::request::{Billed, FailureCode, Outcome, Request};
 
 /// Says why a lane sends nothing more in this build.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +23,8 @@ pub(super) enum Closed {
     Stopped,
     /// It wants to be left alone for longer than a build waits.
     Parked(Duration),
+    /// The next request could cost more than is left of the budget.
+    OverBudget,
 }
 
 /// Is the way to one provider over a network: a queue, threads that send, and what was learnt of its limits.
@@ -31,13 +32,9 @@ pub(super) enum Closed {
 /// A failed attempt that may be repeated goes back into the queue with the time before which it is not sent again; no
 /// thread waits for it.
 pub(super) struct Lane<'a> {
-    pub(super) provider: &'a dyn Provider,
+    provider: &'a dyn Provider,
     policy: Policy,
-    expected: &'a Expected,
-    session: &'a Session,
-    clock: &'a Clock,
-    stop: &'a StopFlag,
-    events: &'a Events<'a>,
+    asker: &'a Asker<'a>,
     state: Mutex<State>,
     wake: Condvar,
 }
@@ -61,6 +58,18 @@ struct Sending {
     draw: Claimed,
     attempts: u32,
     first_sent: Option<Duration>,
+    /// What is set aside for the attempt that is under way.
+    reserved: Option<Reservation>,
+}
+
+/// Says whether a request can be paid for.
+enum Reserve {
+    /// It is set aside; nothing is, where there is no price and no limit.
+    Done(Option<Reservation>),
+    /// Perhaps, once something that is in flight has ended.
+    Later,
+    /// No, and why.
+    Never(String),
 }
 
 /// Waits in the queue until its time.
@@ -103,15 +112,7 @@ pub(super) struct Outlets {
 }
 
 impl<'a> Lane<'a> {
-    pub(super) fn new(
-        provider: &'a dyn Provider,
-        policy: Policy,
-        expected: &'a Expected,
-        session: &'a Session,
-        clock: &'a Clock,
-        stop: &'a StopFlag,
-        events: &'a Events<'a>,
-    ) -> Self {
+    pub(super) fn new(provider: &'a dyn Provider, policy: Policy, asker: &'a Asker<'a>) -> Self {
         let state = State {
             ready: VecDeque::new(),
             later: BinaryHeap::new(),
@@ -124,8 +125,7 @@ impl<'a> Lane<'a> {
             answers: 0,
             first_failures: Vec::new(),
         };
-        let (state, wake) = (Mutex::new(state), Condvar::new());
-        Self { provider, policy, expected, session, clock, stop, events, state, wake }
+        Self { provider, policy, asker, state: Mutex::new(state), wake: Condvar::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -149,7 +149,12 @@ impl<'a> Lane<'a> {
     /// Takes claimed draws, to be sent in this order.
     pub(super) fn feed<'s>(&'s self, scope: &'s Scope<'s, '_>, outlets: &Outlets, draws: Vec<Claimed>) {
         let mut state = self.state();
-        state.ready.extend(draws.into_iter().map(|draw| Sending { draw, attempts: 0, first_sent: None }));
+        state.ready.extend(draws.into_iter().map(|draw| Sending {
+            draw,
+            attempts: 0,
+            first_sent: None,
+            reserved: None,
+        }));
         self.staff(scope, outlets, &mut state);
         drop(state);
         self.wake.notify_all();
@@ -181,7 +186,7 @@ impl<'a> Lane<'a> {
         let mut line = self.provider.open();
         while let Some(mut sending) = self.next(&mut line, outlets) {
             let draw = sending.draw.clone();
-            let sent = self.clock.monotonic();
+            let sent = self.asker.clock.monotonic();
             sending.attempts += 1;
             let first = *sending.first_sent.get_or_insert(sent);
             let mut given = self.provider.answer(&mut line, &draw.request, &draw.address);
@@ -196,8 +201,8 @@ impl<'a> Lane<'a> {
     fn next(&self, line: &mut Line, outlets: &Outlets) -> Option<Sending> {
         let mut state = self.state();
         loop {
-            let now = self.clock.monotonic();
-            if state.closed.is_some() || self.stop.is_raised() {
+            let now = self.asker.clock.monotonic();
+            if state.closed.is_some() || self.asker.stop.is_raised() {
                 let returned = state.take_all();
                 if !returned.is_empty() {
                     drop(outlets.inbox.send(Message::Returned(returned)));
@@ -223,11 +228,16 @@ impl<'a> Lane<'a> {
             } else if state.served.contains_key(&request.model) {
                 let tokens = tokens_of(&request);
                 match state.pace.ready(now, tokens) {
-                    Ready::Now => {
-                        let sending = state.ready.pop_front()?;
-                        state.pace.sent(tokens);
-                        return Some(sending);
-                    }
+                    Ready::Now => match self.reserve(&request) {
+                        Reserve::Done(reserved) => {
+                            let mut sending = state.ready.pop_front()?;
+                            sending.reserved = reserved;
+                            state.pace.sent(tokens);
+                            return Some(sending);
+                        }
+                        Reserve::Later => state = self.sleep(state, now, None),
+                        Reserve::Never(why) => self.close(&mut state, Closed::OverBudget, why),
+                    },
                     Ready::At(at) => state = self.sleep(state, now, Some(at)),
                     Ready::AfterOne => state = self.sleep(state, now, None),
                 }
@@ -246,6 +256,24 @@ impl<'a> Lane<'a> {
         }
     }
 
+    /// Sets the most that a request can cost aside.
+    fn reserve(&self, request: &Request) -> Reserve {
+        let budget = self.asker.budget;
+        match self.asker.tariffs.ceiling(request) {
+            Ceiling::Known(ceiling) => match budget.reserve(ceiling) {
+                Some(reserved) => Reserve::Done(Some(reserved)),
+                // What is in flight may cost less than was set aside for it.
+                None if budget.spending().reserved > Money::ZERO => Reserve::Later,
+                None => Reserve::Never("the next request could cost more than is left of the budget".to_owned()),
+            },
+            Ceiling::Unknown if budget.limit().is_none() => Reserve::Done(None),
+            Ceiling::Unknown => Reserve::Never(format!(
+                "nothing bounds what a request to `{}` costs, and there is a budget: give the model a `price:`, and                  `max_output_tokens`",
+                request.model
+            )),
+        }
+    }
+
     fn sleep<'g>(&self, state: MutexGuard<'g, State>, now: Duration, until: Option<Duration>) -> MutexGuard<'g, State> {
         let wait = until.map_or(LOOK_UP, |until| until.saturating_sub(now).clamp(Duration::from_millis(1), LOOK_UP));
         self.wake.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0
@@ -258,15 +286,15 @@ impl<'a> Lane<'a> {
             tries += 1;
             match self.provider.look(line, model) {
                 Ok(served) => break served,
-                Err(why) if tries == LOOKS || self.stop.is_raised() => return Err(why),
+                Err(why) if tries == LOOKS || self.asker.stop.is_raised() => return Err(why),
                 Err(_) => std::thread::sleep(self.policy.first_wait.saturating_mul(tries)),
             }
         };
         let Some(served) = served else { return Ok(None) };
-        self.expected.check(self.provider.identity(), model, &served)?;
+        self.asker.expected.check(self.provider.identity(), model, &served)?;
         let Served { revision, .. } = &served;
         let revision = revision.clone();
-        (self.events)(Event::Looked {
+        (self.asker.events)(Event::Looked {
             provider: self.provider.identity().0.clone(),
             model: model.to_owned(),
             revision: revision.clone(),
@@ -277,8 +305,11 @@ impl<'a> Lane<'a> {
     }
 
     /// Takes the end of an attempt: says whether it was the last one of its draw, and puts it back into the queue if not.
-    fn conclude(&self, sending: Sending, given: &mut Given, sent: Duration, first: Duration) -> bool {
-        let now = self.clock.monotonic();
+    fn conclude(&self, mut sending: Sending, given: &mut Given, sent: Duration, first: Duration) -> bool {
+        if let Some(reserved) = sending.reserved.take() {
+            self.pay(reserved, &sending.draw.request, given);
+        }
+        let now = self.asker.clock.monotonic();
         let mut state = self.state();
         given.circumstances.server_revision = state.served.get(&sending.draw.request.model).cloned().flatten();
         let Outcome::Failure(code) = given.outcome else {
@@ -287,7 +318,7 @@ impl<'a> Lane<'a> {
             self.wake.notify_one();
             return true;
         };
-        let is_uncertain = given.circumstances.billed == Some(crate::request::Billed::Uncertain);
+        let is_uncertain = given.circumstances.billed == Some(Billed::Uncertain);
         let next = match &given.advice {
             Advice::Retry { after, .. } if self.policy.retry_uncertain || !is_uncertain => {
                 let jitter = jitter(&sending.draw.id, sending.attempts);
@@ -338,10 +369,27 @@ impl<'a> Lane<'a> {
         is_last
     }
 
+    /// Counts what an attempt cost.
+    fn pay(&self, reserved: Reservation, request: &Request, given: &Given) {
+        match &given.outcome {
+            Outcome::Answer(answer) => {
+                let price =
+                    self.asker.tariffs.price(&request.provider, &request.model, &answer.usage, &given.circumstances);
+                match price {
+                    Some(price) => reserved.settle(price),
+                    None if reserved.ceiling() == Money::ZERO => reserved.release(),
+                    None => reserved.leave_uncertain(),
+                }
+            }
+            Outcome::Failure(_) if given.circumstances.billed == Some(Billed::No) => reserved.release(),
+            Outcome::Failure(_) => reserved.leave_uncertain(),
+        }
+    }
+
     fn close(&self, state: &mut State, closed: Closed, why: String) {
         if state.closed.is_none() {
             state.closed = Some(closed);
-            (self.events)(Event::ProviderStopped { provider: self.provider.identity().0.clone(), why });
+            (self.asker.events)(Event::ProviderStopped { provider: self.provider.identity().0.clone(), why });
             self.wake.notify_all();
         }
     }

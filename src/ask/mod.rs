@@ -12,6 +12,8 @@ mod logger;
 mod pace;
 mod policy;
 mod providers;
+mod rates;
+mod tariff;
 #[cfg(test)]
 mod tests;
 mod ticket;
@@ -22,4 +24,6 @@ pub use error::AskError;
 pub use expected::{Expected, ExpectedRevision};
 pub use policy::{Policies, Policy};
 pub use providers::Providers;
+pub use rates::{LongPrompt, Rates};
+pub use tariff::{Ceiling, Tariff, Tariffs};
 pub use ticket::{Inbox, Settled, Settlement, Ticket, Tickets, WantedDraw};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::digest::DrawId;
-use crate::flow::{Clock, Event, StopFlag};
+use crate::flow::{Budget, Clock, Event, Money, StopFlag};
 use crate::provider::{Advice, Given, Line, Provider, RateLimits, Served};
 use crate::request::{
     Answer, AnswerStatus, Billed, Circumstances, Decoding, DrawAddress, FailureCode, Message, Outcome,
@@ -110,6 +110,8 @@ struct World {
     store: Store,
     policy: Policy,
     expected: Expected,
+    tariffs: Tariffs,
+    budget: Budget,
     stop: StopFlag,
 }
 
@@ -119,7 +121,8 @@ impl World {
         let path = camino::Utf8Path::from_path(dir.path()).unwrap().join("store");
         let store = Store::open(&path, Access::ReadWrite).unwrap();
         let policy = Policy { first_wait: Duration::from_millis(1), max_attempts: 4, ..Policy::default() };
-        Self { _dir: dir, store, policy, expected: Expected::default(), stop: StopFlag::new() }
+        let (expected, tariffs, budget) = (Expected::default(), Tariffs::default(), Budget::new(None));
+        Self { _dir: dir, store, policy, expected, tariffs, budget, stop: StopFlag::new() }
     }
 
     fn ask(&self, providers: &[Arc<Scripted>], tickets: Vec<Vec<WantedDraw>>) -> Asked {
@@ -138,6 +141,8 @@ impl World {
             providers: &known,
             policies: &policies,
             expected: &self.expected,
+            tariffs: &self.tariffs,
+            budget: &self.budget,
             pool: &pool,
             clock: &clock,
             stop: &self.stop,
@@ -345,4 +350,56 @@ fn nobody_to_ask_ends_only_what_needs_them() {
     let asked = world.ask(&[provider], vec![vec![draws[0].clone()], draws.to_vec()]);
     assert!(asked.of(0, &draws[0]).is_ok());
     assert!(matches!(asked.settlements[&1], Err(AskError::NoProvider { missing: 1, .. })));
+}
+
+fn priced(price: &str) -> Tariffs {
+    let rate = Money::per_token(price.parse().unwrap()).unwrap();
+    let rates = Rates { input: rate, output: rate, ..Rates::default() };
+    let mut tariffs = Tariffs::default();
+    tariffs.add(ProviderIdentity("p".into()), "m", Tariff::Rated(rates), false, Some(100));
+    tariffs
+}
+
+/// No order of ends and failures lets more be paid than the limit; and what was bought by then is kept.
+#[test]
+fn a_budget_is_never_exceeded() {
+    let mut world = World::new();
+    world.tariffs = priced("1000");
+    let limit = Money::usd("10".parse().unwrap()).unwrap();
+    world.budget = Budget::new(Some(limit));
+    let provider = scripted("p", |text, attempt| {
+        let mut given = if text.ends_with('3') && attempt < 3 {
+            failed(FailureCode::Timeout, Advice::Retry { after: None, overloaded: false })
+        } else {
+            answered("x")
+        };
+        given.circumstances.billed = matches!(given.outcome, Outcome::Failure(_)).then_some(Billed::Uncertain);
+        if let Outcome::Answer(answer) = &mut given.outcome {
+            answer.usage = Usage { input_tokens: Some(10), output_tokens: Some(20), reasoning_tokens: None };
+        }
+        given
+    });
+    let draws: Vec<WantedDraw> = (0..2000).map(|n| wanted("p", &format!("q{n}"), n)).collect();
+    let asked = world.ask(&[provider.clone()], vec![draws.clone()]);
+    assert!(matches!(asked.settlements[&0], Err(AskError::OverBudget)));
+    let spending = world.budget.spending();
+    assert!(spending.reserved == Money::ZERO);
+    assert!(spending.at_most() <= limit, "{spending:?}");
+    assert!(spending.uncertain > Money::ZERO);
+    let addresses: Vec<DrawAddress> = draws.iter().map(|draw| draw.address).collect();
+    let kept = world.store.draws(&addresses).unwrap().iter().flatten().count() as u64;
+    assert_eq!(spending.spent, Money::usd("0.03".parse().unwrap()).unwrap().times(kept));
+    assert!(kept > 50, "{kept}");
+}
+
+#[test]
+fn what_has_no_bound_is_not_sent_against_a_limit() {
+    let mut world = World::new();
+    world.budget = Budget::new(Some(Money::usd("10".parse().unwrap()).unwrap()));
+    let provider = scripted("p", |_, _| answered("x"));
+    let draw = wanted("p", "q", 0);
+    let asked = world.ask(&[provider.clone()], vec![vec![draw]]);
+    assert!(matches!(asked.settlements[&0], Err(AskError::OverBudget)));
+    assert!(asked.stopped()[0].contains("give the model a `price:`"));
+    assert!(provider.asked.lock().unwrap().is_empty());
 }

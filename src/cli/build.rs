@@ -15,7 +15,7 @@ use super::unaskable::unaskable;
 use super::who;
 use crate::digest::BlobId;
 use crate::engine::{Engine, MissReason, NodeDone, NodeFailure, RangeResult, Verdict};
-use crate::flow::{Clock, Event, StopFlag};
+use crate::flow::{Budget, Clock, Event, StopFlag};
 use crate::plan::{From, NodeIndex, StepKind};
 use crate::run::{Catalog, RunState, ViewDir, check_run_id, root_of};
 use crate::step::StepError;
@@ -55,7 +55,17 @@ pub fn build(project: &Project, args: &BuildArgs, mode: &Mode, out: &Output, clo
     }
     let stop = stop_flag()?;
     let session = store.session()?;
-    let mut building = Building { args, mode, out, clock, stop, session: &session, store: &store, planning };
+    let mut building = Building {
+        args,
+        mode,
+        out,
+        clock,
+        stop,
+        session: &session,
+        store: &store,
+        planning,
+        budget: Budget::new(None),
+    };
     let result = building.run(started);
     session.flush_stat_cache()?;
     result
@@ -119,6 +129,8 @@ pub(super) struct Building<'b, 'p> {
     pub(super) session: &'b Session,
     pub(super) store: &'b Store,
     pub(super) planning: Planning<'p>,
+    /// What may be spent.
+    pub(super) budget: Budget,
 }
 
 impl Building<'_, '_> {
@@ -311,6 +323,7 @@ impl Building<'_, '_> {
         };
         let policies = who::policies(config, &planning.trials, self.args);
         let expected = crate::ask::Expected::default();
+        let tariffs = crate::ask::Tariffs::default();
         let progress = Progress::new(self.out, self.clock, range.len());
         let stop = self.stop.clone();
         let ignore_stop = self.args.ignore_stop;
@@ -334,6 +347,8 @@ impl Building<'_, '_> {
             providers: &providers,
             policies: &policies,
             expected: &expected,
+            tariffs: &tariffs,
+            budget: &self.budget,
             order_seed: config.analysis.random_seed,
             clock: self.clock,
             stop: &self.stop,

@@ -5,9 +5,9 @@ use std::sync::mpsc;
 
 use super::running::{Message, Running};
 use super::{EngineError, NodeFailure, Resolution, StepLimits};
-use crate::ask::{Asker, Counts, Expected, Policies, Providers, Tickets};
+use crate::ask::{Asker, Counts, Expected, Policies, Providers, Tariffs, Tickets};
 use crate::digest::ActionKey;
-use crate::flow::{Clock, Events, StopFlag};
+use crate::flow::{Budget, Clock, Events, StopFlag};
 use crate::plan::{Graph, NodeIndex};
 use crate::store::{ActionRow, ActionTable, Commit, Session};
 
@@ -48,6 +48,10 @@ pub struct Engine<'a> {
     pub policies: &'a Policies,
     /// What their servers are expected to serve.
     pub expected: &'a Expected,
+    /// What answers cost.
+    pub tariffs: &'a Tariffs,
+    /// What may be spent.
+    pub budget: &'a Budget,
     /// Decides the order in which items are asked.
     pub order_seed: u64,
     /// The time, for records.
@@ -85,6 +89,8 @@ pub struct RangeResult {
     pub stopped: bool,
     /// Providers that want to be left alone for longer than a build waits, and for how many seconds.
     pub parked: BTreeMap<String, u64>,
+    /// Whether draws were left out because the budget was reached.
+    pub over_budget: bool,
 }
 
 /// How many finished actions share one commit.
@@ -124,6 +130,8 @@ impl Engine<'_> {
             providers: self.providers,
             policies: self.policies,
             expected: self.expected,
+            tariffs: self.tariffs,
+            budget: self.budget,
             pool: &asking,
             clock: self.clock,
             stop: self.stop,

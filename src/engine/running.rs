@@ -60,6 +60,7 @@ pub(super) struct Running<'r, 'e> {
     active: usize,
     failures: Vec<(NodeIndex, NodeFailure)>,
     parked: BTreeMap<String, u64>,
+    over_budget: bool,
     tickets: Option<Tickets>,
     commits: Option<Sender<(u32, Commit)>>,
 }
@@ -92,6 +93,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
             active: 0,
             failures: Vec::new(),
             parked: BTreeMap::new(),
+            over_budget: false,
             tickets: Some(tickets),
             commits: Some(commits),
         }
@@ -100,7 +102,8 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
     pub(super) fn finish(self) -> RangeResult {
         let mut failures = self.failures;
         failures.sort_by_key(|(node, _)| *node);
-        RangeResult { failures, parked: self.parked, ..RangeResult::default() }
+        let (parked, over_budget) = (self.parked, self.over_budget);
+        RangeResult { failures, parked, over_budget, ..RangeResult::default() }
     }
 
     fn at(&self, node: u32) -> usize {
@@ -466,6 +469,10 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         self.under_way.remove(key);
         match failure {
             NodeFailure::Ask(AskError::Stopped) => return,
+            NodeFailure::Ask(AskError::OverBudget) => {
+                self.over_budget = true;
+                return;
+            }
             NodeFailure::Ask(AskError::Parked { identity, seconds }) => {
                 let longest = self.parked.entry(identity).or_default();
                 *longest = seconds.max(*longest);
