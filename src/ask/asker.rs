@@ -99,6 +99,7 @@ impl Asker<'_> {
                         Message::Ticket(ticket) => serving.waiting.add(ticket),
                         Message::NoMore => is_open = false,
                         Message::Logged(logged) => serving.settle(logged),
+                        Message::Broken(error) => serving.break_off(error),
                         Message::Returned(ids) => serving.take_back(&ids, &lanes),
                     }
                     next = messages.try_recv().ok();
@@ -142,11 +143,8 @@ impl Serving<'_> {
     /// Takes a group that is in the log.
     fn settle(&mut self, logged: Logged) {
         if let Some(error) = logged.error {
-            let error = AskError::Store(error);
             self.waiting.forget(&logged.settled);
-            self.waiting.fail(&error);
-            self.failure = Some(error);
-            return;
+            return self.break_off(error);
         }
         let (mut sent, mut failed) = (0, 0);
         let mut tokens = 0;
@@ -166,6 +164,13 @@ impl Serving<'_> {
         if sent + failed > 0 {
             (self.asker.events)(Event::Drawn { reused: 0, sent, failed, tokens });
         }
+    }
+
+    /// Gives everything up: what is sent from here on could not be kept.
+    fn break_off(&mut self, error: Arc<StoreError>) {
+        let error = AskError::Store(error);
+        self.waiting.fail(&error);
+        self.failure = Some(error);
     }
 
     /// Takes back draws that a lane did not send: they are free for others, and this build does without them.

@@ -13,7 +13,7 @@ use super::waiting::Claimed;
 use super::{Asker, Ceiling, Policy};
 use crate::digest::DrawId;
 use crate::flow::{Event, Money, Reservation};
-use crate::provider::{Advice, Given, Line, Provider, Served};
+use crate::provider::{Advice, Given, Line, Provider, RateLimits, Served};
 use crate::request::{Billed, FailureCode, Outcome, Request};
 
 /// Says why a lane sends nothing more in this build.
@@ -186,6 +186,16 @@ impl<'a> Lane<'a> {
         let mut line = self.provider.open();
         while let Some(mut sending) = self.next(&mut line, outlets) {
             let draw = sending.draw.clone();
+            // Where the process dies before the answer comes, the ledger knows that it may have been paid for.
+            if let Err(error) = self.asker.session.log_intents(&[draw.address]) {
+                if let Some(reserved) = sending.reserved.take() {
+                    reserved.release();
+                }
+                self.state().pace.failed(self.asker.clock.monotonic(), &RateLimits::default());
+                drop(outlets.inbox.send(Message::Broken(error.into())));
+                drop(outlets.inbox.send(Message::Returned(vec![draw.id])));
+                continue;
+            }
             let sent = self.asker.clock.monotonic();
             sending.attempts += 1;
             let first = *sending.first_sent.get_or_insert(sent);

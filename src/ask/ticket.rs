@@ -6,6 +6,7 @@ use super::AskError;
 use super::logger::Logged;
 use crate::digest::DrawId;
 use crate::request::{Answer, DrawAddress, FailureCode, Request};
+use crate::store::StoreError;
 
 /// Is one draw that an action wants.
 #[derive(Clone, Debug)]
@@ -48,6 +49,8 @@ pub(super) enum Message {
     NoMore,
     /// A group of attempts is in the log.
     Logged(Logged),
+    /// The log cannot be written: nothing more may be sent.
+    Broken(Arc<StoreError>),
     /// A lane gives back draws that it did not send.
     Returned(Vec<DrawId>),
 }
