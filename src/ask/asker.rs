@@ -104,6 +104,9 @@ impl Asker<'_> {
                     }
                     next = messages.try_recv().ok();
                 }
+                if serving.failure.is_some() {
+                    lanes.values().for_each(Lane::break_off);
+                }
                 let now = self.clock.monotonic();
                 let look_again = now.saturating_sub(looked_again) >= LOOK_AGAIN;
                 if look_again {

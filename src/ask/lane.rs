@@ -160,6 +160,12 @@ impl<'a> Lane<'a> {
         self.wake.notify_all();
     }
 
+    /// Sends nothing more, because nothing more can be logged.
+    pub(super) fn break_off(&self) {
+        self.state().closed.get_or_insert(Closed::Stopped);
+        self.wake.notify_all();
+    }
+
     /// Says that no more draws come: its threads end when the queue is empty.
     pub(super) fn end(&self) {
         self.state().is_last = true;

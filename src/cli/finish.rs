@@ -386,7 +386,8 @@ pub fn thousands(n: u64) -> String {
     out
 }
 
-fn duration_text(duration: Duration) -> String {
+/// Writes how long something takes.
+pub fn duration_text(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0..10 => format!("{:.2}s", duration.as_secs_f64()),

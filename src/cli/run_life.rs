@@ -125,15 +125,20 @@ impl Building<'_, '_> {
         let failed_draws: u64 = finish::failed_draws(planning, done);
         let all_done = finish::all_done(planning, done);
         let too_many = failed_draws > project.config.max_failed;
-        record.state = if result.stopped && !all_done {
-            RunState::Stopped
-        } else if !all_done || too_many {
-            RunState::Failed
+        let (state, exit) = if result.stopped && !all_done {
+            (RunState::Stopped, Exit::Stopped)
+        } else if result.over_budget && !all_done {
+            (RunState::Stopped, Exit::Budget)
+        } else if !result.failures.is_empty() || too_many || (!all_done && result.parked.is_empty()) {
+            (RunState::Failed, finish::exit_of_failures(result))
+        } else if !all_done {
+            (RunState::Pending, Exit::Pending)
         } else if planning.narrowed().is_some() {
-            RunState::Partial
+            (RunState::Partial, Exit::Done)
         } else {
-            RunState::Complete
+            (RunState::Complete, Exit::Done)
         };
+        record.state = state;
         let views = finish::views(planning, &|node, output| {
             let row = &done.get(node.get())?.as_ref()?.row;
             crate::engine::output_of(row, output)
@@ -155,13 +160,15 @@ impl Building<'_, '_> {
 
         self.write_down(&mut record, dir, done, result)?;
         finish::show(dir, self.store, &record)?;
-        let exit = match record.state {
-            RunState::Stopped => Exit::Stopped,
-            RunState::Failed => finish::exit_of_failures(result),
-            _ => Exit::Done,
-        };
         if self.args.archive && exit == Exit::Done {
             super::archive::write(&project.home, self.store, &record.run_id, self.out)?;
+        }
+        for (provider, seconds) in &result.parked {
+            let wait = finish::duration_text(Duration::from_secs(*seconds));
+            self.out.note(&format!("{provider} asks to be left alone for {wait}; `exp build` goes on after that"));
+        }
+        if exit == Exit::Budget {
+            self.out.note("the budget is reached: a larger `--max-cost`, and `exp build` goes on with this run");
         }
         let finished = self.finished(record, false, 0, done, result, started);
         finish::print(&finished, project, self.out);
