@@ -8,7 +8,7 @@ use super::lane::{Closed, Lane, Outlets};
 use super::logger::{Logged, log};
 use super::ticket::Message;
 use super::waiting::{Claimed, Waiting};
-use super::{AskError, Expected, Inbox, Policies, Providers, Settlement, Tariffs};
+use super::{AskError, Expected, Inbox, Policies, Providers, Settlement, Tariffs, Ticket};
 use crate::digest::DrawId;
 use crate::flow::{Budget, Clock, Event, Events, StopFlag};
 use crate::request::{DrawAddress, FailureCode, ProviderIdentity};
@@ -21,7 +21,7 @@ pub struct Counts {
     pub reused: u64,
     /// Sent by this build and answered.
     pub sent: u64,
-    /// Sent by this build and failed.
+    /// Failed in this build, or not asked because the provider rejected them before.
     pub failed: u64,
 }
 
@@ -96,7 +96,7 @@ impl Asker<'_> {
                 };
                 while let Some(message) = next {
                     match message {
-                        Message::Ticket(ticket) => serving.waiting.add(ticket),
+                        Message::Ticket(ticket) => serving.take_in(ticket),
                         Message::NoMore => is_open = false,
                         Message::Logged(logged) => serving.settle(logged),
                         Message::Broken(error) => serving.break_off(error),
@@ -143,6 +143,14 @@ fn store(error: StoreError) -> AskError {
 }
 
 impl Serving<'_> {
+    fn take_in(&mut self, ticket: Ticket) {
+        let failed = self.waiting.add(ticket);
+        self.counts.failed += failed;
+        if failed > 0 {
+            (self.asker.events)(Event::Drawn { reused: 0, sent: 0, failed, tokens: 0 });
+        }
+    }
+
     /// Takes a group that is in the log.
     fn settle(&mut self, logged: Logged) {
         if let Some(error) = logged.error {

@@ -90,7 +90,7 @@ fn wanted(provider: &str, text: &str, turn: u64) -> WantedDraw {
         draw_salt: None,
     };
     let address = DrawAddress { request: request.key(), generation: 0, number: 0 };
-    WantedDraw { request: Arc::new(request), address, turn }
+    WantedDraw { request: Arc::new(request), address, turn, is_rejected: false }
 }
 
 fn clock() -> Clock {
@@ -125,11 +125,11 @@ impl World {
         Self { _dir: dir, store, policy, expected, tariffs, budget, stop: StopFlag::new() }
     }
 
-    fn ask(&self, providers: &[Arc<Scripted>], tickets: Vec<Vec<WantedDraw>>) -> Asked {
+    fn ask(&self, providers: &[&Arc<Scripted>], tickets: Vec<Vec<WantedDraw>>) -> Asked {
         let session = self.store.session().unwrap();
         let (mut known, mut policies) = (Providers::default(), Policies::default());
         for provider in providers {
-            known.add(provider.clone());
+            known.add(Arc::clone(provider) as Arc<dyn Provider>);
             policies.add(provider.identity.clone(), self.policy);
         }
         let events = Mutex::new(Vec::new());
@@ -181,13 +181,13 @@ fn each_draw_is_asked_once_and_kept() {
     let world = World::new();
     let provider = scripted("p", |text, _| answered(&format!("re {text}")));
     let draws: Vec<WantedDraw> = (0..200).map(|n| wanted("p", &format!("q{n}"), n)).collect();
-    let asked = world.ask(&[provider.clone()], vec![draws.clone(), draws[..50].to_vec(), vec![]]);
+    let asked = world.ask(&[&provider], vec![draws.clone(), draws[..50].to_vec(), vec![]]);
     assert_eq!(asked.counts, Counts { reused: 0, sent: 200, failed: 0 });
     assert_eq!(provider.asked.lock().unwrap().len(), 200);
     assert_eq!(asked.settlements.len(), 3);
     let Ok(answer) = asked.of(1, &draws[49]) else { panic!("no answer") };
     assert_eq!(answer.text, "re q49");
-    let second = world.ask(&[provider.clone()], vec![draws.clone()]);
+    let second = world.ask(&[&provider], vec![draws.clone()]);
     assert_eq!(second.counts, Counts { reused: 200, sent: 0, failed: 0 });
     assert_eq!(provider.asked.lock().unwrap().len(), 200, "nothing is asked again");
     assert_eq!(second.of(0, &draws[7]), asked.of(0, &draws[7]));
@@ -200,7 +200,7 @@ fn the_arms_of_an_item_are_asked_together_in_a_shuffled_order() {
     let provider = scripted("p", |_, _| answered("x"));
     let turn = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let arm = |arm: &str| (0..30).map(|n| wanted("p", &format!("{n} {arm}"), turn(n))).collect::<Vec<_>>();
-    world.ask(&[provider.clone()], vec![arm("control"), arm("treatment")]);
+    world.ask(&[&provider], vec![arm("control"), arm("treatment")]);
     let asked = provider.asked.lock().unwrap();
     let items: Vec<u64> = asked.iter().map(|text| text.split(' ').next().unwrap().parse().unwrap()).collect();
     assert!(items.chunks(2).all(|pair| pair[0] == pair[1]), "{items:?}");
@@ -219,7 +219,7 @@ fn what_may_pass_is_asked_again_and_no_oftener_than_allowed() {
         _ => answered("at last"),
     });
     let draws = ["late", "never", "rejected"].map(|text| wanted("p", text, 0));
-    let asked = world.ask(&[provider.clone()], vec![draws.to_vec()]);
+    let asked = world.ask(&[&provider], vec![draws.to_vec()]);
     assert_eq!(asked.of(0, &draws[0]).unwrap().text, "at last");
     assert_eq!(asked.of(0, &draws[1]), Err(FailureCode::ServerError));
     assert_eq!(asked.of(0, &draws[2]), Err(FailureCode::Rejected));
@@ -229,8 +229,13 @@ fn what_may_pass_is_asked_again_and_no_oftener_than_allowed() {
     let logged = world.store.draws(&[draws[0].address]).unwrap();
     assert_eq!(logged[0].as_ref().unwrap().circumstances.attempts, Some(4));
     // The next build asks for what failed, and for nothing else.
-    world.ask(&[provider.clone()], vec![draws.to_vec()]);
+    world.ask(&[&provider], vec![draws.to_vec()]);
     assert_eq!(["late", "never", "rejected"].map(count), [4, 8, 2]);
+    // What was rejected is left alone by whoever knows of it.
+    let known = WantedDraw { is_rejected: true, ..draws[2].clone() };
+    let asked = world.ask(&[&provider], vec![vec![draws[0].clone(), known]]);
+    assert_eq!(asked.of(0, &draws[2]), Err(FailureCode::Rejected));
+    assert_eq!((asked.counts, count("rejected")), (Counts { reused: 1, sent: 0, failed: 1 }, 2));
 }
 
 #[test]
@@ -243,11 +248,11 @@ fn an_uncertain_attempt_is_repeated_only_where_that_is_wished() {
         given
     });
     let draw = wanted("p", "q", 0);
-    let asked = world.ask(&[provider.clone()], vec![vec![draw.clone()]]);
+    let asked = world.ask(&[&provider], vec![vec![draw.clone()]]);
     assert_eq!(asked.of(0, &draw), Err(FailureCode::Timeout));
     assert_eq!(provider.asked.lock().unwrap().len(), 1);
     world.policy.retry_uncertain = true;
-    world.ask(&[provider.clone()], vec![vec![draw]]);
+    world.ask(&[&provider], vec![vec![draw]]);
     assert_eq!(provider.asked.lock().unwrap().len(), 1 + 4);
 }
 
@@ -260,7 +265,7 @@ fn a_provider_that_stops_does_not_stop_the_others() {
     let good = scripted("good", |_, _| answered("x"));
     let draws = |name: &str| (0..100).map(|n| wanted(name, &format!("q{n}"), n)).collect::<Vec<_>>();
     let (of_bad, of_good) = (draws("bad"), draws("good"));
-    let asked = world.ask(&[bad.clone(), good], vec![of_bad.clone(), of_good.clone()]);
+    let asked = world.ask(&[&bad, &good], vec![of_bad.clone(), of_good.clone()]);
     assert_eq!(asked.counts, Counts { reused: 0, sent: 100, failed: 100 });
     assert!(of_bad.iter().all(|draw| asked.of(0, draw) == Err(FailureCode::ProviderStopped)));
     assert!(of_good.iter().all(|draw| asked.of(1, draw).is_ok()));
@@ -273,7 +278,7 @@ fn first_requests_that_all_fail_alike_stop_a_provider() {
     let world = World::new();
     let provider = scripted("p", |_, _| failed(FailureCode::Rejected, Advice::Keep));
     let draws: Vec<WantedDraw> = (0..500).map(|n| wanted("p", &format!("q{n}"), n)).collect();
-    let asked = world.ask(&[provider.clone()], vec![draws]);
+    let asked = world.ask(&[&provider], vec![draws]);
     assert_eq!(asked.counts.failed, 500);
     assert!(provider.asked.lock().unwrap().len() < 40);
     assert!(asked.stopped()[0].contains("the first 8 requests all failed with `rejected`"));
@@ -289,7 +294,7 @@ fn a_provider_that_asks_for_too_long_a_wait_is_parked() {
         }
     });
     let draws: Vec<WantedDraw> = (0..50).map(|n| wanted("p", &format!("q{n}"), n)).collect();
-    let asked = world.ask(&[provider], vec![draws[..1].to_vec(), draws[1..].to_vec()]);
+    let asked = world.ask(&[&provider], vec![draws[..1].to_vec(), draws[1..].to_vec()]);
     assert!(asked.of(0, &draws[0]).is_ok());
     let Err(AskError::Parked { seconds, .. }) = &asked.settlements[&1] else { panic!("not parked") };
     assert_eq!(*seconds, 86_400);
@@ -310,7 +315,7 @@ fn a_wish_to_stop_lets_what_is_in_flight_end() {
         answered("kept")
     });
     let draws: Vec<WantedDraw> = (0..100).map(|n| wanted("p", &format!("q{n}"), n)).collect();
-    let asked = world.ask(&[provider.clone()], vec![draws.clone()]);
+    let asked = world.ask(&[&provider], vec![draws.clone()]);
     assert!(matches!(asked.settlements[&0], Err(AskError::Stopped)));
     let sent = provider.asked.lock().unwrap().len();
     assert!((1..=4).contains(&sent), "{sent}");
@@ -331,12 +336,12 @@ fn another_revision_than_expected_is_never_asked() {
     let provider = make(script);
     world.expected.add(identity.clone(), "m", ExpectedRevision { revision: "a".into(), is_stated: false });
     let draw = wanted("p", "q", 0);
-    let asked = world.ask(&[provider.clone()], vec![vec![draw.clone()]]);
+    let asked = world.ask(&[&provider], vec![vec![draw.clone()]]);
     assert_eq!(asked.of(0, &draw), Err(FailureCode::ProviderStopped));
     assert!(provider.asked.lock().unwrap().is_empty());
     assert!(asked.stopped()[0].contains("revision: \"b\""));
     world.expected = Expected::default();
-    let asked = world.ask(&[provider], vec![vec![draw.clone()]]);
+    let asked = world.ask(&[&provider], vec![vec![draw.clone()]]);
     assert!(asked.of(0, &draw).is_ok());
     let logged = world.store.draws(&[draw.address]).unwrap();
     assert_eq!(logged[0].as_ref().unwrap().circumstances.server_revision.as_deref(), Some("b"));
@@ -347,7 +352,7 @@ fn nobody_to_ask_ends_only_what_needs_them() {
     let world = World::new();
     let provider = scripted("p", |_, _| answered("x"));
     let draws = [wanted("p", "q", 0), wanted("absent", "q", 0)];
-    let asked = world.ask(&[provider], vec![vec![draws[0].clone()], draws.to_vec()]);
+    let asked = world.ask(&[&provider], vec![vec![draws[0].clone()], draws.to_vec()]);
     assert!(asked.of(0, &draws[0]).is_ok());
     assert!(matches!(asked.settlements[&1], Err(AskError::NoProvider { missing: 1, .. })));
 }
@@ -380,7 +385,7 @@ fn a_budget_is_never_exceeded() {
         given
     });
     let draws: Vec<WantedDraw> = (0..2000).map(|n| wanted("p", &format!("q{n}"), n)).collect();
-    let asked = world.ask(&[provider.clone()], vec![draws.clone()]);
+    let asked = world.ask(&[&provider], vec![draws.clone()]);
     assert!(matches!(asked.settlements[&0], Err(AskError::OverBudget)));
     let spending = world.budget.spending();
     assert!(spending.reserved == Money::ZERO);
@@ -398,7 +403,7 @@ fn what_has_no_bound_is_not_sent_against_a_limit() {
     world.budget = Budget::new(Some(Money::usd("10".parse().unwrap()).unwrap()));
     let provider = scripted("p", |_, _| answered("x"));
     let draw = wanted("p", "q", 0);
-    let asked = world.ask(&[provider.clone()], vec![vec![draw]]);
+    let asked = world.ask(&[&provider], vec![vec![draw]]);
     assert!(matches!(asked.settlements[&0], Err(AskError::OverBudget)));
     assert!(asked.stopped()[0].contains("give the model a `price:`"));
     assert!(provider.asked.lock().unwrap().is_empty());

@@ -17,6 +17,8 @@ pub struct WantedDraw {
     pub address: DrawAddress,
     /// When it is its turn, smallest first: equal for all arms of an item, so that these are asked one after the other.
     pub turn: u64,
+    /// Whether the provider has rejected the request as it stands, so that it is not asked again.
+    pub is_rejected: bool,
 }
 
 /// Is all that one action wants.

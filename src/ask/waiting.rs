@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{AskError, Settled, Settlement, Ticket};
 use crate::digest::DrawId;
-use crate::request::{DrawAddress, ProviderIdentity, Request};
+use crate::request::{DrawAddress, FailureCode, ProviderIdentity, Request};
 
 /// Is a draw that this build has claimed, ready to be sent.
 #[derive(Clone, Debug)]
@@ -69,12 +69,17 @@ impl<'w> Waiting<'w> {
         }
     }
 
-    /// Takes a ticket in.
-    pub(super) fn add(&mut self, ticket: Ticket) {
+    /// Takes a ticket in, and returns how many of its draws are not asked because they were rejected before.
+    pub(super) fn add(&mut self, ticket: Ticket) -> u64 {
         let owner = ticket.owner;
         let mut left = 0;
+        let mut draws = HashMap::new();
         for wanted in ticket.wanted {
             let id = wanted.address.id();
+            if wanted.is_rejected {
+                draws.insert(id, Err(FailureCode::Rejected));
+                continue;
+            }
             match self.draws.entry(id) {
                 Entry::Occupied(entry) => {
                     let owners = &mut entry.into_mut().owners;
@@ -91,10 +96,12 @@ impl<'w> Waiting<'w> {
             }
             left += 1;
         }
-        self.tickets.insert(owner, Open { left, draws: HashMap::new() });
+        let rejected = draws.len() as u64;
+        self.tickets.insert(owner, Open { left, draws });
         if left == 0 {
             self.end(owner);
         }
+        rejected
     }
 
     /// Says whether no ticket is open and nothing is under way.

@@ -358,6 +358,7 @@ impl Building<'_, '_> {
             limits: &planning.limits,
             force: planning.force,
             keep_going: self.args.keep_going,
+            retry_rejected: self.args.retry_rejected,
             threads,
             parts_in_flight: jobs.unwrap_or(16).max(1),
             answering_threads: threads,

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::args::BuildArgs;
+use super::args::{BuildArgs, UncertainArg};
 use super::failure::Failure;
 use crate::ask::{Policies, Policy, Providers};
 use crate::config::{Config, ProviderConfig, ProviderKind, ScorerConfig, Source};
@@ -106,7 +106,8 @@ pub fn policies(config: &Config, trials: &[SelectedTrial<'_>], args: &BuildArgs)
     let mut policies = Policies::default();
     let in_flight = args.max_concurrent_requests.or(config.max_concurrent_requests.map(|n| n as usize));
     for trial in trials.iter().filter(|trial| !trial.provider.kind.is_embedded()) {
-        let mut policy = Policy::default();
+        let retry_uncertain = args.on_uncertain == UncertainArg::Retry;
+        let mut policy = Policy { retry_uncertain, ..Policy::default() };
         if let Some(most) = in_flight {
             policy.most_in_flight = most.max(1);
         }

@@ -70,6 +70,8 @@ pub struct Engine<'a> {
     pub force: bool,
     /// Goes on with what does not depend on an action that failed.
     pub keep_going: bool,
+    /// Asks again for draws that the provider rejected as they stand.
+    pub retry_rejected: bool,
     /// Threads for steps.
     pub threads: usize,
     /// How many parts may be asked at once.

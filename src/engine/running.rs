@@ -1,5 +1,5 @@
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
@@ -9,7 +9,7 @@ use super::engine::{Demands, RangeResult};
 use super::resolve::{key_of, output_of};
 use super::{Engine, MissReason, NodeDone, NodeFailure, Ran, Resolution, StoreBlobs, Verdict};
 use crate::ask::{AskError, Settlement, Ticket, Tickets, WantedDraw};
-use crate::digest::{ActionKey, Digest};
+use crate::digest::{ActionKey, BlobId, Digest};
 use crate::flow::Event;
 use crate::plan::{From, Graph, InferParams, NodeIndex, StepKind};
 use crate::step::{self, Input, Inputs, Outputs, StepError, Wanted};
@@ -29,11 +29,17 @@ pub(super) enum Message {
     /// A step ran.
     Ran { node: u32, key: ActionKey, made: Result<Made, NodeFailure>, took: Duration },
     /// An `infer` knows which draws it wants.
-    Demanded { node: u32, key: ActionKey, wanted: Result<Vec<Wanted>, NodeFailure>, took: Duration },
+    Demanded { node: u32, key: ActionKey, wanted: Result<Demand, NodeFailure>, took: Duration },
     /// A ticket was settled.
     Settled(Settlement),
     /// A group of actions is durable, or is not.
     Committed { nodes: Vec<u32>, result: Result<(), Arc<StoreError>> },
+}
+
+/// Is what an `infer` wants: its draws, and which of them the provider has rejected before.
+pub(super) struct Demand {
+    wanted: Vec<Wanted>,
+    rejected: HashSet<(String, u32)>,
 }
 
 /// Is the state of a build while it runs; one thread owns it.
@@ -167,12 +173,13 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
                 Err(failure) => self.fail(node, &key, failure),
             },
             Message::Demanded { node, key, wanted, took } => match wanted {
-                Ok(wanted) => {
+                Ok(Demand { wanted, rejected }) => {
                     let seed = self.engine.order_seed;
                     let draw = |w: &Wanted| WantedDraw {
                         request: w.request.clone(),
                         address: w.address,
                         turn: turn(seed, &w.item),
+                        is_rejected: !rejected.is_empty() && rejected.contains(&(w.item.clone(), w.address.number)),
                     };
                     let draws = wanted.iter().map(draw).collect();
                     self.demands.insert(node, (key, Arc::new(wanted), took));
@@ -342,18 +349,32 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
             let inputs = self.inputs(node);
             let params = self.graph.node(NodeIndex(node)).params.clone();
             let (engine, outbox) = (self.engine, outbox.clone());
+            let before = self.answers_before(node, &key);
             scope.spawn(move |_| {
                 let started = engine.clock.monotonic();
                 let blobs = StoreBlobs(engine.session.store());
                 let inputs = Inputs::new(inputs, &blobs);
-                let wanted = params
-                    .read::<InferParams>()
-                    .map_err(NodeFailure::from)
-                    .and_then(|params| Ok(step::demand(inputs.open("requests")?, &params)?));
+                let wanted = params.read::<InferParams>().map_err(NodeFailure::from).and_then(|params| {
+                    let wanted = step::demand(inputs.open("requests")?, &params)?;
+                    // Where the answers of last time are gone, what was rejected is asked once more: it costs nothing.
+                    let before = before.and_then(|blob| engine.session.store().open_blob(&blob).ok());
+                    let rejected = before.map_or_else(|| Ok(HashSet::new()), step::rejected)?;
+                    Ok(Demand { wanted, rejected })
+                });
                 let took = engine.clock.monotonic().saturating_sub(started);
                 drop(outbox.send(Message::Demanded { node, key, wanted, took }));
             });
         }
+    }
+
+    /// Finds the answers that an `infer` came to before, where some of its draws had failed.
+    fn answers_before(&self, node: u32, key: &ActionKey) -> Option<BlobId> {
+        let is_incomplete = self.recording.get(&node)?.1.reason == MissReason::Incomplete;
+        if !is_incomplete || self.engine.retry_rejected {
+            return None;
+        }
+        let row = self.engine.table.get(key)?;
+        output_of(&row, "answers").map(|(blob, _)| blob)
     }
 
     fn start<'s>(&mut self, node: u32, key: ActionKey, scope: &rayon::Scope<'s>, outbox: &Sender<Message>)
