@@ -38,7 +38,7 @@ pub use experiment::{
 pub use files::{Disk, FileKind, Files};
 pub use language::json_schema;
 pub use load::{ConfigFile, Loaded, load, project_root};
-pub use model::{ModelConfig, Override, Price, ProviderConfig, ProviderKind, ProviderMode};
+pub use model::{LongPromptPrice, ModelConfig, Override, Price, ProviderConfig, ProviderKind, ProviderMode};
 pub use reuse::{Budget, MaxGap, Reaction, Reuse};
 pub use scorer::{ScorerConfig, ScorerSettings, Support};
 pub use source::{Location, Source, SourceFile};

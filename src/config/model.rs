@@ -101,9 +101,27 @@ pub struct Price {
     /// Input read from the provider's prompt cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_input: Option<Decimal>,
+    /// Input written to the provider's prompt cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write: Option<Decimal>,
     /// The factor for batches (0.5 is half price).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<Decimal>,
+    /// What the tokens of a request with a long input cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub long_prompt: Option<LongPromptPrice>,
+}
+
+/// Is what tokens cost of a request whose input is long: US dollars for a million.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LongPromptPrice {
+    /// Input tokens beyond which these prices hold, for all tokens of the request.
+    pub above: u64,
+    /// Input.
+    pub input: Decimal,
+    /// Output.
+    pub output: Decimal,
 }
 
 /// Says how a model departs from the trial's decoding: a field is replaced, or not sent at all.

@@ -166,9 +166,20 @@ static PRICE: Table = Table {
     fields: &[
         field("input", AMOUNT, "Input tokens.").required(),
         field("cached_input", AMOUNT, "Input tokens read from the provider's prompt cache."),
+        field("cache_write", AMOUNT, "Input tokens written to the provider's prompt cache."),
         field("output", AMOUNT, "Output tokens.").required(),
         field("batch", AMOUNT, "The factor for batches (0.5 is half price)."),
-        field("as_of", Text, "When the price was read."),
+        field("long_prompt", Shape::Table(&LONG_PROMPT), "What requests with a long input cost."),
+        field("as_of", Text, "When the price was read: `2026-11-23`. After 180 days a build says that it is old."),
+    ],
+};
+
+static LONG_PROMPT: Table = Table {
+    what: "the price of requests with a long input, in US dollars for a million tokens",
+    fields: &[
+        field("above", SIZE, "Input tokens beyond which it holds, for all tokens of the request.").required(),
+        field("input", AMOUNT, "Input tokens; those of the prompt cache change in proportion.").required(),
+        field("output", AMOUNT, "Output tokens.").required(),
     ],
 };
 
@@ -500,8 +511,8 @@ static GAP: Table = Table {
 static BUDGET: Table = Table {
     what: "what may be spent",
     fields: &[
-        field("max_usd", AMOUNT, "The most that one build may spend."),
-        field("confirm_above_usd", AMOUNT, "Asks before spending more than this."),
+        field("max_usd", AMOUNT, "The most that one build may spend, in US dollars (also `--max-cost`)."),
+        field("confirm_above_usd", AMOUNT, "Asks before spending more than this, in US dollars. Default: 0."),
         field(
             "unknown_price",
             Choice(&["refuse", "warn", "allow"]),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::super::tree::{Kind, Node};
 use super::super::{
-    Diagnostic, ModelConfig, Override, Price, PromptSet, ProviderConfig, ProviderKind, ProviderMode, RecordingsByArm,
-    Span,
+    Diagnostic, LongPromptPrice, ModelConfig, Override, Price, PromptSet, ProviderConfig, ProviderKind, ProviderMode,
+    RecordingsByArm, Span,
 };
 use super::Loader;
 use super::decoding::{Given, read_fields};
@@ -111,14 +111,7 @@ impl Loader<'_> {
             provider,
             model,
             revision: item.text_at("revision"),
-            price: price.and_then(|price| {
-                Some(Price {
-                    input: price.decimal_at("input")?,
-                    output: price.decimal_at("output")?,
-                    cached_input: price.decimal_at("cached_input"),
-                    batch: price.decimal_at("batch"),
-                })
-            }),
+            price: price.and_then(read_price),
             price_as_of: price.and_then(|price| price.text_at("as_of")),
             batch_pricing: mode == Some(ProviderMode::Batch),
             decoding: decoding.iter().filter(|e| !e.value.is_null()).map(|e| override_of(&e.key, &e.value)).collect(),
@@ -150,6 +143,24 @@ pub(super) fn dataset_names(root: &Node) -> Vec<String> {
         Some(node) => node.entries().iter().map(|entry| entry.key.to_string()).collect(),
         None => vec!["open_book".to_owned(), "closed_book".to_owned()],
     }
+}
+
+fn read_price(node: &Node) -> Option<Price> {
+    let long_prompt = |node: &Node| {
+        Some(LongPromptPrice {
+            above: node.integer_at("above")?,
+            input: node.decimal_at("input")?,
+            output: node.decimal_at("output")?,
+        })
+    };
+    Some(Price {
+        input: node.decimal_at("input")?,
+        output: node.decimal_at("output")?,
+        cached_input: node.decimal_at("cached_input"),
+        cache_write: node.decimal_at("cache_write"),
+        batch: node.decimal_at("batch"),
+        long_prompt: node.get("long_prompt").and_then(long_prompt),
+    })
 }
 
 fn override_of(key: &str, value: &Node) -> (String, Override) {
