@@ -15,6 +15,7 @@ mod import;
 mod init;
 mod limits;
 mod list;
+mod origins;
 mod output;
 mod plan;
 mod planning;

@@ -6,7 +6,7 @@ use super::finish::{self, Finished};
 use super::reasons::Reasons;
 use crate::ask::Counts;
 use crate::engine::{NodeDone, NodeFailure, RangeResult};
-use crate::run::{Catalog, RunRecord, RunState, ViewDir, fresh_run_id, root_of};
+use crate::run::{Catalog, RunRecord, RunState, ViewDir, ViewEntry, fresh_run_id, root_of};
 use crate::store::Commit;
 
 /// The life of a build's run: how it is opened, written down and ended.
@@ -68,7 +68,7 @@ impl Building<'_, '_> {
             self.out.note("a STOP file of an earlier build of this run was found and removed");
         }
         dir.clear_stop()?;
-        self.write_down(&mut record, &dir, &[], &RangeResult::default())?;
+        self.write_down(&mut record, &dir, &[], &RangeResult::default(), Vec::new())?;
         drop(held);
         Ok((record, dir))
     }
@@ -80,11 +80,14 @@ impl Building<'_, '_> {
         dir: &ViewDir,
         done: &[Option<NodeDone>],
         result: &RangeResult,
+        circumstances: Vec<ViewEntry>,
     ) -> Result<(), Failure> {
         let catalog = Catalog::read(self.store)?;
         let mut reasons =
             if done.is_empty() { None } else { Some(Reasons::new(self.store, &catalog, Some(&record.run_id))?) };
-        let manifest = finish::manifest(&self.planning, self.store, record, done, result, self.clock, reasons.as_mut());
+        let (planning, clock) = (&self.planning, self.clock);
+        let manifest =
+            finish::manifest(planning, self.store, record, done, result, clock, reasons.as_mut(), circumstances);
         let text = manifest.to_text()?;
         let staged = self.session.stage(text.as_bytes())?;
         record.manifest = Some(staged.blob().id);
@@ -108,7 +111,7 @@ impl Building<'_, '_> {
         let Some((_, failure)) = missing else { return Ok(()) };
         record.state = RunState::Failed;
         record.updated_at = self.clock.now();
-        self.write_down(record, dir, &[], result)?;
+        self.write_down(record, dir, &[], result, Vec::new())?;
         Err(Failure::from(failure))
     }
 
@@ -158,7 +161,16 @@ impl Building<'_, '_> {
             return Ok(Exit::Done);
         }
 
-        self.write_down(&mut record, dir, done, result)?;
+        let (circumstances, complaints) = self.origins(&record, done)?;
+        let mut exit = exit;
+        for complaint in complaints {
+            self.out.note(&complaint.text);
+            if complaint.is_error && exit == Exit::Done {
+                record.state = RunState::Failed;
+                exit = Exit::Failed;
+            }
+        }
+        self.write_down(&mut record, dir, done, result, circumstances)?;
         finish::show(dir, self.store, &record)?;
         if self.args.archive && exit == Exit::Done {
             super::archive::write(&project.home, self.store, &record.run_id, self.out)?;

@@ -4,7 +4,7 @@ use super::planning::Planning;
 use crate::ask::AskError;
 use crate::digest::BlobId;
 use crate::engine::{NodeDone, NodeFailure, Verdict, output_of};
-use crate::plan::{From, InferParams, NodeIndex};
+use crate::plan::{From, InferParams, Node, NodeIndex};
 use crate::request::DrawAddress;
 use crate::step;
 use crate::store::Store;
@@ -57,9 +57,14 @@ fn wanted(planning: &Planning<'_>, store: &Store, done: &[Option<NodeDone>], nod
         })?;
         Some(output_of(&row, output).filter(|_| name == "requests")?.0)
     });
+    requests.map_or_else(Vec::new, |requests| wanted_of(store, node, &requests))
+}
+
+/// Lists the draws that an `infer` action wants of a `requests` blob; none where that cannot be read.
+pub(super) fn wanted_of(store: &Store, node: &Node, requests: &BlobId) -> Vec<step::Wanted> {
     let read = || {
         let params = node.params.read::<InferParams>().ok()?;
-        step::demand(store.open_blob(&requests?).ok()?, &params).ok()
+        step::demand(store.open_blob(requests).ok()?, &params).ok()
     };
     read().unwrap_or_default()
 }
