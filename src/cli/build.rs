@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::BuildArgs;
+use super::environment;
 use super::failure::{Exit, Failure};
 use super::finish::{self, Finished};
 use super::limits::step_limits;
@@ -337,7 +338,7 @@ impl Building<'_, '_> {
             }
         };
         let fetch = |node: NodeIndex| -> Result<Vec<u8>, NodeFailure> {
-            super::fetch::fetch(config, &planning.plan, node, self.args.offline)
+            super::fetch::fetch(config, &planning.plan, node, self.args.offline, &environment::proxies())
         };
         let jobs = self.args.max_concurrent_jobs.or(config.max_concurrent_jobs.map(|n| n as usize));
         let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);

@@ -7,6 +7,7 @@ mod build;
 mod clean;
 mod compare;
 mod completions;
+mod environment;
 mod failure;
 mod fetch;
 mod finish;
