@@ -17,6 +17,7 @@ pub fn proxies() -> Proxies {
 /// Holds the variables that keys are named by: those of the process, then those of `.env` beside the config.
 ///
 /// What `.env` holds stays here: it is not put into the environment, so that no child process sees it.
+#[derive(Default)]
 pub struct Variables(BTreeMap<String, String>);
 
 impl Variables {
@@ -25,7 +26,7 @@ impl Variables {
         let path = config_path.parent().map_or_else(|| ".env".into(), |dir| dir.join(".env"));
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self(BTreeMap::new())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(Failure::usage(format!("cannot read `{path}`: {error}"))),
         };
         parse(&text).map(Self).map_err(|line| {

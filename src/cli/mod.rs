@@ -16,6 +16,7 @@ mod import;
 mod init;
 mod limits;
 mod list;
+mod online;
 mod output;
 mod plan;
 mod planning;

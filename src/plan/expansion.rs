@@ -366,7 +366,7 @@ impl<'p, 'c> Expansion<'p, 'c> {
         for (name, values) in [("headers", &provider.headers), ("query", &provider.query)] {
             let sent: serde_json::Map<String, serde_json::Value> = values
                 .iter()
-                .filter(|(field, _)| !provider.not_identity.contains(field))
+                .filter(|(field, _)| !provider.not_identity.iter().any(|name| name.eq_ignore_ascii_case(field)))
                 .map(|(field, value)| (field.clone(), value.clone().into()))
                 .collect();
             if !sent.is_empty() {

@@ -41,11 +41,6 @@ impl Body {
         }
     }
 
-    /// Says whether a member is there.
-    pub fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(known, _)| known == name)
-    }
-
     /// Returns the JSON text.
     pub fn text(&self) -> String {
         let mut out = String::new();
@@ -114,7 +109,6 @@ mod tests {
         body.join("a.b", &json!({"c": null}));
         let expected = r#"{"model":"m\"x\"","options":{"temperature":0.70,"seed":2,"mirostat":1},"max_tokens":7,"a.b":{"c":null}}"#;
         assert_eq!(body.text(), expected);
-        assert!(body.has("a.b") && !body.has("a"));
         assert!(serde_json::from_str::<Value>(&body.text()).is_ok());
     }
 }
