@@ -241,6 +241,9 @@ pub struct ShowArgs {
     /// Print the exact body of a request: an item's id, and an arm (`control`, or a prompt set's name)
     #[arg(long, num_args = 2, value_names = ["ITEM", "ARM"])]
     pub request: Option<Vec<String>>,
+    /// Print the body's bytes as they are sent, one body a line
+    #[arg(long, requires = "request")]
+    pub exact: bool,
     /// Show at most so many disagreements
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub limit: usize,

@@ -3,20 +3,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::BuildArgs;
+use super::environment::{self, Variables};
 use super::failure::{Exit, Failure};
 use super::finish::{self, Finished};
 use super::limits::step_limits;
+use super::online::Outside;
 use super::output::Output;
 use super::planning::Planning;
 use super::progress::Progress;
 use super::project::Project;
 use super::signals::stop_flag;
-use super::unaskable::unaskable;
+use super::unaskable::{Silence, unaskable};
 use super::who;
 use crate::digest::BlobId;
 use crate::engine::{Engine, MissReason, NodeDone, NodeFailure, RangeResult, Verdict};
 use crate::flow::{Budget, Clock, Event, StopFlag};
 use crate::plan::{From, NodeIndex, StepKind};
+use crate::provider::Proxies;
 use crate::run::{Catalog, RunState, ViewDir, check_run_id, root_of};
 use crate::step::StepError;
 use crate::store::{Access, Commit, Session, Store};
@@ -54,6 +57,9 @@ pub fn build(project: &Project, args: &BuildArgs, mode: &Mode, out: &Output, clo
         }
     }
     let stop = stop_flag()?;
+    // Whoever asks nobody over a network needs no `.env`, however it is written.
+    let is_online = planning.trials.iter().any(|trial| !trial.provider.kind.is_embedded());
+    let variables = if is_online { Variables::read(&project.config_path())? } else { Variables::default() };
     let session = store.session()?;
     let mut building = Building {
         args,
@@ -65,6 +71,8 @@ pub fn build(project: &Project, args: &BuildArgs, mode: &Mode, out: &Output, clo
         store: &store,
         planning,
         budget: Budget::new(None),
+        variables,
+        proxies: environment::proxies(),
     };
     let result = building.run(started);
     session.flush_stat_cache()?;
@@ -131,6 +139,10 @@ pub(super) struct Building<'b, 'p> {
     pub(super) planning: Planning<'p>,
     /// What may be spent.
     pub(super) budget: Budget,
+    /// The variables that keys are named by.
+    variables: Variables,
+    /// The proxies of the environment.
+    proxies: Proxies,
 }
 
 impl Building<'_, '_> {
@@ -160,8 +172,12 @@ impl Building<'_, '_> {
             return self.early_end(&built);
         }
         // Who cannot be asked here is an error of the config, not of a run.
-        unaskable(&self.planning, self.store, &done, self.mode.ask_nothing)
-            .map_err(|failure| Failure::from(&failure).hint("nothing was sent"))?;
+        let silence = match (self.mode.ask_nothing, self.args.offline) {
+            (true, _) => Some(Silence::Score),
+            (false, true) => Some(Silence::Offline),
+            (false, false) => None,
+        };
+        unaskable(&self.planning, self.store, &done, silence, &self.variables)?;
         let (mut record, dir) = self.begin()?;
         self.out.note(&format!("run {}", record.run_id));
         let range = self.planning.plan.first_stage..self.planning.plan.graph.nodes().len();
@@ -319,7 +335,9 @@ impl Building<'_, '_> {
         let providers = if self.mode.ask_nothing {
             crate::ask::Providers::default()
         } else {
-            who::providers(config, &planning.trials, &planning.sources, &read)?
+            let outside = Outside { variables: &self.variables, proxies: &self.proxies, clock: self.clock };
+            let outside = Some(outside).filter(|_| !self.args.offline);
+            who::providers(config, &planning.trials, &planning.sources, &read, outside.as_ref())?
         };
         let policies = who::policies(config, &planning.trials, self.args);
         let expected = crate::ask::Expected::default();
@@ -337,7 +355,7 @@ impl Building<'_, '_> {
             }
         };
         let fetch = |node: NodeIndex| -> Result<Vec<u8>, NodeFailure> {
-            super::fetch::fetch(config, &planning.plan, node, self.args.offline)
+            super::fetch::fetch(config, &planning.plan, node, self.args.offline, &self.proxies)
         };
         let jobs = self.args.max_concurrent_jobs.or(config.max_concurrent_jobs.map(|n| n as usize));
         let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
