@@ -8,7 +8,7 @@ set -uo pipefail
 cd "$(dirname "$0")/../.."
 
 llama_version=0.3.36
-litellm_version=1.109.1
+litellm_version=1.100.0
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 wheels=$(realpath -m "${EXP_WHEELS:-$target/wheels}")
 seconds=${EXP_SETUP_SECONDS:-1500}
