@@ -12,10 +12,10 @@ use super::progress::Progress;
 use super::project::Project;
 use super::signals::stop_flag;
 use super::unaskable::unaskable;
-use super::who;
+use super::{prices, spending, who};
 use crate::digest::BlobId;
 use crate::engine::{Engine, MissReason, NodeDone, NodeFailure, RangeResult, Verdict};
-use crate::flow::{Budget, Clock, Event, StopFlag};
+use crate::flow::{Budget, Clock, Event, Money, StopFlag};
 use crate::plan::{From, NodeIndex, StepKind};
 use crate::run::{Catalog, RunState, ViewDir, check_run_id, root_of};
 use crate::step::StepError;
@@ -64,7 +64,7 @@ pub fn build(project: &Project, args: &BuildArgs, mode: &Mode, out: &Output, clo
         session: &session,
         store: &store,
         planning,
-        budget: Budget::new(None),
+        budget: Budget::new(args.max_cost.or_else(|| Money::usd(project.config.max_usd?))),
     };
     let result = building.run(started);
     session.flush_stat_cache()?;
@@ -108,6 +108,7 @@ fn up_to_date(
             ..Default::default()
         },
         requests: finish::hit_requests(planning),
+        cost: spending::all_saved(record.cost_usd.as_ref()),
         failures: Vec::new(),
         slugs: finish::slugs(planning),
         duration: clock.monotonic().saturating_sub(started),
@@ -323,7 +324,7 @@ impl Building<'_, '_> {
         };
         let policies = who::policies(config, &planning.trials, self.args);
         let expected = crate::ask::Expected::default();
-        let tariffs = crate::ask::Tariffs::default();
+        let tariffs = prices::tariffs(&planning.trials, &planning.sources);
         let progress = Progress::new(self.out, self.clock, range.len());
         let stop = self.stop.clone();
         let ignore_stop = self.args.ignore_stop;
