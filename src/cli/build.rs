@@ -15,10 +15,10 @@ use super::project::Project;
 use super::signals::stop_flag;
 use super::unaskable::{Silence, unaskable};
 use super::up_to_date::UpToDate;
-use super::who;
+use super::{prices, who};
 use crate::digest::BlobId;
 use crate::engine::{Engine, MissReason, NodeDone, NodeFailure, RangeResult, Verdict};
-use crate::flow::{Budget, Clock, Event, StopFlag};
+use crate::flow::{Budget, Clock, Event, Money, StopFlag};
 use crate::plan::{From, NodeIndex, StepKind};
 use crate::provider::Proxies;
 use crate::run::{ViewDir, check_run_id};
@@ -76,7 +76,7 @@ pub fn build(project: &Project, args: &BuildArgs, mode: &Mode, out: &Output, clo
         session: &session,
         store: &store,
         planning,
-        budget: Budget::new(None),
+        budget: Budget::new(args.max_cost.or_else(|| Money::usd(project.config.max_usd?))),
         variables,
         proxies: environment::proxies(),
     };
@@ -299,7 +299,7 @@ impl Building<'_, '_> {
         };
         let policies = who::policies(config, &planning.trials, self.args);
         let expected = crate::ask::Expected::default();
-        let tariffs = crate::ask::Tariffs::default();
+        let tariffs = prices::tariffs(&planning.trials, &planning.sources);
         let progress = Progress::new(self.out, self.clock, range.len());
         let stop = self.stop.clone();
         let ignore_stop = self.args.ignore_stop;

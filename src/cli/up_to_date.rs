@@ -116,6 +116,7 @@ impl<'b> UpToDate<'b> {
             restored,
             actions: finish::ActionCounts { total: actions, hit: actions, ..Default::default() },
             requests: RequestCounts { total: requests, reused: requests, ..RequestCounts::default() },
+            cost: super::spending::all_saved(record.cost_usd.as_ref()),
             failures: Vec::new(),
             slugs: facts.slugs,
             duration: self.clock.monotonic().saturating_sub(self.started),
