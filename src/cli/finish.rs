@@ -259,6 +259,7 @@ pub fn manifest(
         },
         num_trials: planning.plan.trials.len(),
         requests: requests(planning, done, result.counts),
+        served: record.served.clone(),
         cost_usd: record.cost_usd.unwrap_or_default(),
         trials: planning.plan.trials.iter().map(|trial| trial_entry(store, trial)).collect(),
         failures: failure_entries(planning, result),

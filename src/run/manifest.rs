@@ -1,4 +1,4 @@
-use super::{RunError, RunState};
+use super::{RunError, RunState, ServedModel};
 use crate::digest::{ActionKey, BlobId, Digest, PlanId, RootId};
 
 /// Is one file of the project that the run read.
@@ -226,6 +226,9 @@ pub struct Manifest {
     pub requests: RequestCounts,
     /// What it cost.
     pub cost_usd: CostSummary,
+    /// What servers said that they serve.
+    #[serde(default)]
+    pub served: Vec<ServedModel>,
     /// The trials, sorted by slug.
     pub trials: Vec<TrialEntry>,
     /// What failed.
@@ -372,6 +375,7 @@ mod tests {
             num_trials: 0,
             requests: RequestCounts::default(),
             cost_usd: CostSummary::default(),
+            served: Vec::new(),
             trials: Vec::new(),
             failures: Vec::new(),
             sources: Vec::new(),

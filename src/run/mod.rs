@@ -44,6 +44,7 @@ mod root;
 mod run_blobs;
 #[cfg(test)]
 mod sample_run;
+mod served_model;
 mod trial_manifest;
 mod view;
 
@@ -71,5 +72,6 @@ pub use provenance::{ArmProvenance, Gap, Provenance};
 pub use record::{ImportTrust, RunRecord, RunState, check_run_id, fresh_run_id};
 pub use root::root_of;
 pub use run_blobs::RunBlobs;
+pub use served_model::ServedModel;
 pub use trial_manifest::trial_manifest;
 pub use view::{LATEST, MANIFEST_NAME, STOP_NAME, ViewDir};

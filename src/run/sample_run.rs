@@ -276,6 +276,7 @@ pub(super) fn make(place: &Place, sample: &Sample<'_>) -> Manifest {
         config,
         num_trials: 1,
         requests: RequestCounts::default(),
+        served: Vec::new(),
         cost_usd: CostSummary::default(),
         trials: vec![trial],
         failures: Vec::new(),
@@ -307,6 +308,7 @@ pub(super) fn publish(place: &Place, session: &Session, manifest: &Manifest) {
         parent: None,
         root: manifest.root,
         manifest: Some(blob),
+        served: Vec::new(),
         cost_usd: None,
         imported: None,
     };

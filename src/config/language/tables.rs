@@ -119,6 +119,7 @@ static PROVIDER: Table = Table {
         field("response_format", ANY_TABLE, "The form of answers, as chat completions take it."),
         field("timeouts", Shape::Table(&TIMEOUTS), "How long is waited for a response."),
         field("max_attempts", Integer(1, 100), "How often a draw is sent at most in one build. Default: 8."),
+        field("first_wait", Text, "The wait before a second attempt; it doubles from there. Default: `500ms`."),
         field("max_wait", Text, "The longest wait that a server may ask for. Default: `2m`."),
         field("max_retry_time", Text, "How long a draw is tried in all. Default: `15m`."),
         field("requests_per_minute", COUNT, "How many requests are sent in a minute at most."),
