@@ -42,9 +42,20 @@ fn base_url(provider: &ProviderConfig) -> String {
     }
 }
 
-/// Returns the address that a provider over a network is asked at, for showing.
-pub fn address_of(provider: &ProviderConfig) -> Option<String> {
-    (!provider.kind.is_embedded()).then(|| base_url(provider))
+/// Says in one line where a provider is asked, over which proxy, and whether others can read along; `None`: nowhere.
+pub fn route(provider: &ProviderConfig, proxies: &Proxies) -> Option<String> {
+    if provider.kind.is_embedded() {
+        return None;
+    }
+    let address = base_url(provider);
+    let mut line = format!("{} is asked at {address}", provider.name);
+    if let Some(proxy) = proxies.shown(&address) {
+        line += &format!(", over the proxy {proxy}");
+    }
+    if provider.allow_http && address.starts_with("http://") {
+        line += ", in plain http";
+    }
+    Some(line)
 }
 
 /// Says whether an address is OpenAI's own, whoever wrote it.
