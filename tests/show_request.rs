@@ -21,13 +21,13 @@ fn project(providers: &str, model: &str, decoding: &str) -> Project {
         .file("data/mill.jsonl", "{\"id\":\"m1\",\"question\":\"Who \\\"built\\\" it? é\",\"answers\":[\"Ada\"]}\n");
     project.file("prompts/control.txt", "Answer.\n").file("prompts/plain.txt", "Copy.\n");
     project.file("prompts/user.txt", "Q: {{question}}\n");
-    project.json(&["build", "--to-step", "build"]);
+    project.json(&["build", "--to-step", "build", "--run-id", "mine"]);
     project
 }
 
 fn exact(providers: &str, model: &str, decoding: &str) -> String {
     let project = project(providers, model, decoding);
-    project.exp(&["show", "--request", "m1", "control", "--exact"]).expect_code(0).stdout
+    project.exp(&["show", "mine", "--request", "m1", "control", "--exact"]).expect_code(0).stdout
 }
 
 const MESSAGES: &str = r#"[{"role":"system","content":"Answer."},{"role":"user","content":"Q: Who \"built\" it? é"}]"#;
@@ -118,14 +118,14 @@ fn fireworks_and_llama_cpp() {
 #[test]
 fn a_seed_for_each_draw_and_no_config() {
     let project = project("{p: {kind: openai}}", "{name: m, provider: p, model: gpt-4.1}", "{seed: per_draw}");
-    let shown = project.json(&["show", "--request", "m1", "control"]);
+    let shown = project.json(&["show", "mine", "--request", "m1", "control"]);
     let body: Value = serde_json::from_str(shown[0]["exact"].as_str().unwrap()).unwrap();
     assert_eq!(body, shown[0]["body"]);
     let seed = body["seed"].as_u64().unwrap();
     assert!(seed < 1 << 31, "{seed}");
-    let other = project.json(&["show", "--request", "m1", "plain"])[0]["body"]["seed"].as_u64().unwrap();
+    let other = project.json(&["show", "mine", "--request", "m1", "plain"])[0]["body"]["seed"].as_u64().unwrap();
     assert_ne!(seed, other);
-    let sent = project.exp(&["show", "--request", "m1", "control", "--exact"]).expect_code(0).stdout;
+    let sent = project.exp(&["show", "mine", "--request", "m1", "control", "--exact"]).expect_code(0).stdout;
     std::fs::remove_file(project.path("config/eval_config.yaml")).unwrap();
-    assert_eq!(project.exp(&["show", "--request", "m1", "control", "--exact"]).expect_code(0).stdout, sent);
+    assert_eq!(project.exp(&["show", "mine", "--request", "m1", "control", "--exact"]).expect_code(0).stdout, sent);
 }
