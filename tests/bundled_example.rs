@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use exp::digest::{Decimal, Digest};
 use exp::provider::lexical::REVISION;
-use exp::provider::{Corpus, Lexical, LexicalSettings, Provider};
+use exp::provider::{Corpus, Lexical, LexicalSettings, Line, Provider};
 use exp::request::{Decoding, DrawAddress, Message, Outcome, Request, Role};
 use exp::scoring::{Gold, Qa, Score};
 use serde_json::Value;
@@ -86,7 +86,9 @@ fn measure(reader: &Lexical, arm: &str, is_open: bool, temperature: &str, draws:
         let gold = Gold { answers: &golds, unanswerable: row["is_unanswerable"] == true, context, open: is_open };
         for number in 0..draws {
             let address = DrawAddress { request: request.key(), generation: 0, number };
-            let Outcome::Answer(answer) = reader.answer(&request, &address).outcome else { panic!("{address:?}") };
+            let Outcome::Answer(answer) = reader.answer(&mut Line::default(), &request, &address).outcome else {
+                panic!("{address:?}")
+            };
             for (metric, value) in Qa::default().score(&answer.text, &gold).iter() {
                 *measured.means.entry(metric).or_default() += 100.0 * value / (rows.len() as f64 * f64::from(draws));
             }

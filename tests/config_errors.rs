@@ -1638,7 +1638,7 @@ providers:
     not_identity: [user, X-Route]
 models:
   - {name: reader, provider: reader, revision: 1.10}
-  - {name: mini, provider: openai, model: gpt-4.1-mini-2025-04-14, price: {input: 0.40, cached_input: 0.10, output: 1.60, batch: 0.5, as_of: 2026-11-23}}
+  - {name: mini, provider: openai, model: gpt-4.1-mini-2025-04-14, price: {input: 0.40, cached_input: 0.10, cache_write: 0.45, output: 1.60, batch: 0.5, long_prompt: {above: 200000, input: 0.80, output: 2.40}, as_of: 2026-11-23}}
   - {name: opus, provider: anthropic, model: claude-opus-4-7, decoding: {effort: low, temperature: unset, max_output_tokens: 4096}}
   - {name: llama, provider: house, decoding: {top_k: 20, stop: [a, b]}}
   - name: recorded
@@ -1736,6 +1736,9 @@ fn the_whole_language_is_read() {
     assert_eq!(config.models["reader"].revision.as_deref(), Some("1.10"));
     let price = config.models["mini"].price.unwrap();
     assert_eq!((price.input, price.batch), (number("0.4"), Some(number("0.5"))));
+    assert_eq!(price.cache_write, Some(number("0.45")));
+    let long = price.long_prompt.unwrap();
+    assert_eq!((long.above, long.input, long.output), (200_000, number("0.8"), number("2.4")));
     assert_eq!(config.models["mini"].price_as_of.as_deref(), Some("2026-11-23"));
     assert_eq!(config.models["opus"].decoding["temperature"], Override::Unset);
     let arms = &config.models["recorded"].recordings["tickets"];

@@ -21,7 +21,7 @@ providers:
   lexical: {kind: lexical, corpus: data/corpus.jsonl, threshold: <<threshold>>}
   <<replay.provider>>: {kind: replay}
 models:
-  - {name: <<reader.name>>, provider: lexical, model: <<reader.model>>, revision: <<reader.revision>>, price: {input: <<reader.input>>, output: <<reader.output>>, cached_input: <<reader.cached>>, as_of: <<reader.as_of>>}}
+  - {name: <<reader.name>>, provider: lexical, model: <<reader.model>>, revision: <<reader.revision>>, price: {input: <<reader.input>>, output: <<reader.output>>, cached_input: <<reader.cached>>, cache_write: <<reader.write>>, long_prompt: {above: <<reader.above>>, input: <<reader.long_in>>, output: <<reader.long_out>>}, as_of: <<reader.as_of>>}}
   - name: <<recorded.name>>
     provider: <<replay.provider>>
     model: <<recorded.model>>
@@ -172,6 +172,10 @@ const SETTINGS: &[Setting] = &[
     ("reader.input", "1.5", "1.6", PRICED),
     ("reader.output", "6", "7", PRICED),
     ("reader.cached", "0.5", "0.4", &["costs/reader-*"]),
+    ("reader.write", "2", "1.9", &["costs/reader-*"]),
+    ("reader.above", "30", "31", &["costs/reader-*"]),
+    ("reader.long_in", "3", "2", &["costs/reader-*"]),
+    ("reader.long_out", "12", "11", &["costs/reader-*"]),
     ("reader.as_of", "2026-11-01", "2026-11-02", PRICED),
     ("recorded.name", "recorded", "taped", &["report/taped-*", "aggregate"]),
     ("recorded.model", "m1", "m2", &["build/recorded/*/*/*/*", "infer/recorded/*/*/*/*", "costs/recorded-*"]),
@@ -300,8 +304,17 @@ mod reads {
     pub const ANALYSIS: &[&str] =
         &["primary", "alpha", "multiplicity", "cluster", "margin", "bootstrap", "permutation", "analysis.seed", "risk"];
     pub const COSTS: &[&str] = &["alpha", "bootstrap", "analysis.seed"];
-    pub const READER_PRICE: &[&str] =
-        &["reader.model", "reader.input", "reader.output", "reader.cached", "reader.as_of"];
+    pub const READER_PRICE: &[&str] = &[
+        "reader.model",
+        "reader.input",
+        "reader.output",
+        "reader.cached",
+        "reader.write",
+        "reader.above",
+        "reader.long_in",
+        "reader.long_out",
+        "reader.as_of",
+    ];
     pub const RECORDED_PRICE: &[&str] =
         &["replay.provider", "recorded.model", "recorded.input", "recorded.output", "recorded.batch"];
 
@@ -973,7 +986,7 @@ fn every_field_of_an_item_counts_where_it_is_read() {
 #[test]
 fn a_price_reaches_costs_and_reports_only_and_changes_the_root() {
     let mut lab = Lab::new();
-    for name in ["reader.input", "reader.output", "recorded.output"] {
+    for name in ["reader.input", "reader.output", "reader.long_in", "recorded.output"] {
         let setting = SETTINGS.iter().find(|setting| setting.0 == name).unwrap();
         let (ran, changed) = lab.try_change(&Change::setting(setting));
         assert!(changed);

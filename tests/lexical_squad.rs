@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use exp::digest::Decimal;
-use exp::provider::{Lexical, LexicalSettings, Provider};
+use exp::provider::{Lexical, LexicalSettings, Line, Provider};
 use exp::request::{AnswerStatus, Decoding, DrawAddress, Message, Outcome, Request, Role};
 use exp::scoring::{Gold, Score, Squad};
 
@@ -60,7 +60,7 @@ fn request(reader: &Lexical, instructions: &str, asked: &Asked, temperature: Opt
 
 fn answer(reader: &Lexical, request: &Request, number: u32) -> String {
     let address = DrawAddress { request: request.key(), generation: 0, number };
-    match reader.answer(request, &address).outcome {
+    match reader.answer(&mut Line::default(), request, &address).outcome {
         Outcome::Answer(answer) => {
             assert_eq!(answer.status, AnswerStatus::Stop);
             answer.text

@@ -64,7 +64,14 @@ impl Pipeline {
                 let settle = |address: &exp::request::DrawAddress| {
                     let provider = exp::provider::Lexical::new(exp::provider::LexicalSettings::default());
                     let request = &wanted.iter().find(|wanted| wanted.address == *address)?.request;
-                    match exp::provider::Provider::answer(&provider, request, address).outcome {
+                    match exp::provider::Provider::answer(
+                        &provider,
+                        &mut exp::provider::Line::default(),
+                        request,
+                        address,
+                    )
+                    .outcome
+                    {
                         exp::request::Outcome::Answer(answer) => Some(Ok(answer)),
                         exp::request::Outcome::Failure(code) => Some(Err(code)),
                     }

@@ -1,16 +1,18 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use rayon::prelude::*;
-
-use super::{AskError, Providers, Settled, Settlement, Ticket, WantedDraw};
+use super::embedded::answer_all;
+use super::lane::{Closed, Lane, Outlets};
+use super::logger::{Logged, log};
+use super::ticket::Message;
+use super::waiting::{Claimed, Waiting};
+use super::{AskError, Expected, Inbox, Policies, Providers, Settlement, Tariffs, Ticket};
 use crate::digest::DrawId;
-use crate::flow::{Clock, Event, Events, StopFlag};
-use crate::provider::{Given, Line};
-use crate::request::{DrawAddress, Outcome};
-use crate::store::{Claim, LoggedDraw, LoggedFailure, Session, StoreError};
+use crate::flow::{Budget, Clock, Event, Events, StopFlag};
+use crate::request::{DrawAddress, FailureCode, ProviderIdentity};
+use crate::store::{Claim, Session, StoreError};
 
 /// Counts what became of the draws that were wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,236 +21,325 @@ pub struct Counts {
     pub reused: u64,
     /// Sent by this build and answered.
     pub sent: u64,
-    /// Sent by this build and failed.
+    /// Failed in this build, or not asked because the provider rejected them before.
     pub failed: u64,
 }
 
-/// Settles tickets, one batch of them after another, in a thread of its own.
+/// Settles tickets in a thread of its own; further threads send, and one logs.
 pub struct Asker<'a> {
-    session: &'a Session,
-    providers: &'a Providers,
-    clock: &'a Clock,
-    stop: &'a StopFlag,
-    events: &'a Events<'a>,
+    /// Where draws are claimed and logged.
+    pub session: &'a Session,
+    /// Who can be asked.
+    pub providers: &'a Providers,
+    /// How each provider over a network is asked; one without a policy of its own is asked by the default.
+    pub policies: &'a Policies,
+    /// What servers are expected to serve.
+    pub expected: &'a Expected,
+    /// What answers cost.
+    pub tariffs: &'a Tariffs,
+    /// What may be spent.
+    pub budget: &'a Budget,
+    /// Computes the answers of embedded providers.
+    pub pool: &'a rayon::ThreadPool,
+    /// The time.
+    pub clock: &'a Clock,
+    /// The wish to stop.
+    pub stop: &'a StopFlag,
+    /// Takes events.
+    pub events: &'a Events<'a>,
 }
 
-/// How many draws are taken on at once: enough to share one durable write, few enough to hold.
-const BATCH: usize = 8192;
-/// How many answers share one write to the log.
-const CHUNK: usize = 4096;
+/// How many draws of an embedded provider are claimed at once: enough to share one durable write, few enough to hold.
+const EMBEDDED_ROOM: usize = 8192;
 /// How long to wait before looking again at draws that another build holds.
 const LOOK_AGAIN: Duration = Duration::from_millis(25);
+/// How long to sleep at most before looking at the stop flag.
+const LOOK_UP: Duration = Duration::from_millis(100);
 
-struct Open {
-    owner: u32,
-    unsettled: HashSet<DrawId>,
-    draws: HashMap<DrawId, Settled>,
-}
-
-struct Waiting<'w> {
-    wanted: HashMap<DrawId, WantedDraw>,
-    tickets: Vec<Open>,
-    done: &'w mut (dyn FnMut(Settlement) + Send),
-    counts: Counts,
-}
-
-impl Waiting<'_> {
-    fn add(&mut self, ticket: Ticket) {
-        let mut open = Open { owner: ticket.owner, unsettled: HashSet::new(), draws: HashMap::new() };
-        for wanted in ticket.wanted {
-            let id = wanted.address.id();
-            open.unsettled.insert(id);
-            self.wanted.entry(id).or_insert(wanted);
-        }
-        self.tickets.push(open);
-    }
-
-    fn settle(&mut self, settled: &HashMap<DrawId, Settled>) {
-        for id in settled.keys() {
-            self.wanted.remove(id);
-        }
-        for open in &mut self.tickets {
-            let found: Vec<DrawId> = open.unsettled.iter().filter(|id| settled.contains_key(id)).copied().collect();
-            for id in found {
-                open.unsettled.remove(&id);
-                open.draws.insert(id, settled[&id].clone());
-            }
-        }
-        let mut rest = Vec::new();
-        for open in self.tickets.drain(..) {
-            if open.unsettled.is_empty() {
-                (self.done)(Settlement { owner: open.owner, draws: Ok(open.draws) });
-            } else {
-                rest.push(open);
-            }
-        }
-        self.tickets = rest;
-    }
-
-    fn fail(&mut self, error: &AskError) {
-        self.wanted.clear();
-        for open in self.tickets.drain(..) {
-            (self.done)(Settlement { owner: open.owner, draws: Err(error.clone()) });
-        }
-    }
-}
-
-impl<'a> Asker<'a> {
-    /// Makes an asker that logs through `session`.
-    pub fn new(
-        session: &'a Session,
-        providers: &'a Providers,
-        clock: &'a Clock,
-        stop: &'a StopFlag,
-        events: &'a Events<'a>,
-    ) -> Self {
-        Self { session, providers, clock, stop, events }
-    }
-
-    /// Settles tickets until the sender is gone and none is open; returns the counts.
-    pub fn serve(&self, tickets: &Receiver<Ticket>, done: &mut (dyn FnMut(Settlement) + Send)) -> Counts {
-        let mut waiting = Waiting { wanted: HashMap::new(), tickets: Vec::new(), done, counts: Counts::default() };
-        let mut open = true;
-        while open || !waiting.tickets.is_empty() {
-            if waiting.tickets.is_empty() {
-                match tickets.recv() {
-                    Ok(ticket) => waiting.add(ticket),
-                    Err(_) => break,
-                }
-            } else {
-                match tickets.recv_timeout(LOOK_AGAIN) {
-                    Ok(ticket) => waiting.add(ticket),
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => {
-                        open = false;
-                        std::thread::sleep(LOOK_AGAIN);
+impl Asker<'_> {
+    /// Settles tickets until no more come and none is open; returns the counts.
+    pub fn serve(&self, inbox: Inbox, done: &mut (dyn FnMut(Settlement) + Send)) -> Counts {
+        let lanes: BTreeMap<ProviderIdentity, Lane<'_>> = self
+            .providers
+            .iter()
+            .filter(|provider| provider.endpoint().is_some())
+            .map(|provider| {
+                let identity = provider.identity();
+                (identity.clone(), Lane::new(provider, self.policies.of(identity), self))
+            })
+            .collect();
+        let Inbox { messages, own } = inbox;
+        std::thread::scope(|scope| {
+            let (attempts, to_log) = channel();
+            let (embedded, to_answer) = channel();
+            let outlets = Outlets { log: attempts, inbox: own };
+            let outbox = outlets.inbox.clone();
+            scope.spawn(move || log(self.session, self.clock, &to_log, &outbox));
+            let Outlets { log, inbox } = outlets.clone();
+            scope.spawn(move || answer_all(self.pool, self.providers, self.stop, &to_answer, &log, &inbox));
+            let mut serving = Serving {
+                asker: self,
+                waiting: Waiting::new(done),
+                counts: Counts::default(),
+                embedded,
+                embedded_out: HashSet::new(),
+                failure: None,
+            };
+            let mut is_open = true;
+            let mut looked_again = self.clock.monotonic();
+            while is_open || !serving.waiting.is_idle() {
+                let wait = if serving.waiting.has_elsewhere() { LOOK_AGAIN } else { LOOK_UP };
+                let mut next = match messages.recv_timeout(wait) {
+                    Ok(message) => Some(message),
+                    Err(RecvTimeoutError::Timeout) => None,
+                    Err(RecvTimeoutError::Disconnected) => break,
+                };
+                while let Some(message) = next {
+                    match message {
+                        Message::Ticket(ticket) => serving.take_in(ticket),
+                        Message::NoMore => is_open = false,
+                        Message::Logged(logged) => serving.settle(logged),
+                        Message::Broken(error) => serving.break_off(error),
+                        Message::Returned(ids) => serving.take_back(&ids, &lanes),
                     }
+                    next = messages.try_recv().ok();
+                }
+                if serving.failure.is_some() {
+                    lanes.values().for_each(Lane::break_off);
+                }
+                let now = self.clock.monotonic();
+                let look_again = now.saturating_sub(looked_again) >= LOOK_AGAIN;
+                if look_again {
+                    looked_again = now;
+                }
+                let going = serving
+                    .look(look_again)
+                    .and_then(|()| serving.hand_out(&lanes, |lane, claimed| lane.feed(scope, &outlets, claimed)));
+                if let Err(error) = going {
+                    serving.waiting.fail(&error);
                 }
             }
-            while waiting.wanted.len() < BATCH
-                && let Ok(ticket) = tickets.try_recv()
-            {
-                waiting.add(ticket);
+            for lane in lanes.values() {
+                lane.end();
             }
-            if let Err(error) = self.round(&mut waiting) {
-                waiting.fail(&error);
-            }
+            serving.counts
+        })
+    }
+}
+
+/// Is the state of an asker at work; one thread owns it.
+struct Serving<'s> {
+    asker: &'s Asker<'s>,
+    waiting: Waiting<'s>,
+    counts: Counts,
+    embedded: Sender<Vec<Claimed>>,
+    embedded_out: HashSet<DrawId>,
+    /// Is set once the log cannot be written: nothing is sent after that.
+    failure: Option<AskError>,
+}
+
+fn store(error: StoreError) -> AskError {
+    AskError::Store(Arc::new(error))
+}
+
+impl Serving<'_> {
+    fn take_in(&mut self, ticket: Ticket) {
+        let failed = self.waiting.add(ticket);
+        self.counts.failed += failed;
+        if failed > 0 {
+            (self.asker.events)(Event::Drawn { reused: 0, sent: 0, failed, tokens: 0 });
         }
-        waiting.counts
     }
 
-    /// Takes every wanted draw one step on: reused, sent, or still held by another build.
-    fn round(&self, waiting: &mut Waiting<'_>) -> Result<(), AskError> {
-        if waiting.wanted.is_empty() {
-            waiting.settle(&HashMap::new());
+    /// Takes a group that is in the log.
+    fn settle(&mut self, logged: Logged) {
+        if let Some(error) = logged.error {
+            self.waiting.forget(&logged.settled);
+            return self.break_off(error);
+        }
+        let (mut sent, mut failed) = (0, 0);
+        let mut tokens = 0;
+        for (id, settled) in &logged.settled {
+            match settled {
+                Ok(answer) => {
+                    sent += 1;
+                    tokens += answer.usage.output_tokens.unwrap_or(0);
+                }
+                Err(_) => failed += 1,
+            }
+            self.embedded_out.remove(id);
+            self.waiting.settle(id, settled);
+        }
+        self.counts.sent += sent;
+        self.counts.failed += failed;
+        if sent + failed > 0 {
+            (self.asker.events)(Event::Drawn { reused: 0, sent, failed, tokens });
+        }
+    }
+
+    /// Gives everything up: what is sent from here on could not be kept.
+    fn break_off(&mut self, error: Arc<StoreError>) {
+        let error = AskError::Store(error);
+        self.waiting.fail(&error);
+        self.failure = Some(error);
+    }
+
+    /// Takes back draws that a lane did not send: they are free for others, and this build does without them.
+    fn take_back(&mut self, ids: &[DrawId], lanes: &BTreeMap<ProviderIdentity, Lane<'_>>) {
+        let addresses: Vec<DrawAddress> = ids.iter().filter_map(|id| self.waiting.address(id)).collect();
+        let released = self.asker.session.release(&addresses).map_err(store);
+        for id in ids {
+            self.embedded_out.remove(id);
+        }
+        if let Err(error) = released {
+            self.waiting.give_up(ids, &error);
+            return;
+        }
+        let mut by_lane: BTreeMap<ProviderIdentity, Vec<DrawId>> = BTreeMap::new();
+        for id in ids {
+            if let Some(identity) = self.waiting.provider_of(id) {
+                by_lane.entry(identity).or_default().push(*id);
+            }
+        }
+        for (identity, ids) in by_lane {
+            match lanes.get(&identity).and_then(Lane::closed) {
+                Some(closed) => self.refuse(&identity, &closed, &ids),
+                None => self.waiting.give_up(&ids, &AskError::Stopped),
+            }
+        }
+    }
+
+    /// Ends what a closed lane will not send.
+    fn refuse(&mut self, identity: &ProviderIdentity, closed: &Closed, ids: &[DrawId]) {
+        match closed {
+            Closed::Stopped => {
+                for id in ids {
+                    self.waiting.settle(id, &Err(FailureCode::ProviderStopped));
+                }
+                let failed = ids.len() as u64;
+                self.counts.failed += failed;
+                (self.asker.events)(Event::Drawn { reused: 0, sent: 0, failed, tokens: 0 });
+            }
+            Closed::Parked(wait) => {
+                let error = AskError::Parked { identity: identity.0.clone(), seconds: wait.as_secs() };
+                self.waiting.give_up(ids, &error);
+            }
+            Closed::OverBudget => self.waiting.give_up(ids, &AskError::OverBudget),
+        }
+    }
+
+    /// Looks for the draws that are new here, and for those that others were to answer.
+    fn look(&mut self, look_again: bool) -> Result<(), AskError> {
+        if let Some(error) = &self.failure {
+            return Err(error.clone());
+        }
+        let mut addresses = self.waiting.take_new();
+        for address in &addresses {
+            self.waiting.set_missing(&address.id());
+        }
+        let elsewhere = if look_again { self.waiting.elsewhere() } else { Vec::new() };
+        let held = elsewhere.len();
+        addresses.extend(&elsewhere);
+        self.reuse(&addresses)?;
+        // Whoever held the rest may be gone: they are claimed again, and found held again if not.
+        if held > 0 {
+            for address in elsewhere {
+                if self.waiting.address(&address.id()).is_some() {
+                    self.waiting.set_missing(&address.id());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn reuse(&mut self, addresses: &[DrawAddress]) -> Result<(), AskError> {
+        if addresses.is_empty() {
             return Ok(());
         }
-        if self.stop.is_raised() {
-            return Err(AskError::Stopped);
+        let found = self.asker.session.store().draws(addresses).map_err(store)?;
+        let mut reused = 0;
+        for (address, draw) in addresses.iter().zip(found) {
+            if let Some(draw) = draw {
+                reused += 1;
+                self.waiting.settle(&address.id(), &Ok(draw.answer));
+            }
         }
-        let store = |error: StoreError| AskError::Store(Arc::new(error));
-        let mut addresses: Vec<DrawAddress> = waiting.wanted.values().map(|wanted| wanted.address).collect();
-        addresses.sort_unstable();
-        self.reuse(&addresses, waiting)?;
-        addresses.retain(|address| waiting.wanted.contains_key(&address.id()));
+        if reused > 0 {
+            self.counts.reused += reused;
+            (self.asker.events)(Event::Drawn { reused, sent: 0, failed: 0, tokens: 0 });
+        }
+        Ok(())
+    }
 
-        let mut mine = Vec::new();
-        let mut elsewhere = 0;
-        let mut holder = None;
-        let claims = self.session.claim(&addresses).map_err(store)?;
-        let mut recorded = Vec::new();
+    /// Claims what is missing, as far as there is room for it, and hands it to whoever sends it.
+    fn hand_out<'l, 'p>(
+        &mut self,
+        lanes: &'l BTreeMap<ProviderIdentity, Lane<'p>>,
+        feed: impl Fn(&'l Lane<'p>, Vec<Claimed>),
+    ) -> Result<(), AskError> {
+        for identity in self.waiting.asked() {
+            if self.asker.stop.is_raised() {
+                let ids = self.waiting.ids_of(&identity);
+                self.waiting.give_up(&ids, &AskError::Stopped);
+                continue;
+            }
+            let lane = lanes.get(&identity);
+            if let Some(closed) = lane.and_then(Lane::closed) {
+                let ids = self.waiting.ids_of(&identity);
+                self.refuse(&identity, &closed, &ids);
+                continue;
+            }
+            if self.asker.providers.find(&identity).is_none() {
+                let ids = self.waiting.ids_of(&identity);
+                let error = AskError::NoProvider { identity: identity.0.clone(), missing: ids.len() };
+                self.waiting.give_up(&ids, &error);
+                continue;
+            }
+            let room = lane.map_or_else(|| EMBEDDED_ROOM.saturating_sub(self.embedded_out.len()), Lane::room);
+            if room == 0 {
+                continue;
+            }
+            let mine = self.claim(&identity, room)?;
+            if mine.is_empty() {
+                continue;
+            }
+            if let Some(lane) = lane {
+                feed(lane, mine);
+            } else {
+                self.embedded_out.extend(mine.iter().map(|draw| draw.id));
+                drop(self.embedded.send(mine));
+            }
+        }
+        Ok(())
+    }
+
+    /// Claims the draws of a provider whose turn it is.
+    fn claim(&mut self, identity: &ProviderIdentity, room: usize) -> Result<Vec<Claimed>, AskError> {
+        let addresses = self.waiting.next_of(identity, room);
+        let claims = self.asker.session.claim(&addresses).map_err(store)?;
+        let (mut mine, mut recorded) = (Vec::new(), Vec::new());
+        let (mut elsewhere, mut holder) = (0, None);
         for (address, claim) in addresses.iter().zip(claims) {
             match claim {
-                Claim::Mine => mine.push(*address),
+                Claim::Mine => mine.extend(self.waiting.set_out(&address.id())),
                 Claim::Recorded => recorded.push(*address),
                 Claim::Elsewhere { session } => {
+                    self.waiting.set_elsewhere(&address.id());
                     elsewhere += 1;
                     holder.get_or_insert(session);
                 }
             }
         }
-        self.reuse(&recorded, waiting)?;
-        if let Some(lost) = recorded.iter().find(|address| waiting.wanted.contains_key(&address.id())) {
-            return Err(AskError::Damaged { draw: lost.id().to_string() });
+        self.reuse(&recorded)?;
+        let lost: Vec<DrawId> = recorded.iter().map(DrawAddress::id).collect();
+        if let Some(id) = lost.iter().find(|id| self.waiting.address(id).is_some()) {
+            let error = AskError::Damaged { draw: id.to_string() };
+            let lost: Vec<DrawId> = lost.iter().filter(|id| self.waiting.address(id).is_some()).copied().collect();
+            self.waiting.give_up(&lost, &error);
         }
         if let Some(session) = holder {
-            (self.events)(Event::Waiting { draws: elsewhere, session });
+            (self.asker.events)(Event::Waiting { draws: elsewhere, session });
         }
-        if let Err(error) = self.send(&mine, waiting) {
-            // What was claimed and not logged is free for others at once, not only when this process ends.
-            let unsent: Vec<DrawAddress> =
-                mine.into_iter().filter(|address| waiting.wanted.contains_key(&address.id())).collect();
-            self.session.release(&unsent).map_err(store)?;
-            return Err(error);
-        }
-        Ok(())
-    }
-
-    fn reuse(&self, addresses: &[DrawAddress], waiting: &mut Waiting<'_>) -> Result<(), AskError> {
-        let found = self.session.store().draws(addresses).map_err(|error| AskError::Store(Arc::new(error)))?;
-        let settled: HashMap<DrawId, Settled> =
-            addresses.iter().zip(found).filter_map(|(address, draw)| Some((address.id(), Ok(draw?.answer)))).collect();
-        if !settled.is_empty() {
-            let reused = settled.len() as u64;
-            waiting.counts.reused += reused;
-            (self.events)(Event::Drawn { reused, sent: 0, failed: 0 });
-        }
-        waiting.settle(&settled);
-        Ok(())
-    }
-
-    fn send(&self, mine: &[DrawAddress], waiting: &mut Waiting<'_>) -> Result<(), AskError> {
-        let store = |error: StoreError| AskError::Store(Arc::new(error));
-        if let Some(identity) = mine.iter().find_map(|address| {
-            let identity = &waiting.wanted.get(&address.id())?.request.provider;
-            self.providers.find(identity).is_none().then(|| identity.0.clone())
-        }) {
-            return Err(AskError::NoProvider { identity, missing: mine.len() });
-        }
-        for chunk in mine.chunks(CHUNK) {
-            if self.stop.is_raised() {
-                return Err(AskError::Stopped);
-            }
-            let logged_at = self.clock.now();
-            let wanted = &waiting.wanted;
-            let given: Vec<(DrawAddress, Given)> = chunk
-                .par_iter()
-                .filter_map(|address| {
-                    let request = &wanted.get(&address.id())?.request;
-                    Some((
-                        *address,
-                        self.providers.find(&request.provider)?.answer(&mut Line::default(), request, address),
-                    ))
-                })
-                .collect();
-            let mut settled = HashMap::with_capacity(given.len());
-            let (mut draws, mut failures) = (Vec::new(), Vec::new());
-            for (address, given) in given {
-                let mut circumstances = given.circumstances;
-                circumstances.logged_at = Some(logged_at.clone());
-                match given.outcome {
-                    Outcome::Answer(answer) => {
-                        settled.insert(address.id(), Ok(answer.clone()));
-                        draws.push(LoggedDraw { address, answer, circumstances, raw: given.raw });
-                    }
-                    Outcome::Failure(code) => {
-                        settled.insert(address.id(), Err(code));
-                        failures.push(LoggedFailure { address, code, circumstances, raw: given.raw });
-                    }
-                }
-            }
-            self.session.log_draws(&draws).map_err(store)?;
-            if !failures.is_empty() {
-                self.session.log_failures(&failures).map_err(store)?;
-                let failed: Vec<DrawAddress> = failures.iter().map(|failure| failure.address).collect();
-                self.session.release(&failed).map_err(store)?;
-            }
-            let (sent, failed) = (draws.len() as u64, failures.len() as u64);
-            waiting.counts.sent += sent;
-            waiting.counts.failed += failed;
-            (self.events)(Event::Drawn { reused: 0, sent, failed });
-            waiting.settle(&settled);
-        }
-        Ok(())
+        Ok(mine)
     }
 }

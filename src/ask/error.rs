@@ -22,6 +22,17 @@ pub enum AskError {
         /// The draw's address.
         draw: String,
     },
+    /// The provider wants to be left alone for longer than a build waits.
+    #[error("`{identity}` asks to be left alone for {seconds} s")]
+    Parked {
+        /// The provider's identity.
+        identity: String,
+        /// How long, in seconds.
+        seconds: u64,
+    },
+    /// The next request could cost more than is left of the budget.
+    #[error("the budget is reached")]
+    OverBudget,
     /// The build was stopped before these draws were asked.
     #[error("stopped")]
     Stopped,

@@ -4,11 +4,26 @@
 //! draw that the store has is reused; one that another build holds is waited for; only the rest is sent.
 
 mod asker;
+mod embedded;
 mod error;
+mod expected;
+mod lane;
+mod logger;
+mod pace;
+mod policy;
 mod providers;
+mod rates;
+mod tariff;
+#[cfg(test)]
+mod tests;
 mod ticket;
+mod waiting;
 
 pub use asker::{Asker, Counts};
 pub use error::AskError;
+pub use expected::{Expected, ExpectedRevision};
+pub use policy::{Policies, Policy};
 pub use providers::Providers;
-pub use ticket::{Settled, Settlement, Ticket, WantedDraw};
+pub use rates::{LongPrompt, Rates};
+pub use tariff::{Ceiling, Tariff, Tariffs};
+pub use ticket::{Inbox, Settled, Settlement, Ticket, Tickets, WantedDraw};

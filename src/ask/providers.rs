@@ -14,6 +14,11 @@ impl Providers {
         self.0.insert(provider.identity().clone(), provider);
     }
 
+    /// Lists who can be asked, by identity.
+    pub fn iter(&self) -> impl Iterator<Item = &dyn Provider> {
+        self.0.values().map(|provider| &**provider)
+    }
+
     /// Finds who answers under an identity.
     pub fn find(&self, identity: &ProviderIdentity) -> Option<&dyn Provider> {
         self.0.get(identity).map(|provider| &**provider)

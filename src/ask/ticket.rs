@@ -1,9 +1,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::AskError;
+use super::logger::Logged;
 use crate::digest::DrawId;
 use crate::request::{Answer, DrawAddress, FailureCode, Request};
+use crate::store::StoreError;
 
 /// Is one draw that an action wants.
 #[derive(Clone, Debug)]
@@ -12,6 +15,10 @@ pub struct WantedDraw {
     pub request: Arc<Request>,
     /// Where the draw stands.
     pub address: DrawAddress,
+    /// When it is its turn, smallest first: equal for all arms of an item, so that these are asked one after the other.
+    pub turn: u64,
+    /// Whether the provider has rejected the request as it stands, so that it is not asked again.
+    pub is_rejected: bool,
 }
 
 /// Is all that one action wants.
@@ -23,7 +30,7 @@ pub struct Ticket {
     pub wanted: Vec<WantedDraw>,
 }
 
-/// Is what became of a draw: an answer, or the failure of this attempt to get one.
+/// Is what became of a draw: an answer, or the failure of the last attempt to get one.
 pub type Settled = Result<Answer, FailureCode>;
 
 /// Is a ticket's end: every draw it wanted, or why there is none.
@@ -33,4 +40,49 @@ pub struct Settlement {
     pub owner: u32,
     /// What became of each draw.
     pub draws: Result<HashMap<DrawId, Settled>, AskError>,
+}
+
+/// Is what an asker is told, by those who want draws and by its own threads.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// An action wants draws.
+    Ticket(Ticket),
+    /// No more tickets come.
+    NoMore,
+    /// A group of attempts is in the log.
+    Logged(Logged),
+    /// The log cannot be written: nothing more may be sent.
+    Broken(Arc<StoreError>),
+    /// A lane gives back draws that it did not send.
+    Returned(Vec<DrawId>),
+}
+
+/// Takes tickets for an asker; dropping it says that there are no more.
+#[derive(Debug)]
+pub struct Tickets(Sender<Message>);
+
+/// Is where an asker finds its tickets.
+#[derive(Debug)]
+pub struct Inbox {
+    pub(super) messages: Receiver<Message>,
+    pub(super) own: Sender<Message>,
+}
+
+impl Tickets {
+    /// Opens a way to hand tickets to an asker.
+    pub fn open() -> (Self, Inbox) {
+        let (own, messages) = channel();
+        (Self(own.clone()), Inbox { messages, own })
+    }
+
+    /// Hands over a ticket. Where the asker is gone, nobody is left to wait for it.
+    pub fn send(&self, ticket: Ticket) {
+        drop(self.0.send(Message::Ticket(ticket)));
+    }
+}
+
+impl Drop for Tickets {
+    fn drop(&mut self) {
+        drop(self.0.send(Message::NoMore));
+    }
 }

@@ -129,6 +129,16 @@ pub enum ConditionArg {
     Both,
 }
 
+/// Says what to do after an attempt that may have been paid for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum UncertainArg {
+    /// Ask again
+    #[default]
+    Retry,
+    /// Do not ask again in this build
+    Stop,
+}
+
 /// Says what to build, and how.
 #[derive(Debug, Clone, Default, Args)]
 #[allow(clippy::struct_excessive_bools)] // Each is a flag of the command line.
@@ -175,6 +185,12 @@ pub struct BuildArgs {
     /// Ask nobody over a network
     #[arg(long)]
     pub offline: bool,
+    /// Ask again for what a provider rejected as it stands (400, 413, 422); else only when the request has changed
+    #[arg(long)]
+    pub retry_rejected: bool,
+    /// What to do after an attempt that may have been paid for: ask again, or leave the item for another build
+    #[arg(long, value_enum, default_value = "retry", value_name = "WHAT", env = "EXP_ON_UNCERTAIN")]
+    pub on_uncertain: UncertainArg,
     /// Show what would run; write nothing
     #[arg(long, alias = "plan-only")]
     pub dry_run: bool,
@@ -225,6 +241,9 @@ pub struct ShowArgs {
     /// Print the exact body of a request: an item's id, and an arm (`control`, or a prompt set's name)
     #[arg(long, num_args = 2, value_names = ["ITEM", "ARM"])]
     pub request: Option<Vec<String>>,
+    /// Print the body's bytes as they are sent, one body a line
+    #[arg(long, requires = "request")]
+    pub exact: bool,
     /// Show at most so many disagreements
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub limit: usize,

@@ -3,20 +3,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::BuildArgs;
+use super::environment::{self, Variables};
 use super::failure::{Exit, Failure};
 use super::finish::{self, Finished};
 use super::limits::step_limits;
+use super::online::Outside;
 use super::output::Output;
 use super::planning::Planning;
 use super::progress::Progress;
 use super::project::Project;
 use super::signals::stop_flag;
-use super::unaskable::unaskable;
+use super::unaskable::{Silence, unaskable};
 use super::who;
 use crate::digest::BlobId;
 use crate::engine::{Engine, MissReason, NodeDone, NodeFailure, RangeResult, Verdict};
-use crate::flow::{Clock, Event, StopFlag};
+use crate::flow::{Budget, Clock, Event, StopFlag};
 use crate::plan::{From, NodeIndex, StepKind};
+use crate::provider::Proxies;
 use crate::run::{Catalog, RunState, ViewDir, check_run_id, root_of};
 use crate::step::StepError;
 use crate::store::{Access, Commit, Session, Store};
@@ -54,8 +57,23 @@ pub fn build(project: &Project, args: &BuildArgs, mode: &Mode, out: &Output, clo
         }
     }
     let stop = stop_flag()?;
+    // Whoever asks nobody over a network needs no `.env`, however it is written.
+    let is_online = planning.trials.iter().any(|trial| !trial.provider.kind.is_embedded());
+    let variables = if is_online { Variables::read(&project.config_path())? } else { Variables::default() };
     let session = store.session()?;
-    let mut building = Building { args, mode, out, clock, stop, session: &session, store: &store, planning };
+    let mut building = Building {
+        args,
+        mode,
+        out,
+        clock,
+        stop,
+        session: &session,
+        store: &store,
+        planning,
+        budget: Budget::new(None),
+        variables,
+        proxies: environment::proxies(),
+    };
     let result = building.run(started);
     session.flush_stat_cache()?;
     result
@@ -119,6 +137,12 @@ pub(super) struct Building<'b, 'p> {
     pub(super) session: &'b Session,
     pub(super) store: &'b Store,
     pub(super) planning: Planning<'p>,
+    /// What may be spent.
+    pub(super) budget: Budget,
+    /// The variables that keys are named by.
+    variables: Variables,
+    /// The proxies of the environment.
+    proxies: Proxies,
 }
 
 impl Building<'_, '_> {
@@ -148,8 +172,12 @@ impl Building<'_, '_> {
             return self.early_end(&built);
         }
         // Who cannot be asked here is an error of the config, not of a run.
-        unaskable(&self.planning, self.store, &done, self.mode.ask_nothing)
-            .map_err(|failure| Failure::from(&failure).hint("nothing was sent"))?;
+        let silence = match (self.mode.ask_nothing, self.args.offline) {
+            (true, _) => Some(Silence::Score),
+            (false, true) => Some(Silence::Offline),
+            (false, false) => None,
+        };
+        unaskable(&self.planning, self.store, &done, silence, &self.variables)?;
         let (mut record, dir) = self.begin()?;
         self.out.note(&format!("run {}", record.run_id));
         let range = self.planning.plan.first_stage..self.planning.plan.graph.nodes().len();
@@ -307,8 +335,13 @@ impl Building<'_, '_> {
         let providers = if self.mode.ask_nothing {
             crate::ask::Providers::default()
         } else {
-            who::providers(config, &planning.trials, &planning.sources, &read)?
+            let outside = Outside { variables: &self.variables, proxies: &self.proxies, clock: self.clock };
+            let outside = Some(outside).filter(|_| !self.args.offline);
+            who::providers(config, &planning.trials, &planning.sources, &read, outside.as_ref())?
         };
+        let policies = who::policies(config, &planning.trials, self.args);
+        let expected = crate::ask::Expected::default();
+        let tariffs = crate::ask::Tariffs::default();
         let progress = Progress::new(self.out, self.clock, range.len());
         let stop = self.stop.clone();
         let ignore_stop = self.args.ignore_stop;
@@ -322,7 +355,7 @@ impl Building<'_, '_> {
             }
         };
         let fetch = |node: NodeIndex| -> Result<Vec<u8>, NodeFailure> {
-            super::fetch::fetch(config, &planning.plan, node, self.args.offline)
+            super::fetch::fetch(config, &planning.plan, node, self.args.offline, &self.proxies)
         };
         let jobs = self.args.max_concurrent_jobs.or(config.max_concurrent_jobs.map(|n| n as usize));
         let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
@@ -330,6 +363,11 @@ impl Building<'_, '_> {
             session: self.session,
             table: &planning.table,
             providers: &providers,
+            policies: &policies,
+            expected: &expected,
+            tariffs: &tariffs,
+            budget: &self.budget,
+            order_seed: config.analysis.random_seed,
             clock: self.clock,
             stop: &self.stop,
             events: &events,
@@ -338,13 +376,10 @@ impl Building<'_, '_> {
             limits: &planning.limits,
             force: planning.force,
             keep_going: self.args.keep_going,
+            retry_rejected: self.args.retry_rejected,
             threads,
             parts_in_flight: jobs.unwrap_or(16).max(1),
-            requests_in_flight: self
-                .args
-                .max_concurrent_requests
-                .or(config.max_concurrent_requests.map(|n| n as usize))
-                .map_or(threads, |n| n.clamp(1, threads)),
+            answering_threads: threads,
         };
         let result = engine.run(&planning.plan.graph, range, &planning.resolution, done)?;
         progress.end();

@@ -20,6 +20,10 @@ pub enum Exit {
     Damage = 3,
     /// Stopped on request.
     Stopped = 4,
+    /// The budget is reached.
+    Budget = 5,
+    /// A provider has to be waited for.
+    Pending = 6,
     /// The environment: store locked, read-only, full, unfit.
     Environment = 7,
 }

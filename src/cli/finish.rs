@@ -178,6 +178,7 @@ fn trial_entry(store: &Store, trial: &TrialPlan) -> TrialEntry {
 }
 
 /// Writes down a run as it is now.
+#[allow(clippy::too_many_arguments)] // Each is one thing that a manifest tells.
 pub fn manifest(
     planning: &Planning<'_>,
     store: &Store,
@@ -186,6 +187,7 @@ pub fn manifest(
     result: &RangeResult,
     clock: &Clock,
     reasons: Option<&mut Reasons<'_>>,
+    circumstances: Vec<ViewEntry>,
 ) -> Manifest {
     let project = planning.project;
     let failed: HashSet<NodeIndex> = result.failures.iter().map(|(node, _)| *node).collect();
@@ -259,6 +261,7 @@ pub fn manifest(
         failures: failure_entries(planning, result),
         sources,
         views: views(planning, &output),
+        circumstances,
         actions,
     }
 }
@@ -270,6 +273,7 @@ pub fn show(dir: &ViewDir, store: &Store, record: &RunRecord) -> Result<usize, F
     let catalog = Catalog::read(store)?;
     let manifest = Catalog::manifest(store, record)?;
     let mut made = dir.show(&manifest.views, &|view| store.blob_path(&view.blob))?;
+    made += dir.show(&manifest.circumstances, &|view| store.blob_path(&view.blob))?;
     let mut files: Vec<(String, String)> = Vec::new();
     for trial in &manifest.trials {
         files.push((format!("{}/trial_manifest.json", trial.results_dir), trial_manifest(&manifest, trial)?));
@@ -386,7 +390,8 @@ pub fn thousands(n: u64) -> String {
     out
 }
 
-fn duration_text(duration: Duration) -> String {
+/// Writes how long something takes.
+pub fn duration_text(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0..10 => format!("{:.2}s", duration.as_secs_f64()),

@@ -51,7 +51,7 @@ impl<'a> Progress<'a> {
                 state.finished += 1;
                 state.last.clone_from(label);
             }
-            Event::Drawn { reused, sent, failed } => {
+            Event::Drawn { reused, sent, failed, .. } => {
                 state.reused += reused;
                 state.sent += sent;
                 state.failed += failed;
@@ -63,6 +63,15 @@ impl<'a> Progress<'a> {
                         "waiting for {draws} answers that another build (session {session}) is asking for"
                     ));
                 }
+            }
+            Event::Looked { provider, model, revision, .. } => {
+                if let Some(revision) = revision {
+                    self.out.note(&format!("{provider} serves `{model}` as revision {revision}"));
+                }
+            }
+            Event::ProviderStopped { provider, why } => {
+                self.out.progress("");
+                self.out.note(&format!("nothing more is sent to {provider}: {why}"));
             }
             Event::Failed { label, why } => {
                 self.out.progress("");

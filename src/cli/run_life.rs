@@ -6,7 +6,7 @@ use super::finish::{self, Finished};
 use super::reasons::Reasons;
 use crate::ask::Counts;
 use crate::engine::{NodeDone, NodeFailure, RangeResult};
-use crate::run::{Catalog, RunRecord, RunState, ViewDir, fresh_run_id, root_of};
+use crate::run::{Catalog, RunRecord, RunState, ViewDir, ViewEntry, fresh_run_id, root_of};
 use crate::store::Commit;
 
 /// The life of a build's run: how it is opened, written down and ended.
@@ -68,7 +68,7 @@ impl Building<'_, '_> {
             self.out.note("a STOP file of an earlier build of this run was found and removed");
         }
         dir.clear_stop()?;
-        self.write_down(&mut record, &dir, &[], &RangeResult::default())?;
+        self.write_down(&mut record, &dir, &[], &RangeResult::default(), Vec::new())?;
         drop(held);
         Ok((record, dir))
     }
@@ -80,11 +80,14 @@ impl Building<'_, '_> {
         dir: &ViewDir,
         done: &[Option<NodeDone>],
         result: &RangeResult,
+        circumstances: Vec<ViewEntry>,
     ) -> Result<(), Failure> {
         let catalog = Catalog::read(self.store)?;
         let mut reasons =
             if done.is_empty() { None } else { Some(Reasons::new(self.store, &catalog, Some(&record.run_id))?) };
-        let manifest = finish::manifest(&self.planning, self.store, record, done, result, self.clock, reasons.as_mut());
+        let (planning, clock) = (&self.planning, self.clock);
+        let manifest =
+            finish::manifest(planning, self.store, record, done, result, clock, reasons.as_mut(), circumstances);
         let text = manifest.to_text()?;
         let staged = self.session.stage(text.as_bytes())?;
         record.manifest = Some(staged.blob().id);
@@ -108,7 +111,7 @@ impl Building<'_, '_> {
         let Some((_, failure)) = missing else { return Ok(()) };
         record.state = RunState::Failed;
         record.updated_at = self.clock.now();
-        self.write_down(record, dir, &[], result)?;
+        self.write_down(record, dir, &[], result, Vec::new())?;
         Err(Failure::from(failure))
     }
 
@@ -125,15 +128,20 @@ impl Building<'_, '_> {
         let failed_draws: u64 = finish::failed_draws(planning, done);
         let all_done = finish::all_done(planning, done);
         let too_many = failed_draws > project.config.max_failed;
-        record.state = if result.stopped && !all_done {
-            RunState::Stopped
-        } else if !all_done || too_many {
-            RunState::Failed
+        let (state, exit) = if result.stopped && !all_done {
+            (RunState::Stopped, Exit::Stopped)
+        } else if result.over_budget && !all_done {
+            (RunState::Stopped, Exit::Budget)
+        } else if !result.failures.is_empty() || too_many || (!all_done && result.parked.is_empty()) {
+            (RunState::Failed, finish::exit_of_failures(result))
+        } else if !all_done {
+            (RunState::Pending, Exit::Pending)
         } else if planning.narrowed().is_some() {
-            RunState::Partial
+            (RunState::Partial, Exit::Done)
         } else {
-            RunState::Complete
+            (RunState::Complete, Exit::Done)
         };
+        record.state = state;
         let views = finish::views(planning, &|node, output| {
             let row = &done.get(node.get())?.as_ref()?.row;
             crate::engine::output_of(row, output)
@@ -153,15 +161,26 @@ impl Building<'_, '_> {
             return Ok(Exit::Done);
         }
 
-        self.write_down(&mut record, dir, done, result)?;
+        let (circumstances, complaints) = self.origins(&record, done)?;
+        let mut exit = exit;
+        for complaint in complaints {
+            self.out.note(&complaint.text);
+            if complaint.is_error && exit == Exit::Done {
+                record.state = RunState::Failed;
+                exit = Exit::Failed;
+            }
+        }
+        self.write_down(&mut record, dir, done, result, circumstances)?;
         finish::show(dir, self.store, &record)?;
-        let exit = match record.state {
-            RunState::Stopped => Exit::Stopped,
-            RunState::Failed => finish::exit_of_failures(result),
-            _ => Exit::Done,
-        };
         if self.args.archive && exit == Exit::Done {
             super::archive::write(&project.home, self.store, &record.run_id, self.out)?;
+        }
+        for (provider, seconds) in &result.parked {
+            let wait = finish::duration_text(Duration::from_secs(*seconds));
+            self.out.note(&format!("{provider} asks to be left alone for {wait}; `exp build` goes on after that"));
+        }
+        if exit == Exit::Budget {
+            self.out.note("the budget is reached: a larger `--max-cost`, and `exp build` goes on with this run");
         }
         let finished = self.finished(record, false, 0, done, result, started);
         finish::print(&finished, project, self.out);

@@ -1,13 +1,13 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc;
 
 use super::running::{Message, Running};
 use super::{EngineError, NodeFailure, Resolution, StepLimits};
-use crate::ask::{Asker, Counts, Providers};
+use crate::ask::{Asker, Counts, Expected, Policies, Providers, Tariffs, Tickets};
 use crate::digest::ActionKey;
-use crate::flow::{Clock, Events, StopFlag};
+use crate::flow::{Budget, Clock, Events, StopFlag};
 use crate::plan::{Graph, NodeIndex};
 use crate::store::{ActionRow, ActionTable, Commit, Session};
 
@@ -44,6 +44,16 @@ pub struct Engine<'a> {
     pub table: &'a ActionTable,
     /// Who can be asked.
     pub providers: &'a Providers,
+    /// How providers over a network are asked.
+    pub policies: &'a Policies,
+    /// What their servers are expected to serve.
+    pub expected: &'a Expected,
+    /// What answers cost.
+    pub tariffs: &'a Tariffs,
+    /// What may be spent.
+    pub budget: &'a Budget,
+    /// Decides the order in which items are asked.
+    pub order_seed: u64,
     /// The time, for records.
     pub clock: &'a Clock,
     /// The wish to stop.
@@ -60,12 +70,14 @@ pub struct Engine<'a> {
     pub force: bool,
     /// Goes on with what does not depend on an action that failed.
     pub keep_going: bool,
+    /// Asks again for draws that the provider rejected as they stand.
+    pub retry_rejected: bool,
     /// Threads for steps.
     pub threads: usize,
     /// How many parts may be asked at once.
     pub parts_in_flight: usize,
-    /// How many requests may be answered at once.
-    pub requests_in_flight: usize,
+    /// Threads for the answers of embedded providers.
+    pub answering_threads: usize,
 }
 
 /// Is what became of a range of nodes.
@@ -77,6 +89,10 @@ pub struct RangeResult {
     pub counts: Counts,
     /// Whether it ended because of a wish to stop.
     pub stopped: bool,
+    /// Providers that want to be left alone for longer than a build waits, and for how many seconds.
+    pub parked: BTreeMap<String, u64>,
+    /// Whether draws were left out because the budget was reached.
+    pub over_budget: bool,
 }
 
 /// How many finished actions share one commit.
@@ -107,17 +123,28 @@ impl Engine<'_> {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
             pool.map_err(|error| EngineError::Threads(error.to_string()))
         };
-        let (pool, asking) = (threads(self.threads)?, threads(self.requests_in_flight)?);
+        let (pool, asking) = (threads(self.threads)?, threads(self.answering_threads)?);
         let (messages, inbox) = mpsc::channel::<Message>();
-        let (tickets, ticket_inbox) = mpsc::channel();
+        let (tickets, ticket_inbox) = Tickets::open();
         let (commits, commit_inbox) = mpsc::channel::<(u32, Commit)>();
-        let asker = Asker::new(self.session, self.providers, self.clock, self.stop, self.events);
+        let asker = Asker {
+            session: self.session,
+            providers: self.providers,
+            policies: self.policies,
+            expected: self.expected,
+            tariffs: self.tariffs,
+            budget: self.budget,
+            pool: &asking,
+            clock: self.clock,
+            stop: self.stop,
+            events: self.events,
+        };
 
         std::thread::scope(|threads| {
             let settled = messages.clone();
             let counting = threads.spawn(move || {
                 let mut forward = |settlement| drop(settled.send(Message::Settled(settlement)));
-                asking.install(move || asker.serve(&ticket_inbox, &mut forward))
+                asker.serve(ticket_inbox, &mut forward)
             });
             let committed = messages.clone();
             threads.spawn(move || self.commit_groups(&commit_inbox, &committed));

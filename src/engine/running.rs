@@ -1,4 +1,5 @@
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
@@ -7,8 +8,8 @@ use std::time::Duration;
 use super::engine::{Demands, RangeResult};
 use super::resolve::{key_of, output_of};
 use super::{Engine, MissReason, NodeDone, NodeFailure, Ran, Resolution, StoreBlobs, Verdict};
-use crate::ask::{AskError, Settlement, Ticket, WantedDraw};
-use crate::digest::ActionKey;
+use crate::ask::{AskError, Settlement, Ticket, Tickets, WantedDraw};
+use crate::digest::{ActionKey, BlobId, Digest};
 use crate::flow::Event;
 use crate::plan::{From, Graph, InferParams, NodeIndex, StepKind};
 use crate::step::{self, Input, Inputs, Outputs, StepError, Wanted};
@@ -28,11 +29,17 @@ pub(super) enum Message {
     /// A step ran.
     Ran { node: u32, key: ActionKey, made: Result<Made, NodeFailure>, took: Duration },
     /// An `infer` knows which draws it wants.
-    Demanded { node: u32, key: ActionKey, wanted: Result<Vec<Wanted>, NodeFailure>, took: Duration },
+    Demanded { node: u32, key: ActionKey, wanted: Result<Demand, NodeFailure>, took: Duration },
     /// A ticket was settled.
     Settled(Settlement),
     /// A group of actions is durable, or is not.
     Committed { nodes: Vec<u32>, result: Result<(), Arc<StoreError>> },
+}
+
+/// Is what an `infer` wants: its draws, and which of them the provider has rejected before.
+pub(super) struct Demand {
+    wanted: Vec<Wanted>,
+    rejected: HashSet<(String, u32)>,
 }
 
 /// Is the state of a build while it runs; one thread owns it.
@@ -58,7 +65,9 @@ pub(super) struct Running<'r, 'e> {
     recording: HashMap<u32, (Arc<ActionRow>, Ran, bool)>,
     active: usize,
     failures: Vec<(NodeIndex, NodeFailure)>,
-    tickets: Option<Sender<Ticket>>,
+    parked: BTreeMap<String, u64>,
+    over_budget: bool,
+    tickets: Option<Tickets>,
     commits: Option<Sender<(u32, Commit)>>,
 }
 
@@ -69,7 +78,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         range: Range<usize>,
         resolution: &'r Resolution,
         done: &'r mut Vec<Option<NodeDone>>,
-        tickets: Sender<Ticket>,
+        tickets: Tickets,
         commits: Sender<(u32, Commit)>,
     ) -> Self {
         let len = range.len();
@@ -89,6 +98,8 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
             recording: HashMap::new(),
             active: 0,
             failures: Vec::new(),
+            parked: BTreeMap::new(),
+            over_budget: false,
             tickets: Some(tickets),
             commits: Some(commits),
         }
@@ -97,7 +108,8 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
     pub(super) fn finish(self) -> RangeResult {
         let mut failures = self.failures;
         failures.sort_by_key(|(node, _)| *node);
-        RangeResult { failures, ..RangeResult::default() }
+        let (parked, over_budget) = (self.parked, self.over_budget);
+        RangeResult { failures, parked, over_budget, ..RangeResult::default() }
     }
 
     fn at(&self, node: u32) -> usize {
@@ -161,12 +173,18 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
                 Err(failure) => self.fail(node, &key, failure),
             },
             Message::Demanded { node, key, wanted, took } => match wanted {
-                Ok(wanted) => {
-                    let draws =
-                        wanted.iter().map(|w| WantedDraw { request: w.request.clone(), address: w.address }).collect();
+                Ok(Demand { wanted, rejected }) => {
+                    let seed = self.engine.order_seed;
+                    let draw = |w: &Wanted| WantedDraw {
+                        request: w.request.clone(),
+                        address: w.address,
+                        turn: turn(seed, &w.item),
+                        is_rejected: !rejected.is_empty() && rejected.contains(&(w.item.clone(), w.address.number)),
+                    };
+                    let draws = wanted.iter().map(draw).collect();
                     self.demands.insert(node, (key, Arc::new(wanted), took));
                     if let Some(tickets) = &self.tickets {
-                        drop(tickets.send(Ticket { owner: node, wanted: draws }));
+                        tickets.send(Ticket { owner: node, wanted: draws });
                     }
                 }
                 Err(failure) => {
@@ -316,7 +334,9 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         if self.unbuilt > 0 {
             return;
         }
-        self.held.sort_unstable_by(|a, b| b.cmp(a));
+        // Last first: the arms of one part together, so that both arms of an item are asked one after the other.
+        let place = |node: &u32| (self.graph.node(NodeIndex(*node)).part, *node);
+        self.held.sort_unstable_by_key(|node| Reverse(place(node)));
         while self.asking < self.engine.parts_in_flight
             && let Some(node) = self.held.pop()
         {
@@ -329,18 +349,32 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
             let inputs = self.inputs(node);
             let params = self.graph.node(NodeIndex(node)).params.clone();
             let (engine, outbox) = (self.engine, outbox.clone());
+            let before = self.answers_before(node, &key);
             scope.spawn(move |_| {
                 let started = engine.clock.monotonic();
                 let blobs = StoreBlobs(engine.session.store());
                 let inputs = Inputs::new(inputs, &blobs);
-                let wanted = params
-                    .read::<InferParams>()
-                    .map_err(NodeFailure::from)
-                    .and_then(|params| Ok(step::demand(inputs.open("requests")?, &params)?));
+                let wanted = params.read::<InferParams>().map_err(NodeFailure::from).and_then(|params| {
+                    let wanted = step::demand(inputs.open("requests")?, &params)?;
+                    // Where the answers of last time are gone, what was rejected is asked once more: it costs nothing.
+                    let before = before.and_then(|blob| engine.session.store().open_blob(&blob).ok());
+                    let rejected = before.map_or_else(|| Ok(HashSet::new()), step::rejected)?;
+                    Ok(Demand { wanted, rejected })
+                });
                 let took = engine.clock.monotonic().saturating_sub(started);
                 drop(outbox.send(Message::Demanded { node, key, wanted, took }));
             });
         }
+    }
+
+    /// Finds the answers that an `infer` came to before, where some of its draws had failed.
+    fn answers_before(&self, node: u32, key: &ActionKey) -> Option<BlobId> {
+        let is_incomplete = self.recording.get(&node)?.1.reason == MissReason::Incomplete;
+        if !is_incomplete || self.engine.retry_rejected {
+            return None;
+        }
+        let row = self.engine.table.get(key)?;
+        output_of(&row, "answers").map(|(blob, _)| blob)
     }
 
     fn start<'s>(&mut self, node: u32, key: ActionKey, scope: &rayon::Scope<'s>, outbox: &Sender<Message>)
@@ -454,13 +488,29 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         self.active -= 1;
         self.recording.remove(&node);
         self.under_way.remove(key);
-        if matches!(failure, NodeFailure::Ask(AskError::Stopped)) {
-            return;
+        match failure {
+            NodeFailure::Ask(AskError::Stopped) => return,
+            NodeFailure::Ask(AskError::OverBudget) => {
+                self.over_budget = true;
+                return;
+            }
+            NodeFailure::Ask(AskError::Parked { identity, seconds }) => {
+                let longest = self.parked.entry(identity).or_default();
+                *longest = seconds.max(*longest);
+                return;
+            }
+            _ => {}
         }
         let label = self.graph.node(NodeIndex(node)).label();
         (self.engine.events)(Event::Failed { label, why: chain(&failure) });
         self.failures.push((NodeIndex(node), failure));
     }
+}
+
+/// Returns the place of an item in the order of asking: the same for all arms, and no order that the data was written in.
+fn turn(seed: u64, item: &str) -> u64 {
+    let digest = Digest::of(format!("{seed}/{item}").as_bytes());
+    u64::from_le_bytes(std::array::from_fn(|at| digest.as_bytes()[at]))
 }
 
 /// Writes an error and its causes in one line.

@@ -16,6 +16,28 @@ pub enum Event {
         sent: u64,
         /// Draws that failed.
         failed: u64,
+        /// Tokens of output that the answers sent for have.
+        tokens: u64,
+    },
+    /// A server said what it serves under a model's name.
+    Looked {
+        /// Who serves it.
+        provider: String,
+        /// The model's id.
+        model: String,
+        /// The revision, where the server says.
+        revision: Option<String>,
+        /// The longest context, in tokens.
+        context_length: Option<u64>,
+        /// What else it says.
+        note: Option<String>,
+    },
+    /// Nothing more is sent to a provider in this build.
+    ProviderStopped {
+        /// Who.
+        provider: String,
+        /// Why, and what to do.
+        why: String,
     },
     /// Others hold claims on draws that this build waits for.
     Waiting {

@@ -25,6 +25,7 @@ pub use step_kind::StepKind;
 
 // Steps see the config's vocabulary through the plan, and only what is part of a parameter.
 pub use crate::config::{
-    Analysis, AnswerConfig, Condition, DatasetFormat, DuplicateIds, FieldMap, IfAbsent, Multiplicity, OutcomeRule,
-    Outcomes, Parts, Pick, Price, RecordingFormat, RecordingMapping, ScorerConfig, ScorerSettings, Support,
+    Analysis, AnswerConfig, Condition, DatasetFormat, DuplicateIds, FieldMap, IfAbsent, LongPromptPrice, Multiplicity,
+    OutcomeRule, Outcomes, Parts, Pick, Price, RecordingFormat, RecordingMapping, ScorerConfig, ScorerSettings,
+    Support,
 };

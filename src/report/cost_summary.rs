@@ -13,6 +13,8 @@ pub struct CostSummary {
     pub arms: [Option<ArmCost>; 2],
     /// The rates for input and output in US dollars for a million tokens, where they are known.
     pub rates: Option<(f64, f64)>,
+    /// Input tokens beyond which other rates hold for a request, and these.
+    pub long_prompt: Option<(u64, f64, f64)>,
     /// Whether the rates are those of batches.
     pub is_batch: bool,
     /// When the price was read.
@@ -64,6 +66,10 @@ impl CostSummary {
                     text,
                     "Priced at ${input} for a million input tokens and ${output} for a million output tokens{batch}{as_of}."
                 );
+                if let Some((above, input, output)) = self.long_prompt {
+                    let above = count(above);
+                    let _ = writeln!(text, "Requests with more than {above} input tokens: ${input} and ${output}.");
+                }
             }
             None => text.push_str("No price is known for this model, so the cost is not known; it is not zero.\n"),
         }

@@ -27,6 +27,9 @@ pub struct Circumstances {
     /// The provider's word for the class of service that it charged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_tier: Option<String>,
+    /// The revision of the model that the server stated before it was first asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_revision: Option<String>,
     /// Who served it behind a router, in the router's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,

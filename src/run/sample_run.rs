@@ -281,6 +281,7 @@ pub(super) fn make(place: &Place, sample: &Sample<'_>) -> Manifest {
         failures: Vec::new(),
         sources: vec![prompt, data],
         views,
+        circumstances: Vec::new(),
         actions: making.actions.clone(),
     };
     publish(place, &session, &manifest);

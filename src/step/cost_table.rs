@@ -53,6 +53,9 @@ pub struct Pricing {
     pub input_rate_per_mtok: Option<f64>,
     /// For tokens written; null where unknown.
     pub output_rate_per_mtok: Option<f64>,
+    /// The rates of requests with a long input; absent where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub long_prompt: Option<LongPromptRates>,
     /// `standard`, `batch_discount` or `unknown`.
     pub rate_type: String,
     /// Whether there is a price at all.
@@ -61,6 +64,18 @@ pub struct Pricing {
     pub use_batch_api: bool,
     /// When the price was read.
     pub as_of: Option<String>,
+}
+
+/// States the rates of requests with a long input, in US dollars for a million tokens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LongPromptRates {
+    /// Input tokens beyond which they hold, for all tokens of the request.
+    pub above_tokens: u64,
+    /// For tokens read.
+    pub input_rate_per_mtok: f64,
+    /// For tokens written.
+    pub output_rate_per_mtok: f64,
 }
 
 /// Is what one arm used.

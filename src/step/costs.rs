@@ -1,6 +1,6 @@
 //! Prices the tokens.
 
-use super::cost_table::{ArmCosts, CostTable, PairedCost, Pricing, UsageSource};
+use super::cost_table::{ArmCosts, CostTable, LongPromptRates, PairedCost, Pricing, UsageSource};
 use super::intervals::Intervals;
 use super::json_lines::{read_lines, write_document};
 use super::paired_item::{PairedArm, PairedItem};
@@ -45,7 +45,37 @@ pub fn run(params: &CostsParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs)
 struct Rates {
     input: f64,
     output: f64,
+    long_prompt: Option<LongRates>,
     is_batch: bool,
+}
+
+/// Holds the rates of requests with more input tokens than `above`.
+#[derive(Clone, Copy)]
+struct LongRates {
+    above: u64,
+    input: f64,
+    output: f64,
+}
+
+/// Counts the tokens of draws, those of long prompts apart.
+#[derive(Clone, Copy, Default)]
+struct Bill {
+    input: u64,
+    output: u64,
+    long_input: u64,
+    long_output: u64,
+}
+
+impl Bill {
+    fn add(&mut self, input: u64, output: u64, rates: Rates) {
+        if rates.long_prompt.is_some_and(|long| input > long.above) {
+            self.long_input += input;
+            self.long_output += output;
+        } else {
+            self.input += input;
+            self.output += output;
+        }
+    }
 }
 
 impl Rates {
@@ -55,11 +85,18 @@ impl Rates {
         let factor = price.batch.filter(|factor| params.batch && *factor != Decimal::ONE);
         let scale = factor.map_or(1.0, |factor| factor.to_f64());
         let rate = |rate: Decimal| lattice_round(rate.to_f64() * scale);
-        Some(Self { input: rate(price.input), output: rate(price.output), is_batch: factor.is_some() })
+        let long_prompt = price.long_prompt.map(|long| LongRates {
+            above: long.above,
+            input: rate(long.input),
+            output: rate(long.output),
+        });
+        Some(Self { input: rate(price.input), output: rate(price.output), long_prompt, is_batch: factor.is_some() })
     }
 
-    fn usd(self, input: u64, output: u64) -> f64 {
-        lattice_round((input as f64 * self.input + output as f64 * self.output) / 1e6)
+    fn usd(self, bill: Bill) -> f64 {
+        let short = bill.input as f64 * self.input + bill.output as f64 * self.output;
+        let long = |rates: LongRates| bill.long_input as f64 * rates.input + bill.long_output as f64 * rates.output;
+        lattice_round((short + self.long_prompt.map_or(0.0, long)) / 1e6)
     }
 }
 
@@ -74,6 +111,11 @@ fn pricing(params: &CostsParams, rates: Option<Rates>) -> Pricing {
         model_key: params.model.clone(),
         input_rate_per_mtok: rates.map(|rates| rates.input),
         output_rate_per_mtok: rates.map(|rates| rates.output),
+        long_prompt: rates.and_then(|rates| rates.long_prompt).map(|long| LongPromptRates {
+            above_tokens: long.above,
+            input_rate_per_mtok: long.input,
+            output_rate_per_mtok: long.output,
+        }),
         rate_type: rate_type.to_owned(),
         table_found: rates.is_some(),
         use_batch_api: params.batch,
@@ -83,6 +125,7 @@ fn pricing(params: &CostsParams, rates: Option<Rates>) -> Pricing {
 
 fn totals<'a>(items: impl Iterator<Item = &'a PairedArm>, rates: Option<Rates>) -> ArmCosts {
     let mut arm = ArmCosts::default();
+    let mut bill = Bill::default();
     for item in items {
         for ((status, input), output) in item.statuses.iter().zip(&item.input_tokens).zip(&item.output_tokens) {
             if status.is_failure() {
@@ -91,7 +134,12 @@ fn totals<'a>(items: impl Iterator<Item = &'a PairedArm>, rates: Option<Rates>) 
             }
             arm.completed += 1;
             match input.zip(*output) {
-                Some(_) => arm.usage_records += 1,
+                Some((input, output)) => {
+                    arm.usage_records += 1;
+                    if let Some(rates) = rates {
+                        bill.add(input, output, rates);
+                    }
+                }
                 None => arm.unknown_usage += 1,
             }
             for (total, tokens) in [(&mut arm.prompt_tokens, input), (&mut arm.completion_tokens, output)] {
@@ -103,8 +151,7 @@ fn totals<'a>(items: impl Iterator<Item = &'a PairedArm>, rates: Option<Rates>) 
     }
     arm.total_tokens = arm.prompt_tokens.zip(arm.completion_tokens).map(|(input, output)| input + output);
     if arm.unknown_usage == 0 {
-        let (input, output) = (arm.prompt_tokens.unwrap_or(0), arm.completion_tokens.unwrap_or(0));
-        arm.usd = rates.map(|rates| rates.usd(input, output));
+        arm.usd = rates.map(|rates| rates.usd(bill));
     }
     arm
 }
@@ -136,14 +183,17 @@ fn paired_difference(params: &CostsParams, items: &[PairedItem<'_>], rates: Rate
 }
 
 fn item_usd(arm: &PairedArm, rates: Rates) -> Option<f64> {
-    let sum = |tokens: &[Option<u64>]| tokens.iter().copied().sum::<Option<u64>>();
-    Some(rates.usd(sum(&arm.input_tokens)?, sum(&arm.output_tokens)?))
+    let mut bill = Bill::default();
+    for (input, output) in arm.input_tokens.iter().zip(&arm.output_tokens) {
+        bill.add((*input)?, (*output)?, rates);
+    }
+    Some(rates.usd(bill))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Price;
+    use crate::plan::{LongPromptPrice, Price};
     use crate::step::memory::run_in_memory;
 
     fn params(price: Option<(&str, &str, Option<&str>)>, batch: bool) -> CostsParams {
@@ -155,7 +205,9 @@ mod tests {
                 input: decimal(input),
                 output: decimal(output),
                 cached_input: None,
+                cache_write: None,
                 batch: batch.map(decimal),
+                long_prompt: None,
             }),
             price_as_of: Some("2026-11-01".to_owned()),
             batch,
@@ -199,6 +251,23 @@ mod tests {
         assert_eq!(paired_cost.ci_95, Some([0.000153, 0.000159]));
         let standard = costs(&params(Some(("0.15", "0.60", None)), true), &paired);
         assert_eq!((standard.usd, standard.batch_discount_applied), (Some(0.001248), false));
+    }
+
+    #[test]
+    fn a_long_prompt_is_priced_draw_by_draw() {
+        let decimal = |text: &str| text.parse::<Decimal>().unwrap();
+        let mut params = params(Some(("1", "2", Some("0.5"))), false);
+        let long = LongPromptPrice { above: 1000, input: decimal("10"), output: decimal("20") };
+        params.price.as_mut().unwrap().long_prompt = Some(long);
+        let paired = line(0, &draw("stop", "1000", "10"), &draw("stop", "1001", "10"));
+        let table = costs(&params, &paired);
+        let [control, treatment] = table.arms.both().map(|arm| arm.unwrap().usd);
+        assert_eq!((control, treatment, table.usd), (Some(0.00102), Some(0.01021), Some(0.01123)));
+        let rates = LongPromptRates { above_tokens: 1000, input_rate_per_mtok: 10.0, output_rate_per_mtok: 20.0 };
+        assert_eq!(table.pricing.long_prompt, Some(rates));
+        assert_eq!(table.paired_difference.unwrap().mean_usd_per_item, Some(0.00919));
+        params.batch = true;
+        assert_eq!(costs(&params, &paired).usd, Some(0.005615));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The two halves of infer: which draws are wanted, and what they gave. The asking in between is not a step's business.
 
+use std::collections::HashSet;
 use std::io::Read;
 use std::sync::Arc;
 
 use super::StepError;
-use super::answers::AnswerLine;
+use super::answers::{AnswerLine, AnswersReader};
 use super::requests::RequestsReader;
 use crate::plan::InferParams;
 use crate::request::{Answer, DrawAddress, FailureCode, Request};
@@ -33,6 +34,18 @@ pub fn demand(requests: impl Read, params: &InferParams) -> Result<Vec<Wanted>, 
         }));
     }
     Ok(wanted)
+}
+
+/// Lists the draws, by item and number, that the provider rejected as they stand: asking the same again is in vain.
+pub fn rejected(answers: impl Read) -> Result<HashSet<(String, u32)>, StepError> {
+    let mut rejected = HashSet::new();
+    for line in AnswersReader::new(answers) {
+        let line = line?;
+        if line.failure == Some(FailureCode::Rejected) {
+            rejected.insert((line.item, line.n));
+        }
+    }
+    Ok(rejected)
 }
 
 /// Makes the `answers` blob of the draws wanted, and counts those without an answer.

@@ -180,6 +180,10 @@ fn cost(table: &CostTable) -> CostSummary {
         },
         arms: arms.both().map(arm),
         rates: pricing.input_rate_per_mtok.zip(pricing.output_rate_per_mtok),
+        long_prompt: pricing
+            .long_prompt
+            .as_ref()
+            .map(|long| (long.above_tokens, long.input_rate_per_mtok, long.output_rate_per_mtok)),
         is_batch: table.batch_discount_applied,
         as_of: pricing.as_of.clone(),
         unknown_usage: table.unknown_usage,
@@ -270,7 +274,9 @@ pub(super) mod tests {
                 input: Decimal::ONE,
                 output: Decimal::ONE,
                 cached_input: None,
+                cache_write: None,
                 batch: None,
+                long_prompt: None,
             }),
             price_as_of: Some(HOSTILE.to_owned()),
             batch: false,

@@ -1,12 +1,13 @@
 //! How a session claims draws, logs their answers, and lets go of those that failed.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::Ordering;
 
 use crate::digest::DrawId;
 use crate::request::DrawAddress;
 
 use super::draw_log::Appended;
-use super::line::{put_claim, put_draw, put_failure, put_release};
+use super::line::{put_claim, put_draw, put_failure, put_intent, put_release};
 use super::{Claim, LoggedDraw, LoggedFailure, Session, StoreError, catalogue, session};
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -54,7 +55,7 @@ impl Session {
                     .collect();
                 let mut line = Vec::new();
                 put_claim(&mut line, own.next, &wanted);
-                let appended = self.log().append(&line, true)?;
+                let appended = self.log.append(&line, true)?;
                 catalogue::put_claim(tx, &self.id, own.next, mine.keys().copied().collect()).map_err(&failed)?;
                 catalogue::add_draws(tx, &appended.segment, &mut [], appended.end).map_err(&failed)?;
             }
@@ -112,7 +113,7 @@ impl Session {
         let mut line = Vec::new();
         put_release(&mut line, &held);
         // Not made durable: it says something only while the session lives.
-        let appended = self.log().append(&line, false)?;
+        let appended = self.log.append(&line, false)?;
         index.write(|tx| {
             let write = || {
                 for (number, rest) in &rest {
@@ -199,12 +200,26 @@ impl Session {
                 lines.push((*id, start, text.len() as u64 - start - 1));
             }
         }
-        let at = self.log().append(&text, true)?;
+        let at = self.log.append(&text, true)?;
         for (_, start, _) in &mut lines {
             *start += at.start;
         }
         let surplus = surplus.iter().filter(|surplus| **surplus).count() as u64;
         Ok(Logged { at, lines, surplus })
+    }
+
+    /// Notes in the draw log that these draws are handed to the wire now, once for each attempt. Where the process dies before
+    /// it notes how an attempt ended, the note is what tells that it may have been paid for.
+    ///
+    /// The note is written, not made durable, and waits for nobody who makes lines durable: it survives the death of the
+    /// process, and not that of the machine. The index is not told; nothing is looked up by it.
+    pub fn log_intents(&self, addresses: &[DrawAddress]) -> Result<()> {
+        if addresses.is_empty() {
+            return Ok(());
+        }
+        let mut line = Vec::with_capacity(addresses.len() * 80);
+        put_intent(&mut line, self.intents.fetch_add(1, Ordering::Relaxed), addresses);
+        self.log.append(&line, false).map(|_| ())
     }
 
     /// Appends attempts that gave no answer to the draw log, durably. The claims stand until they are released.
@@ -216,7 +231,7 @@ impl Session {
         for failure in failures {
             put_failure(&mut lines, failure);
         }
-        let appended = self.log().append(&lines, true)?;
+        let appended = self.log.append(&lines, true)?;
         let index = &self.store.opened()?.index;
         index.write(|tx| {
             catalogue::add_draws(tx, &appended.segment, &mut [], appended.end)

@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::Mode;
 
@@ -17,10 +17,18 @@ const FULL: u64 = 64 << 20;
 
 /// Writes one session's part of the draw log: segments that are only ever appended to, and sealed (0444) when they are
 /// full or the session ends.
+///
+/// Any number of threads append at once. Writing and making durable are apart: whoever waits for a disk holds up nobody
+/// who only writes.
 #[derive(Debug)]
 pub(super) struct DrawLog {
     layout: Arc<Layout>,
     session: String,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
     next: u32,
     open: Option<Open>,
 }
@@ -28,8 +36,30 @@ pub(super) struct DrawLog {
 #[derive(Debug)]
 struct Open {
     name: String,
-    file: File,
+    file: Arc<Durable>,
     size: u64,
+}
+
+/// Is a segment's file, and whether making it durable ever failed.
+///
+/// The system reports a failure to one of those who ask at once, and nothing to the others, whose lines may be lost as well:
+/// so they ask in turn, and none is told that all is well after a failure.
+#[derive(Debug)]
+struct Durable {
+    file: File,
+    has_failed: Mutex<bool>,
+}
+
+impl Durable {
+    fn sync(&self) -> std::io::Result<()> {
+        let mut has_failed = self.has_failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if *has_failed {
+            return Err(std::io::Error::other("an earlier attempt to make this file durable failed"));
+        }
+        let result = self.file.sync_data();
+        *has_failed = result.is_err();
+        result
+    }
 }
 
 /// Is where appended bytes came to stand.
@@ -45,42 +75,60 @@ pub(super) struct Appended {
 
 impl DrawLog {
     pub(super) fn new(layout: Arc<Layout>, session: &str) -> Self {
-        Self { layout, session: session.to_owned(), next: 0, open: None }
+        Self { layout, session: session.to_owned(), state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Appends complete lines with one write, and makes them durable where that is asked for.
     ///
     /// After any failure the segment is left as it is, whole lines and all, and never written to again: what a failed
     /// `fsync` left in memory cannot be trusted, so it is not asked twice.
-    pub(super) fn append(&mut self, lines: &[u8], durable: bool) -> Result<Appended> {
-        let mut open = match self.open.take() {
-            Some(open) => open,
-            None => self.begin()?,
-        };
-        let path = self.layout.draws()?.path().join(&open.name);
-        if let Err(error) = write_whole(&open.file, lines, &path) {
-            abandon(&open.file, open.size, &path);
-            return Err(error);
+    pub(super) fn append(&self, lines: &[u8], durable: bool) -> Result<Appended> {
+        let (appended, file, is_full) = self.write(lines)?;
+        let path = self.layout.draws()?.path().join(&appended.segment);
+        if durable && let Err(error) = file.sync() {
+            let mut state = self.state();
+            if state.open.as_ref().is_some_and(|open| open.name == appended.segment) {
+                state.open = None;
+            }
+            return Err(StoreError::io("sync", &path)(error));
         }
-        if durable {
-            open.file.sync_data().map_err(StoreError::io("sync", &path))?;
-        }
-        let appended = Appended { segment: open.name.clone(), start: open.size, end: open.size + lines.len() as u64 };
-        open.size = appended.end;
-        if open.size >= FULL {
-            seal(&open.file, SEALED, &path)?;
-        } else {
-            self.open = Some(open);
+        if is_full {
+            seal(&file.file, SEALED, &path)?;
         }
         Ok(appended)
     }
 
-    fn begin(&mut self) -> Result<Open> {
+    /// Appends lines; the flag says that the segment is full now, and nobody else will write to it.
+    fn write(&self, lines: &[u8]) -> Result<(Appended, Arc<Durable>, bool)> {
+        let mut state = self.state();
+        let mut open = match state.open.take() {
+            Some(open) => open,
+            None => self.begin(&mut state)?,
+        };
+        if let Err(error) = write_whole(&open.file.file, lines, &self.layout.draws()?.path().join(&open.name)) {
+            abandon(&open.file.file, open.size, &self.layout.draws()?.path().join(&open.name));
+            return Err(error);
+        }
+        let appended = Appended { segment: open.name.clone(), start: open.size, end: open.size + lines.len() as u64 };
+        open.size = appended.end;
+        let file = Arc::clone(&open.file);
+        let is_full = open.size >= FULL;
+        if !is_full {
+            state.open = Some(open);
+        }
+        Ok((appended, file, is_full))
+    }
+
+    fn begin(&self, state: &mut State) -> Result<Open> {
         let draws = self.layout.draws()?;
-        let name = format!("{}-{}.log", self.session, self.next);
+        let name = format!("{}-{}.log", self.session, state.next);
         let created = draws.create_new(&name)?;
-        let number = self.next;
-        self.next += 1;
+        let number = state.next;
+        state.next += 1;
         let mut head = Vec::new();
         put_head(&mut head, &self.session, number);
         let path = draws.path().join(&name);
@@ -91,15 +139,16 @@ impl DrawLog {
         }
         // Appending needs no position of its own; the descriptor is opened so that nothing can ever be overwritten.
         let (file, _) = draws.open_append(&name)?;
+        let file = Arc::new(Durable { file, has_failed: Mutex::new(false) });
         Ok(Open { name, file, size: head.len() as u64 })
     }
 
     /// Seals the open segment, at the end of the session.
-    pub(super) fn close(&mut self) -> Result<()> {
-        let Some(open) = self.open.take() else { return Ok(()) };
+    pub(super) fn close(&self) -> Result<()> {
+        let Some(open) = self.state().open.take() else { return Ok(()) };
         let path = self.layout.draws()?.path().join(&open.name);
-        open.file.sync_data().map_err(StoreError::io("sync", &path))?;
-        seal(&open.file, SEALED, &path)
+        open.file.sync().map_err(StoreError::io("sync", &path))?;
+        seal(&open.file.file, SEALED, &path)
     }
 }
 
@@ -155,4 +204,52 @@ pub(super) fn mend(layout: &Layout, notices: &Notices, draws: &Folder, name: &st
         file.sync_all().map_err(StoreError::io("sync", &path))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::line::tests::{address, draw};
+    use crate::store::{Access, Session, Store};
+
+    fn session(dir: &tempfile::TempDir) -> Session {
+        let path = camino::Utf8Path::from_path(dir.path()).unwrap().join("store");
+        Store::open(&path, Access::ReadWrite).unwrap().session().unwrap()
+    }
+
+    fn file(session: &Session) -> Arc<Durable> {
+        Arc::clone(&session.log.state().open.as_ref().unwrap().file)
+    }
+
+    #[test]
+    fn an_intent_does_not_wait_for_a_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let session = session(&dir);
+        session.log_intents(&[address(0)]).unwrap();
+        let file = file(&session);
+        // As long as this is held, somebody is making the segment durable.
+        let busy = file.has_failed.lock().unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| session.log_draws(&[draw(1, "text")]).unwrap());
+            for n in 2..50 {
+                session.log_intents(&[address(n)]).unwrap();
+            }
+            assert!(!waiting.is_finished());
+            drop(busy);
+            assert_eq!(waiting.join().unwrap(), 0);
+        });
+    }
+
+    #[test]
+    fn after_a_failure_nobody_is_told_that_lines_are_durable() {
+        let dir = tempfile::tempdir().unwrap();
+        let session = session(&dir);
+        session.log_intents(&[address(0)]).unwrap();
+        let first = file(&session);
+        *first.has_failed.lock().unwrap() = true;
+        assert!(session.log.append(b"x\n", true).is_err());
+        // What comes next goes into another segment.
+        assert_eq!(session.log_draws(&[draw(1, "text")]).unwrap(), 0);
+        assert!(!Arc::ptr_eq(&first, &file(&session)));
+    }
 }

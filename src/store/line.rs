@@ -44,18 +44,21 @@ pub struct LoggedFailure {
 /// |---|---|
 /// | head, the first line | `{"segment":1,"session":"<id>","number":<n>}` |
 /// | claim: these draws are about to be asked for | `{"claim":<n>,"addresses":["<address>",…]}` |
+/// | intent: these are handed to the wire, once for each attempt | `{"intent":<n>,"addresses":["<address>",…]}` |
 /// | release: these will not be after all | `{"release":["<address>",…]}` |
 /// | answer | `{"draw":"<address>","answer":{…},"circumstances":{…},"raw":"…"}` |
 /// | a second value for an address, never served | `{"surplus":"<address>",` and the rest as for an answer |
 /// | attempt without an answer | `{"failure":"<address>","code":"…","circumstances":{…},"raw":"…"}` |
 ///
 /// An address is `<64 hex of the request key>/<generation>/<number>`. `raw` is absent when there was no body; a body that
-/// is not UTF-8 stands as `raw_hex`, in hexadecimal. Claims are numbered within their session. A reader passes over a
+/// is not UTF-8 stands as `raw_hex`, in hexadecimal. Claims and intents are numbered within
+/// their session. A reader passes over a
 /// kind that it does not know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Line {
     Head { session: String, number: u32 },
     Claim { number: u32, addresses: Vec<DrawAddress> },
+    Intent { number: u32, addresses: Vec<DrawAddress> },
     Release(Vec<DrawAddress>),
     Draw(Box<LoggedDraw>),
     Surplus(Box<LoggedDraw>),
@@ -78,6 +81,14 @@ struct HeadWire {
 #[serde(deny_unknown_fields)]
 struct ClaimWire<'a> {
     claim: u32,
+    #[serde(borrow)]
+    addresses: Vec<&'a str>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IntentWire<'a> {
+    intent: u32,
     #[serde(borrow)]
     addresses: Vec<&'a str>,
 }
@@ -127,6 +138,10 @@ impl Line {
                 let wire: ClaimWire<'_> = serde_json::from_slice(json).ok()?;
                 Some(Self::Claim { number: wire.claim, addresses: read_addresses(&wire.addresses)? })
             }
+            Kind::Intent => {
+                let wire: IntentWire<'_> = serde_json::from_slice(json).ok()?;
+                Some(Self::Intent { number: wire.intent, addresses: read_addresses(&wire.addresses)? })
+            }
             Kind::Release => {
                 let wire: ReleaseWire<'_> = serde_json::from_slice(json).ok()?;
                 Some(Self::Release(read_addresses(&wire.release)?))
@@ -174,6 +189,15 @@ pub(super) fn put_head(out: &mut Vec<u8>, session: &str, number: u32) {
 pub(super) fn put_claim(out: &mut Vec<u8>, number: u32, addresses: &[DrawAddress]) {
     framed(out, |out| {
         let _ = write!(out, "{{\"claim\":{number},\"addresses\":");
+        put_addresses(out, addresses);
+        out.push(b'}');
+    });
+}
+
+/// Appends an intent.
+pub(super) fn put_intent(out: &mut Vec<u8>, number: u32, addresses: &[DrawAddress]) {
+    framed(out, |out| {
+        let _ = write!(out, "{{\"intent\":{number},\"addresses\":");
         put_addresses(out, addresses);
         out.push(b'}');
     });
@@ -228,6 +252,7 @@ pub(super) fn looks_like_start(bytes: &[u8]) -> bool {
 enum Kind {
     Head,
     Claim,
+    Intent,
     Release,
     Draw,
     Surplus,
@@ -236,9 +261,10 @@ enum Kind {
 }
 
 fn kind(json: &[u8]) -> Kind {
-    let kinds: [(&[u8], Kind); 6] = [
+    let kinds: [(&[u8], Kind); 7] = [
         (b"{\"draw\":", Kind::Draw),
         (b"{\"claim\":", Kind::Claim),
+        (b"{\"intent\":", Kind::Intent),
         (b"{\"release\":", Kind::Release),
         (b"{\"failure\":", Kind::Failure),
         (b"{\"surplus\":", Kind::Surplus),
@@ -312,7 +338,7 @@ fn put_addresses(out: &mut Vec<u8>, addresses: &[DrawAddress]) {
     out.push(b']');
 }
 
-fn read_address(text: &str) -> Option<DrawAddress> {
+pub(super) fn read_address(text: &str) -> Option<DrawAddress> {
     let mut parts = text.split('/');
     let (key, generation, number) = (parts.next()?, parts.next()?, parts.next()?);
     if key.len() != 64 || parts.next().is_some() {
@@ -378,6 +404,7 @@ pub(super) mod tests {
             let mut out = Vec::new();
             put_head(&mut out, "s1", n);
             put_claim(&mut out, n, &[address(1), address(n)]);
+            put_intent(&mut out, n, &[address(n), address(n)]);
             put_draw(&mut out, &written, false);
             put_draw(&mut out, &written, true);
             put_failure(&mut out, &failure);
@@ -385,6 +412,7 @@ pub(super) mod tests {
             prop_assert_eq!(lines(&out), vec![
                 Line::Head { session: "s1".into(), number: n },
                 Line::Claim { number: n, addresses: vec![address(1), address(n)] },
+                Line::Intent { number: n, addresses: vec![address(n), address(n)] },
                 Line::Draw(Box::new(written.clone())),
                 Line::Surplus(Box::new(written)),
                 Line::Failure(Box::new(failure)),

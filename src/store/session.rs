@@ -1,7 +1,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use camino::Utf8Path;
@@ -29,8 +29,10 @@ pub struct Session {
     open_temps: Arc<AtomicUsize>,
     /// Are blobs that this session has seen whole and made durable.
     pub(super) known: Mutex<HashSet<BlobId>>,
-    pub(super) log: Mutex<DrawLog>,
+    pub(super) log: DrawLog,
     pub(super) claims: Mutex<Claims>,
+    /// Is the number of the next intent.
+    pub(super) intents: AtomicU32,
 }
 
 /// Is what a session has claimed and not yet logged or released.
@@ -53,13 +55,14 @@ impl Session {
         Ok(Self {
             store: store.clone(),
             layout: Arc::clone(layout),
-            log: Mutex::new(DrawLog::new(Arc::clone(layout), &id)),
+            log: DrawLog::new(Arc::clone(layout), &id),
             id,
             lock: Some(lock),
             temps: AtomicU64::new(0),
             open_temps: Arc::default(),
             known: Mutex::default(),
             claims: Mutex::default(),
+            intents: AtomicU32::new(0),
         })
     }
 
@@ -165,10 +168,6 @@ impl Session {
         self.claims.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn log(&self) -> MutexGuard<'_, DrawLog> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Tells whether the store holds these very bytes already.
     fn holds(&self, blob: &BlobRef, bytes: Option<&[u8]>) -> Result<bool> {
         let (byte, name) = place(blob.id.digest());
@@ -190,7 +189,7 @@ impl Session {
 impl Drop for Session {
     /// Seals the draw log and gives up the session's file; what fails here the next session puts right.
     fn drop(&mut self) {
-        if self.log().close().is_ok()
+        if self.log.close().is_ok()
             && let Ok(sessions) = self.layout.sessions()
         {
             let _ = sessions.unlink(&self.id);

@@ -8,8 +8,8 @@ use super::inputs::Inputs;
 use super::layout::{Layout, Tree, file_name, place, shown_path};
 use super::notices::Notices;
 use super::{
-    Access, ActionRecord, ActionTable, BlobReader, BlobRef, LoggedDraw, Presence, Session, StoreError, StoredRun,
-    blob_reader, records, runs, served, session,
+    Access, ActionRecord, ActionTable, BlobReader, BlobRef, LedgerLine, LoggedDraw, Presence, Session, StoreError,
+    StoredRun, blob_reader, ledger, records, runs, served, session,
 };
 use crate::digest::{ActionKey, BlobId, StreamHasher};
 use crate::request::DrawAddress;
@@ -179,6 +179,15 @@ impl Store {
         match &self.0.opened {
             Some(opened) => served::read(&opened.layout, &opened.index, &opened.notices, addresses),
             None => Ok(vec![None; addresses.len()]),
+        }
+    }
+
+    /// Visits what the draw log says of money in the given sessions, each session's lines in the order in which they were
+    /// written. The log is read in pieces; a damaged line is reported and left out.
+    pub fn ledger(&self, sessions: &[String], mut visit: impl FnMut(LedgerLine)) -> Result<()> {
+        match &self.0.opened {
+            Some(opened) => ledger::read(&opened.layout, &opened.notices, sessions, &mut visit),
+            None => Ok(()),
         }
     }
 

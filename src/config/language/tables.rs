@@ -109,6 +109,21 @@ static PROVIDER: Table = Table {
         field("base_url", Text, "The address; absent: the kind's own."),
         field("identity", Text, "A name that stands for kind and address in the identity of requests."),
         field("api_key_env", Text, "The environment variable that holds the key; never the key."),
+        field("api", Choice(&["chat", "responses"]), "`openai`: which protocol is spoken. Default: `chat`."),
+        field("anthropic_version", Text, "`anthropic`: the version of the protocol. Default: `2023-06-01`."),
+        field(
+            "prompt_caching",
+            Choice(&["off", "5m", "1h"]),
+            "`anthropic`: how long the system prompt is kept there. Default: `off`.",
+        ),
+        field("response_format", ANY_TABLE, "The form of answers, as chat completions take it."),
+        field("timeouts", Shape::Table(&TIMEOUTS), "How long is waited for a response."),
+        field("max_attempts", Integer(1, 100), "How often a draw is sent at most in one build. Default: 8."),
+        field("max_wait", Text, "The longest wait that a server may ask for. Default: `2m`."),
+        field("max_retry_time", Text, "How long a draw is tried in all. Default: `15m`."),
+        field("requests_per_minute", COUNT, "How many requests are sent in a minute at most."),
+        field("tokens_per_minute", Integer(1, i64::MAX), "How many tokens are asked for in a minute at most."),
+        field("max_concurrent_requests", COUNT, "How many requests are in flight at once at most."),
         field("extra_body", ANY_TABLE, "Further fields of each request's body."),
         field("headers", Map(&Text), "Further headers of each request."),
         field("query", Map(&Text), "Further parameters of the address."),
@@ -123,6 +138,15 @@ static PROVIDER: Table = Table {
             "`lexical`: passages to retrieve from when a question brings none.",
         ),
         field("threshold", AMOUNT, "`lexical`: the score below which it abstains when told that it may."),
+    ],
+};
+
+static TIMEOUTS: Table = Table {
+    what: "how long is waited (a number with `ms`, `s`, `m` or `h`)",
+    fields: &[
+        field("connect", Text, "For a connection. Default: `15s`."),
+        field("read", Text, "For the next bytes; the first come when the model has finished. Default: `10m`."),
+        field("total", Text, "For one attempt in all. Default: `20m`."),
     ],
 };
 
@@ -153,6 +177,11 @@ static MODEL: Table = Table {
             List(&Choice(&crate::request::Decoding::FIELDS)),
             "The decoding fields that the model takes, in place of the built-in table.",
         ),
+        field("sends_as", Map(&Text), "The name in the body of a decoding field, in place of the built-in table's."),
+        field("num_ctx", COUNT, "`ollama`: the context length, in tokens; it has to be said."),
+        field("max_context", COUNT, "The longest context that the model takes, in tokens."),
+        field("response_format", ANY_TABLE, "The form of answers, as chat completions take it."),
+        field("extra_body", ANY_TABLE, "Further fields of each request's body, over the provider's."),
         field(
             "recordings",
             Names(&Map(&Shape::Table(&RECORDINGS))),
@@ -166,9 +195,20 @@ static PRICE: Table = Table {
     fields: &[
         field("input", AMOUNT, "Input tokens.").required(),
         field("cached_input", AMOUNT, "Input tokens read from the provider's prompt cache."),
+        field("cache_write", AMOUNT, "Input tokens written to the provider's prompt cache."),
         field("output", AMOUNT, "Output tokens.").required(),
         field("batch", AMOUNT, "The factor for batches (0.5 is half price)."),
-        field("as_of", Text, "When the price was read."),
+        field("long_prompt", Shape::Table(&LONG_PROMPT), "What requests with a long input cost."),
+        field("as_of", Text, "When the price was read: `2026-11-23`. After 180 days a build says that it is old."),
+    ],
+};
+
+static LONG_PROMPT: Table = Table {
+    what: "the price of requests with a long input, in US dollars for a million tokens",
+    fields: &[
+        field("above", SIZE, "Input tokens beyond which it holds, for all tokens of the request.").required(),
+        field("input", AMOUNT, "Input tokens; those of the prompt cache change in proportion.").required(),
+        field("output", AMOUNT, "Output tokens.").required(),
     ],
 };
 
@@ -500,8 +540,8 @@ static GAP: Table = Table {
 static BUDGET: Table = Table {
     what: "what may be spent",
     fields: &[
-        field("max_usd", AMOUNT, "The most that one build may spend."),
-        field("confirm_above_usd", AMOUNT, "Asks before spending more than this."),
+        field("max_usd", AMOUNT, "The most that one build may spend, in US dollars (also `--max-cost`)."),
+        field("confirm_above_usd", AMOUNT, "Asks before spending more than this, in US dollars. Default: 0."),
         field(
             "unknown_price",
             Choice(&["refuse", "warn", "allow"]),

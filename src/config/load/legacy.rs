@@ -316,6 +316,7 @@ impl Loader<'_> {
     }
 
     fn overrides_of(&mut self, block: &Node, kind: ProviderKind, provider: &mut ProviderConfig) {
+        self.check_extra_body_of(block, "request_overrides");
         for entry in block.get("request_overrides").map(Node::entries).unwrap_or_default() {
             if &*entry.key != "cache_control" {
                 provider.extra_body.insert(entry.key.to_string(), entry.value.json());
@@ -372,6 +373,10 @@ fn legacy_model(
         revision: None,
         price_as_of: None,
         batch_pricing,
+        extra_body: BTreeMap::new(),
+        num_ctx: None,
+        max_context: None,
+        sends_as: BTreeMap::new(),
         decoding,
         recordings: RecordingsByArm::new(),
         at: at.at,
@@ -404,6 +409,8 @@ fn price(root: &Node, provider: &str, key: &str, batch: bool) -> Option<Price> {
         input: pricing.decimal_at("input_per_million").unwrap_or(Decimal::new(15, -2)),
         output: pricing.decimal_at("output_per_million").unwrap_or(Decimal::new(6, -1)),
         cached_input: None,
+        cache_write: None,
+        long_prompt: None,
         batch: Some(pricing.decimal_at("batch_discount").unwrap_or(Decimal::new(5, -1))),
     };
     let tables = pricing.get("providers").into_iter().chain([pricing]);
@@ -417,11 +424,11 @@ fn price(root: &Node, provider: &str, key: &str, batch: bool) -> Option<Price> {
     };
     if batch && let Some((input, output)) = rates("_batch") {
         // The rates of batches as they are: no factor on top.
-        return Some(Price { input, output, cached_input: None, batch: Some(Decimal::ONE) });
+        return Some(Price { input, output, batch: Some(Decimal::ONE), ..general });
     }
     if let Some((input, output)) = rates("") {
         let own = row.and_then(|row| row.decimal_at("batch_discount"));
-        return Some(Price { input, output, cached_input: None, batch: own.or(general.batch) });
+        return Some(Price { input, output, batch: own.or(general.batch), ..general });
     }
     let is_general =
         ["input_per_million", "output_per_million", "batch_discount"].iter().any(|key| pricing.get(key).is_some());

@@ -1,0 +1,85 @@
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::Duration;
+
+use super::Settled;
+use super::ticket::Message;
+use crate::digest::DrawId;
+use crate::flow::Clock;
+use crate::provider::Given;
+use crate::request::{DrawAddress, Outcome};
+use crate::store::{LoggedDraw, LoggedFailure, Session, StoreError};
+
+/// Is one attempt that has ended, on its way to the log.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) id: DrawId,
+    pub(super) address: DrawAddress,
+    pub(super) given: Given,
+    /// No further attempt follows in this build.
+    pub(super) is_last: bool,
+}
+
+/// Is what became durable together.
+#[derive(Debug, Default)]
+pub(super) struct Logged {
+    /// The draws that are settled by it.
+    pub(super) settled: Vec<(DrawId, Settled)>,
+    /// Set where it could not be logged: the draws above are then not settled.
+    pub(super) error: Option<Arc<StoreError>>,
+}
+
+/// How many attempts share one write, at most.
+const GROUP: usize = 4096;
+/// How long an attempt waits for others that would share its write.
+const GATHER: Duration = Duration::from_millis(20);
+/// How many attempts are enough to write without waiting for more.
+const ENOUGH: usize = 256;
+
+/// Logs attempts in groups, until nobody can send more: an answer counts once it is durable, and not before.
+pub(super) fn log(session: &Session, clock: &Clock, attempts: &Receiver<Attempt>, outbox: &Sender<Message>) {
+    while let Ok(first) = attempts.recv() {
+        let mut group = vec![first];
+        let until = clock.monotonic() + GATHER;
+        while group.len() < GROUP {
+            let wait = if group.len() < ENOUGH { until.saturating_sub(clock.monotonic()) } else { Duration::ZERO };
+            match attempts.recv_timeout(wait) {
+                Ok(attempt) => group.push(attempt),
+                Err(_) => break,
+            }
+        }
+        let logged = write(session, &clock.now(), group);
+        if outbox.send(Message::Logged(logged)).is_err() {
+            return;
+        }
+    }
+}
+
+fn write(session: &Session, now: &str, group: Vec<Attempt>) -> Logged {
+    let mut logged = Logged::default();
+    let (mut draws, mut failures, mut given_up) = (Vec::new(), Vec::new(), Vec::new());
+    for Attempt { id, address, given, is_last } in group {
+        let Given { outcome, mut circumstances, raw, .. } = given;
+        circumstances.logged_at = Some(now.to_owned());
+        match outcome {
+            Outcome::Answer(answer) => {
+                logged.settled.push((id, Ok(answer.clone())));
+                draws.push(LoggedDraw { address, answer, circumstances, raw });
+            }
+            Outcome::Failure(code) => {
+                if is_last {
+                    logged.settled.push((id, Err(code)));
+                    given_up.push(address);
+                }
+                failures.push(LoggedFailure { address, code, circumstances, raw });
+            }
+        }
+    }
+    let written = session
+        .log_draws(&draws)
+        .and_then(|_| session.log_failures(&failures))
+        // What failed is free for others from here on, not only when this process ends.
+        .and_then(|()| session.release(&given_up));
+    logged.error = written.err().map(Arc::new);
+    logged
+}
