@@ -4,9 +4,10 @@ use super::build::Building;
 use super::failure::{Exit, Failure};
 use super::finish::{self, Finished};
 use super::reasons::Reasons;
+use super::{prices, spending};
 use crate::ask::Counts;
 use crate::engine::{NodeDone, NodeFailure, RangeResult};
-use crate::run::{Catalog, RunRecord, RunState, ViewDir, ViewEntry, fresh_run_id, root_of};
+use crate::run::{Catalog, CostSummary, RunRecord, RunState, ViewDir, ViewEntry, fresh_run_id, root_of};
 use crate::store::Commit;
 
 /// The life of a build's run: how it is opened, written down and ended.
@@ -52,6 +53,7 @@ impl Building<'_, '_> {
                 run_id,
                 state: RunState::Running,
                 session: self.session.id().to_owned(),
+                sessions: Vec::new(),
                 plan,
                 created_at: now.clone(),
                 updated_at: now,
@@ -60,9 +62,11 @@ impl Building<'_, '_> {
                 parent: self.mode.parent.clone(),
                 root: None,
                 manifest: None,
+                cost_usd: None,
             }
         };
         let mut record = record;
+        record.sessions.push(self.session.id().to_owned());
         let dir = ViewDir::new(&project.home.experiments, &record.run_id);
         if dir.stop_requested() && !self.args.ignore_stop {
             self.out.note("a STOP file of an earlier build of this run was found and removed");
@@ -111,6 +115,8 @@ impl Building<'_, '_> {
         let Some((_, failure)) = missing else { return Ok(()) };
         record.state = RunState::Failed;
         record.updated_at = self.clock.now();
+        let cost = self.cost(record, &[])?;
+        record.cost_usd = (cost != CostSummary::default()).then_some(cost);
         self.write_down(record, dir, &[], result, Vec::new())?;
         Err(Failure::from(failure))
     }
@@ -148,6 +154,8 @@ impl Building<'_, '_> {
         });
         record.root = all_done.then(|| root_of(&views));
         record.updated_at = self.clock.now();
+        let cost = self.cost(&record, done)?;
+        record.cost_usd = (cost != CostSummary::default()).then_some(cost);
 
         let catalog = Catalog::read(self.store)?;
         if let Some(twin) = self.twin(&catalog, &record) {
@@ -156,7 +164,7 @@ impl Building<'_, '_> {
             finish::remove_dir(dir)?;
             let twin_dir = ViewDir::new(&project.home.experiments, &twin.run_id);
             let restored = finish::show(&twin_dir, self.store, &twin)?;
-            let finished = self.finished(twin, true, restored, done, result, started);
+            let finished = self.finished(twin, true, restored, done, result, cost, started);
             finish::print(&finished, project, self.out);
             return Ok(Exit::Done);
         }
@@ -182,7 +190,7 @@ impl Building<'_, '_> {
         if exit == Exit::Budget {
             self.out.note("the budget is reached: a larger `--max-cost`, and `exp build` goes on with this run");
         }
-        let finished = self.finished(record, false, 0, done, result, started);
+        let finished = self.finished(record, false, 0, done, result, cost, started);
         finish::print(&finished, project, self.out);
         Ok(exit)
     }
@@ -206,6 +214,13 @@ impl Building<'_, '_> {
             .cloned()
     }
 
+    /// Sums up what the run cost.
+    fn cost(&self, record: &RunRecord, done: &[Option<NodeDone>]) -> Result<CostSummary, Failure> {
+        let tariffs = prices::tariffs(&self.planning.trials, &self.planning.sources);
+        spending::cost_of(&self.planning, self.store, &record.sessions, done, &tariffs)
+    }
+
+    #[allow(clippy::too_many_arguments)] // Each is a field of what is printed.
     fn finished(
         &self,
         record: RunRecord,
@@ -213,6 +228,7 @@ impl Building<'_, '_> {
         restored: usize,
         done: &[Option<NodeDone>],
         result: &RangeResult,
+        cost: CostSummary,
         started: Duration,
     ) -> Finished {
         let planning = &self.planning;
@@ -223,6 +239,7 @@ impl Building<'_, '_> {
             restored,
             actions: finish::count_actions(planning, done, result),
             requests: finish::requests(planning, done, counts),
+            cost,
             failures: finish::failure_entries(planning, result),
             slugs: finish::slugs(planning),
             duration: self.clock.monotonic().saturating_sub(started),

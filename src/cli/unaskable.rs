@@ -88,6 +88,16 @@ fn wanted(planning: &Planning<'_>, store: &Store, done: &[Option<NodeDone>], nod
     if !matches!(planning.resolution.verdicts.get(node.get()), Some(Verdict::Miss(..) | Verdict::Waits)) {
         return Vec::new();
     }
+    requests_of(planning, store, done, node)
+}
+
+/// Lists the draws of an `infer` action whose requests are made; none where they cannot be read.
+pub fn requests_of(
+    planning: &Planning<'_>,
+    store: &Store,
+    done: &[Option<NodeDone>],
+    node: NodeIndex,
+) -> Vec<step::Wanted> {
     let node = planning.plan.graph.node(node);
     let requests = node.inputs.iter().find_map(|(name, from)| -> Option<BlobId> {
         let From::Output(maker, output) = from else { return None };

@@ -153,12 +153,33 @@ pub struct RequestCounts {
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CostSummary {
-    /// Spent by this run.
+    /// The known prices of what its sessions bought.
     pub spent: f64,
-    /// Saved by reuse.
+    /// The known prices of its answers that were there already.
     pub saved: f64,
-    /// Draws whose price is unknown.
+    /// Answers bought whose price is unknown.
     pub unknown: u64,
+    /// What may have been spent beyond that.
+    #[serde(default)]
+    pub uncertain: CostRange,
+}
+
+/// Bounds what attempts cost of which nobody knows whether they were billed, in US dollars.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CostRange {
+    /// How many attempts.
+    pub attempts: u64,
+    /// The least: always 0.
+    pub min: f64,
+    /// The most; null where something has no ceiling.
+    pub max: Option<f64>,
+}
+
+impl Default for CostRange {
+    fn default() -> Self {
+        Self { attempts: 0, min: 0.0, max: Some(0.0) }
+    }
 }
 
 /// Is an action that failed.
