@@ -6,6 +6,7 @@
 //! text → `tree` (spans; what YAML allows and a config should not) → `language` (unknown keys, types, ranges; also the
 //! JSON Schema) → `load` (meaning: references, files, trials, legacy spellings) → [`Config`].
 
+mod analysis_plan;
 mod arm;
 mod capabilities;
 mod dataset;
@@ -23,6 +24,7 @@ mod span;
 mod tree;
 mod yaml_string;
 
+pub use analysis_plan::{AnalysisPlan, DatasetExclusions, Exclusions};
 pub use arm::{ArmConfig, PromptSet};
 pub use capabilities::{CAPABILITIES_AS_OF, fields_taken};
 pub use dataset::{
@@ -33,7 +35,7 @@ pub use diagnose::render;
 pub use diagnostic::{Diagnostic, Severity};
 pub use experiment::{
     Analysis, Config, DecodingPoint, Multiplicity, OptionalAnalyses, OutcomeRule, Outcomes, Parts, TrialConfig, Views,
-    WhenUnsupported,
+    WhenUnsupported, ZeroRule,
 };
 pub use files::{Disk, FileKind, Files};
 pub use language::json_schema;
