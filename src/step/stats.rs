@@ -193,7 +193,12 @@ impl Sets<'_> {
         let dataset: NamedList<Block> = sets.labels.iter().map(|(name, at)| (name.clone(), block(*at))).collect();
         let of_field =
             |values: &Vec<(String, usize)>| values.iter().map(|(name, at)| (name.clone(), block(*at))).collect();
-        let fields = || sets.fields.iter().map(|(field, values)| (field.clone(), of_field(values))).collect();
+        let fields: NamedList<NamedList<Block>> = sets
+            .fields
+            .iter()
+            .filter(|(_, values)| !values.is_empty())
+            .map(|(field, values)| (field.clone(), of_field(values)))
+            .collect();
         let all = block(sets.all);
         let meta: NamedList<MetaBlock> = all
             .metrics
@@ -208,7 +213,8 @@ impl Sets<'_> {
             })
             .collect();
         Block {
-            subgroups: Some(Subgroups { dataset, fields: (!sets.fields.is_empty()).then(fields) }),
+            subgroups: (!dataset.is_empty() || !fields.is_empty())
+                .then(|| Subgroups { dataset, fields: (!fields.is_empty()).then_some(fields) }),
             meta: (!meta.is_empty()).then_some(meta),
             ..all
         }
