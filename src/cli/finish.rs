@@ -255,6 +255,7 @@ pub fn manifest(
         num_trials: planning.plan.trials.len(),
         requests: requests(planning, done, result.counts),
         cost_usd: CostSummary::default(),
+        sealed: record.root.and_then(|_| super::sealed::entry(planning, store, done)),
         trials: planning.plan.trials.iter().map(|trial| trial_entry(store, trial)).collect(),
         failures: failure_entries(planning, result),
         sources,

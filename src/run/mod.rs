@@ -63,8 +63,8 @@ pub use explain::{Cause, Change, Explanation, explain};
 pub use finding::Finding;
 pub use import::{Imported, import};
 pub use manifest::{
-    ActionEntry, CostSummary, FailureEntry, Manifest, OutputEntry, PromptEntry, RequestCounts, SourceEntry, TrialEntry,
-    TrialSettings, ViewEntry,
+    ActionEntry, CostSummary, FailureEntry, Manifest, OutputEntry, PromptEntry, RequestCounts, SealEntry, SourceEntry,
+    TrialEntry, TrialSettings, ViewEntry,
 };
 pub use record::{ImportTrust, RunRecord, RunState, check_run_id, fresh_run_id};
 pub use root::root_of;

@@ -277,6 +277,7 @@ pub(super) fn make(place: &Place, sample: &Sample<'_>) -> Manifest {
         num_trials: 1,
         requests: RequestCounts::default(),
         cost_usd: CostSummary::default(),
+        sealed: None,
         trials: vec![trial],
         failures: Vec::new(),
         sources: vec![prompt, data],

@@ -7,7 +7,7 @@ use crate::stats::{Stream, max_t};
 /// Compares several treatments with the control that they share.
 #[derive(Serialize)]
 pub(super) struct SharedControl {
-    /// `max-t-multiplier`: the law of the largest |t|, Dunnett's comparison without his normal law.
+    /// `max-t-sign-flip`: the law of the largest |t|, Dunnett's comparison without his normal law, studentised and with the null imposed.
     pub(super) method: &'static str,
     /// The dataset.
     pub(super) dataset: String,
@@ -68,7 +68,7 @@ pub(super) fn shared_controls(
                 p_step_down: found.p_step_down,
             });
             all.push(SharedControl {
-                method: "max-t-multiplier",
+                method: "max-t-sign-flip",
                 dataset: test.dataset.clone(),
                 metric: test.metric.clone(),
                 unit: if rows.len() < single { "group" } else { "item" },
