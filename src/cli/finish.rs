@@ -261,6 +261,7 @@ pub fn manifest(
         requests: requests(planning, done, result.counts),
         served: record.served.clone(),
         cost_usd: record.cost_usd.unwrap_or_default(),
+        sealed: record.root.and_then(|_| super::sealed::entry(planning, store, done)),
         trials: planning.plan.trials.iter().map(|trial| trial_entry(store, trial)).collect(),
         failures: failure_entries(planning, result),
         sources,

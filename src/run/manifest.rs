@@ -182,6 +182,24 @@ impl Default for CostRange {
     }
 }
 
+/// Says under which sealed plan a run was analysed.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealEntry {
+    /// The plan's path.
+    pub path: String,
+    /// Its content.
+    pub blob: BlobId,
+    /// When it was sealed.
+    pub sealed_at: String,
+    /// How many answers the run is made of.
+    pub draws: u64,
+    /// How many of them were logged before that.
+    pub draws_before: u64,
+    /// How many do not say when they were logged: imported ones.
+    pub draws_undated: u64,
+}
+
 /// Is an action that failed.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -229,6 +247,9 @@ pub struct Manifest {
     /// What servers said that they serve.
     #[serde(default)]
     pub served: Vec<ServedModel>,
+    /// The plan that was sealed beforehand, where there is one, once all views are there.
+    #[serde(default)]
+    pub sealed: Option<SealEntry>,
     /// The trials, sorted by slug.
     pub trials: Vec<TrialEntry>,
     /// What failed.
@@ -296,7 +317,7 @@ impl Manifest {
     }
 }
 
-const SHORT_FIELDS: [&str; 14] = [
+const SHORT_FIELDS: [&str; 15] = [
     "schema_version",
     "run_id",
     "state",
@@ -311,6 +332,7 @@ const SHORT_FIELDS: [&str; 14] = [
     "num_trials",
     "requests",
     "cost_usd",
+    "sealed",
 ];
 
 /// Serialises the fields that are not lists.
@@ -335,6 +357,7 @@ impl serde::Serialize for Short<'_> {
         map.serialize_entry("num_trials", &m.num_trials)?;
         map.serialize_entry("requests", &m.requests)?;
         map.serialize_entry("cost_usd", &m.cost_usd)?;
+        map.serialize_entry("sealed", &m.sealed)?;
         map.end()
     }
 }
@@ -376,6 +399,7 @@ mod tests {
             requests: RequestCounts::default(),
             cost_usd: CostSummary::default(),
             served: Vec::new(),
+            sealed: None,
             trials: Vec::new(),
             failures: Vec::new(),
             sources: Vec::new(),

@@ -65,8 +65,8 @@ pub use explain::{Cause, Change, Explanation, explain};
 pub use finding::Finding;
 pub use import::{Imported, import};
 pub use manifest::{
-    ActionEntry, CostRange, CostSummary, FailureEntry, Manifest, OutputEntry, PromptEntry, RequestCounts, SourceEntry,
-    TrialEntry, TrialSettings, ViewEntry,
+    ActionEntry, CostRange, CostSummary, FailureEntry, Manifest, OutputEntry, PromptEntry, RequestCounts, SealEntry,
+    SourceEntry, TrialEntry, TrialSettings, ViewEntry,
 };
 pub use provenance::{ArmProvenance, Gap, Provenance};
 pub use record::{ImportTrust, RunRecord, RunState, check_run_id, fresh_run_id};

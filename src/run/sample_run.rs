@@ -278,6 +278,7 @@ pub(super) fn make(place: &Place, sample: &Sample<'_>) -> Manifest {
         requests: RequestCounts::default(),
         served: Vec::new(),
         cost_usd: CostSummary::default(),
+        sealed: None,
         trials: vec![trial],
         failures: Vec::new(),
         sources: vec![prompt, data],

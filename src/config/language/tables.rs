@@ -499,7 +499,7 @@ static ANALYSIS: Table = Table {
         field("alpha", SHARE, "The level of tests. Default: 0.05."),
         field(
             "multiplicity",
-            Choice(&["holm", "bh", "benjamini_hochberg", "none"]),
+            Choice(&["holm", "bh", "benjamini_hochberg", "by", "benjamini_yekutieli", "none"]),
             "The correction within a trial's family. Default: `holm`.",
         ),
         field(
@@ -512,6 +512,14 @@ static ANALYSIS: Table = Table {
         field("permutation_samples", Integer(0, MAX), "Sign flips of a permutation test; 0 is none. Default: 5000."),
         field("seed", SIZE, "The seed of every random stream of the analysis. Default: 1337."),
         field("risk_thresholds", List(&SHARE), "Abstention thresholds of the risk-coverage table."),
+        field(
+            "wilcoxon_zeros",
+            Choice(&["wilcox", "pratt", "zsplit"]),
+            "What signed-rank tests do with differences of zero. Default: `wilcox`, which drops them.",
+        ),
+        field("subgroups", TEXTS, "Fields of items by whose values results are shown apart."),
+        field("power", SHARE, "The power that designs are planned for. Default: 0.8."),
+        field("targets", List(&AMOUNT), "Differences that designs are to detect. Default: 0.02, 0.05, 0.1."),
     ],
 };
 
