@@ -5,7 +5,7 @@ use crate::ask::AskError;
 use crate::digest::BlobId;
 use crate::engine::{NodeDone, NodeFailure, Verdict, output_of};
 use crate::plan::{From, InferParams, NodeIndex};
-use crate::request::DrawAddress;
+use crate::request::{DrawAddress, Redraws};
 use crate::step;
 use crate::store::Store;
 
@@ -48,18 +48,27 @@ fn wanted(planning: &Planning<'_>, store: &Store, done: &[Option<NodeDone>], nod
         return Vec::new();
     }
     let node = planning.plan.graph.node(node);
-    let requests = node.inputs.iter().find_map(|(name, from)| -> Option<BlobId> {
-        let From::Output(maker, output) = from else { return None };
-        let made = done.get(maker.get()).and_then(Option::as_ref).map(|made| made.row.clone());
-        let row = made.or_else(|| match planning.resolution.verdicts.get(maker.get())? {
-            Verdict::Hit(row) => Some(row.clone()),
-            _ => None,
-        })?;
-        Some(output_of(&row, output).filter(|_| name == "requests")?.0)
-    });
+    let blob = |wanted: &str| {
+        node.inputs.iter().find_map(|(name, from)| -> Option<BlobId> {
+            if name != wanted {
+                return None;
+            }
+            let (maker, output) = match from {
+                From::Source(at) => return Some(planning.plan.graph.sources().get(*at as usize)?.blob),
+                From::Output(maker, output) => (maker, output),
+            };
+            let made = done.get(maker.get()).and_then(Option::as_ref).map(|made| made.row.clone());
+            let row = made.or_else(|| match planning.resolution.verdicts.get(maker.get())? {
+                Verdict::Hit(row) => Some(row.clone()),
+                _ => None,
+            })?;
+            Some(output_of(&row, output)?.0)
+        })
+    };
     let read = || {
         let params = node.params.read::<InferParams>().ok()?;
-        step::demand(store.open_blob(&requests?).ok()?, &params).ok()
+        let redraws = blob("redraws").and_then(|blob| Redraws::parse(&store.read(&blob).ok()?).ok());
+        Some(step::demand(store.open_blob(&blob("requests")?).ok()?, redraws.as_ref(), &params).ok()?.wanted)
     };
     read().unwrap_or_default()
 }
