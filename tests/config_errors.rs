@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use camino::Utf8Path;
 use exp::config::{
-    Config, ConfigFile, Diagnostic, FileKind, Files, Loaded, Multiplicity, Override, Parts, ProviderKind, ProviderMode,
-    ScorerSettings, Severity, Source, Support, json_schema, load,
+    Config, ConfigFile, Diagnostic, FileKind, Files, Generation, Loaded, Multiplicity, Override, Parts, ProviderKind,
+    ProviderMode, ScorerSettings, Severity, Source, Support, json_schema, load,
 };
 use exp::digest::Decimal;
 
@@ -1762,7 +1762,7 @@ fn the_whole_language_is_read() {
     assert!(config.analysis.cluster);
     assert_eq!(config.prompt_sets["same"].treatment.draw_salt.as_deref(), Some("again"));
     assert_eq!(config.prompt_sets["concise"].control, exp::config::ArmConfig::default());
-    assert_eq!((config.generation, config.max_failed, config.parts), (2, 3, Parts::Lines(64)));
+    assert_eq!((config.generation, config.max_failed, config.parts), (Generation::of_both(2), 3, Parts::Lines(64)));
     assert_eq!(config.reuse.max_gap_between_arms.unwrap().seconds, 604_800);
     assert_eq!(config.max_usd, Some(number("5")));
 }

@@ -60,7 +60,8 @@ impl Pipeline {
         {
             let inputs = Inputs::new(entries, &self.blobs);
             if kind == StepKind::Infer {
-                let wanted = step::demand(inputs.open("requests").unwrap(), &params.read().unwrap()).unwrap();
+                let requests = inputs.open("requests").unwrap();
+                let wanted = step::demand(requests, None, &params.read().unwrap()).unwrap().wanted;
                 let settle = |address: &exp::request::DrawAddress| {
                     let provider = exp::provider::Lexical::new(exp::provider::LexicalSettings::default());
                     let request = &wanted.iter().find(|wanted| wanted.address == *address)?.request;

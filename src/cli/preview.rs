@@ -194,8 +194,9 @@ fn compute(
         let inputs = Inputs::new(named.collect(), &*memory);
         if node.step == StepKind::Infer {
             let params: InferParams = node.params.read()?;
-            let wanted = step::demand(inputs.open("requests")?, &params)?;
-            let addresses: Vec<DrawAddress> = wanted.iter().map(|wanted| wanted.address).collect();
+            let redraws = step::redraws(&inputs)?;
+            let demand = step::demand(inputs.open("requests")?, redraws.as_ref(), &params)?;
+            let addresses: Vec<DrawAddress> = demand.wanted.iter().map(|wanted| wanted.address).collect();
             let found = memory.store.draws(&addresses)?;
             let missing = found.iter().filter(|draw| draw.is_none()).count() as u64;
             draws = addresses.len() as u64;
@@ -207,8 +208,7 @@ fn compute(
             }
             let answers: HashMap<DrawAddress, _> =
                 addresses.into_iter().zip(found).filter_map(|(address, draw)| Some((address, draw?.answer))).collect();
-            let (bytes, _) = step::collect(&wanted, |address| answers.get(address).cloned().map(Ok))?;
-            made.insert("answers".to_owned(), bytes);
+            demand.collect(|address| answers.get(address).cloned().map(Ok), &mut made)?;
         } else {
             step::run(node.step, &node.params, &inputs, &mut made as &mut dyn Outputs)
                 .map_err(|error: StepError| error)?;

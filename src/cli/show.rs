@@ -148,7 +148,8 @@ fn request_body(
         };
         return Err(Failure::usage(message).hint("ids stand in the column item_id of predictions.csv"));
     }
-    let generation = config.map_or(0, |config| config.generation);
+    let generation = config
+        .map_or(0, |config| if arm == "control" { config.generation.control } else { config.generation.treatment });
     let mut documents = Vec::new();
     for (label, line) in &found {
         let address = DrawAddress { request: line.key, generation, number: 0 };

@@ -13,6 +13,7 @@ mod capabilities;
 mod dataset;
 mod diagnose;
 mod diagnostic;
+mod edit;
 mod experiment;
 mod files;
 mod language;
@@ -35,6 +36,7 @@ pub use dataset::{
 };
 pub use diagnose::render;
 pub use diagnostic::{Diagnostic, Severity};
+pub use edit::with_reuse;
 pub use experiment::{
     Analysis, Config, DecodingPoint, Multiplicity, OptionalAnalyses, OutcomeRule, Outcomes, Parts, TrialConfig, Views,
     WhenUnsupported, ZeroRule,
@@ -46,7 +48,7 @@ pub use model::{
     LongPromptPrice, ModelConfig, Override, Price, PromptCaching, ProviderApi, ProviderConfig, ProviderKind,
     ProviderMode,
 };
-pub use reuse::{Budget, MaxGap, Reaction, Reuse};
+pub use reuse::{Budget, Generation, MaxGap, Reaction, Reuse};
 pub use scorer::{ScorerConfig, ScorerSettings, Support};
 pub use source::{Location, Source, SourceFile};
 pub use span::Span;
