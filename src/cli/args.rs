@@ -79,6 +79,8 @@ pub enum Command {
     Clean(CleanArgs),
     /// Ask a run to stop between actions
     Stop(StopArgs),
+    /// Write down what is to be tested, before the answers are seen
+    Seal(SealArgs),
     /// Print the JSON Schema of the config
     Schema,
     /// Print a completion script for a shell
@@ -340,6 +342,17 @@ pub struct CleanArgs {
 pub struct StopArgs {
     /// The run (default: the newest that is running)
     pub run: Option<String>,
+}
+
+/// Says how the plan is sealed.
+#[derive(Debug, Clone, Args)]
+pub struct SealArgs {
+    /// Show what would be sealed, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Seal anew over a plan that is there
+    #[arg(long)]
+    pub replace: bool,
 }
 
 /// Says which shell.

@@ -32,6 +32,8 @@ mod project;
 mod reasons;
 mod run_life;
 mod score;
+mod seal;
+mod sealed;
 mod show;
 mod signals;
 mod spending;
@@ -115,6 +117,7 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Import(args) => import::import(global, &args, out),
         Command::Clean(args) => clean::clean(global, &args, out),
         Command::Stop(args) => stop::stop(global, &args, out),
+        Command::Seal(args) => seal::seal(global, &args, out, &clock),
         Command::Schema => {
             let schema = crate::config::json_schema();
             Output::exact(&serde_json::to_string_pretty(&schema).unwrap_or_default());
