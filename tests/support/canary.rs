@@ -60,7 +60,8 @@ pub fn files_with(root: &Path, key: &str) -> Vec<PathBuf> {
             let holds = if kind.is_symlink() {
                 std::fs::read_link(&path).is_ok_and(|to| is_in(to.as_os_str().as_encoded_bytes(), &forms))
             } else {
-                kind.is_file() && std::fs::read(&path).is_ok_and(|bytes| is_in(&bytes, &forms))
+                kind.is_file()
+                    && std::fs::read(&path).is_ok_and(|bytes| is_in(&bytes, &forms) || is_in(&unpacked(&bytes), &forms))
             };
             if named || holds {
                 found.push(path);
@@ -68,6 +69,11 @@ pub fn files_with(root: &Path, key: &str) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+/// What a file of zstd unpacks to; nothing, where it is none.
+fn unpacked(bytes: &[u8]) -> Vec<u8> {
+    if bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) { zstd::decode_all(bytes).unwrap_or_default() } else { Vec::new() }
 }
 
 /// Base64 (RFC 4648) without padding.
