@@ -347,3 +347,164 @@ fn rounded(usd: f64) -> f64 {
 fn money(usd: f64) -> Money {
     Decimal::from_f64(rounded(usd.max(0.0))).and_then(Money::usd).unwrap_or(Money::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::ask::Rates;
+    use crate::request::{Answer, AnswerStatus, Circumstances, Decoding, Message, Role, Usage};
+
+    /// Is one answered draw of a history: the arm, its request, and what came.
+    struct Past {
+        scope: String,
+        wanted: Wanted,
+        draw: LoggedDraw,
+    }
+
+    fn identity() -> ProviderIdentity {
+        ProviderIdentity("p".into())
+    }
+
+    /// 0.40 and 1.60 dollars for a million tokens.
+    fn tariffs() -> Tariffs {
+        let rate = |text: &str| Money::per_token(text.parse().unwrap()).unwrap();
+        let mut tariffs = Tariffs::default();
+        let rates = Rates { input: rate("0.4"), output: rate("1.6"), ..Rates::default() };
+        tariffs.add(identity(), "m", Tariff::Rated(rates), false, None);
+        tariffs.add(ProviderIdentity("own".into()), "m", Tariff::Unbilled, false, None);
+        tariffs
+    }
+
+    fn past(arm: &str, question: &str, number: u32, input: u64, output: u64) -> Past {
+        let request = Request {
+            provider: identity(),
+            model: "m".into(),
+            revision: None,
+            messages: vec![Message::new(Role::System, "Answer."), Message::new(Role::User, question)],
+            decoding: Decoding { max_output_tokens: Some(1024), ..Decoding::default() },
+            extra: BTreeMap::new(),
+            recording: None,
+            draw_salt: Some(arm.to_owned()),
+        };
+        let address = DrawAddress { request: request.key(), generation: 0, number };
+        let answer = Answer {
+            status: AnswerStatus::Stop,
+            text: String::new(),
+            reasoning: None,
+            finish_reason: None,
+            served_model: None,
+            usage: Usage { input_tokens: Some(input), output_tokens: Some(output), reasoning_tokens: None },
+        };
+        let circumstances = Circumstances { bought: Some("online".into()), ..Circumstances::default() };
+        Past {
+            scope: format!("m/t0/d/{arm}"),
+            wanted: Wanted { item: question.to_owned(), request: Arc::new(request), address },
+            draw: LoggedDraw { address, answer, circumstances, raw: Vec::new() },
+        }
+    }
+
+    fn normal(stream: &mut Stream) -> f64 {
+        crate::stats::special::normal_quantile(stream.uniform() + 1e-17)
+    }
+
+    /// Makes a history of two arms: questions of many lengths, and answers of lognormal length, cut at the limit. A hard
+    /// item is answered at length under both arms.
+    fn lognormal(items: u32, spread: f64, draws: u32, stream: &mut Stream) -> Vec<Past> {
+        let mut history = Vec::new();
+        for item in 0..items {
+            let bytes = 80.0 * libm::exp(0.5 * normal(stream));
+            let question = format!("{item} {}", "x".repeat(bytes as usize));
+            let hard = 0.3 * normal(stream);
+            for (arm, level) in [("control", 3.5), ("steps", 5.0)] {
+                for number in 0..draws {
+                    let length = libm::exp(level + spread * (hard + normal(stream)));
+                    let input = (question.len() as f64 * (0.27 + 0.02 * normal(stream))).max(1.0) as u64 + 12;
+                    history.push(past(arm, &question, number, input, length.clamp(1.0, 1024.0) as u64));
+                }
+            }
+        }
+        history
+    }
+
+    /// Splits a history at random 200 times, a share of its items known and the rest to be bought; returns the share of
+    /// splits in which the interval held the true cost, and the median of its width over that cost.
+    fn coverage(history: &[Past], known: f64, stream: &mut Stream) -> (f64, f64) {
+        let tariffs = tariffs();
+        let items: Vec<&String> = history
+            .iter()
+            .map(|past| &past.wanted.item)
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .collect();
+        let (mut held, mut widths) = (0, Vec::new());
+        for _ in 0..200 {
+            let mut left = items.clone();
+            let n = (known * items.len() as f64) as usize;
+            let chosen: HashSet<&String> =
+                (0..n).map(|_| left.swap_remove(stream.below(left.len() as u32) as usize)).collect();
+            let mut estimator = Estimator::new(&tariffs);
+            let mut cost = Money::ZERO;
+            for past in history {
+                let is_known = chosen.contains(&past.wanted.item);
+                let found = is_known.then(|| past.draw.clone());
+                estimator.take(&past.scope, std::slice::from_ref(&past.wanted), &[found]);
+                if !is_known {
+                    let (usage, how) = (&past.draw.answer.usage, &past.draw.circumstances);
+                    cost = cost.plus(tariffs.price(&identity(), "m", usage, how).unwrap());
+                }
+            }
+            let estimate = estimator.finish();
+            assert_eq!(estimate.without_history, 0);
+            let (cost, high) = (cost.to_f64(), estimate.high.unwrap());
+            assert!(high <= estimate.ceiling.unwrap().to_f64());
+            held += u32::from(estimate.low <= cost && cost <= high);
+            widths.push((high - estimate.low) / cost);
+        }
+        widths.sort_unstable_by(f64::total_cmp);
+        (f64::from(held) / 200.0, widths[100])
+    }
+
+    #[track_caller]
+    fn holds(what: &str, history: &[Past], known: f64, stream: &mut Stream) {
+        let (share, width) = coverage(history, known, stream);
+        println!("{what}: {known} known: held in {share}, median width {width:.3} of the cost");
+        assert!((0.85..=0.95).contains(&share), "{what}: held in {share}");
+        assert!(width <= 0.5, "{what}: median width {width} of the cost");
+    }
+
+    #[test]
+    fn the_interval_holds_the_true_cost_of_made_histories() {
+        let mut stream = Stream::derive(3, "histories");
+        for (spread, draws, known) in [(0.6, 1, 0.1), (0.6, 1, 0.5), (1.0, 1, 0.3), (0.6, 3, 0.2)] {
+            let history = lognormal(300, spread, draws, &mut stream);
+            holds(&format!("lognormal {spread}, {draws} draws"), &history, known, &mut stream);
+        }
+    }
+
+    /// Takes what four systems answered to real questions, a token for four bytes.
+    #[test]
+    fn the_interval_holds_the_true_cost_of_real_histories() {
+        let path =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/gsm8k/example_model_solutions.jsonl");
+        let Ok(text) = std::fs::read_to_string(&path) else {
+            println!("skipped: ../shared is absent");
+            return;
+        };
+        let rows: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let mut stream = Stream::derive(4, "real histories");
+        for system in ["6b_finetuning", "175b_verification"] {
+            let answers = rows.iter().filter_map(|row| {
+                let (question, answer) = (row["question"].as_str()?, row[system]["solution"].as_str()?);
+                let tokens = |text: &str| text.len().div_ceil(4) as u64;
+                Some(past("control", question, 0, tokens(question) + 12, tokens(answer)))
+            });
+            let history: Vec<Past> = answers.take(500).collect();
+            assert_eq!(history.len(), 500, "{system}");
+            for known in [0.1, 0.4] {
+                holds(system, &history, known, &mut stream);
+            }
+        }
+    }
+}
