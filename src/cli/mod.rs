@@ -7,11 +7,14 @@ mod build;
 mod clean;
 mod compare;
 mod completions;
+mod consent;
 mod environment;
+mod estimate;
 mod failure;
 mod fetch;
 mod finish;
 mod guess;
+mod history;
 mod import;
 mod init;
 mod limits;
@@ -19,6 +22,7 @@ mod list;
 mod online;
 mod origins;
 mod output;
+mod pilot;
 mod plan;
 mod plan_inputs;
 mod planning;
@@ -98,13 +102,16 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
     let global = &cli.global;
     match cli.command {
         Command::Init(args) => init::init(&args, out),
-        Command::Plan(args) => plan::plan(global, &args, out),
+        Command::Plan(args) => plan::plan(global, &args, out, &clock),
         Command::Build(args) => {
             let project = project::Project::load(global, out)?;
             if args.dry_run {
-                return plan::plan_build(&project, &args, out);
+                return plan::plan_build(&project, &args, out, &clock);
             }
-            build::build(&project, &args, &build::Mode::default(), out, &clock)
+            match args.pilot {
+                Some(items) => pilot::pilot(&project, &args, items, &build::budget(&project, &args), out, &clock),
+                None => build::build(&project, &args, &build::Mode::default(), out, &clock),
+            }
         }
         Command::Status(args) => status::status(global, &args, out),
         Command::Why(args) => why::why(global, &args, out),
