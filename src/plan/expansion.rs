@@ -9,7 +9,7 @@ use super::{
     AggregateParams, BuildParams, CostsParams, Effectiveness, Frame, InferParams, MergeParams, ParseParams, PlanError,
     ReplayParams, ReportParams, RevisedScorer, ScoreParams, StatsParams, StepKind, TrialDataset, TrialLabel,
 };
-use crate::config::{ArmConfig, Config, DatasetConfig, ProviderKind, Source, SourceFile};
+use crate::config::{ArmConfig, Config, DatasetConfig, OptionalAnalyses, ProviderKind, Source, SourceFile};
 use crate::digest::{Digest, Encoder};
 
 pub(super) fn find<'s>(sources: &'s Sources, file: &SourceFile) -> Result<&'s SourceBlob, PlanError> {
@@ -136,7 +136,8 @@ impl<'p, 'c> Expansion<'p, 'c> {
             datasets: datasets.clone(),
             analysis: config.analysis.clone(),
             exclusions: config.plan_lock.as_ref().map(|_| config.exclusions()),
-            optional: config.optional,
+            // What costs make of it decides nothing here.
+            optional: OptionalAnalyses { cost_effectiveness: false, ..config.optional },
         };
         let stats = self.node(StepKind::Stats, &stats_params, stats_inputs, &scope)?;
         let is_priced = config.optional.cost_effectiveness;
