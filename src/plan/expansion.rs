@@ -152,7 +152,7 @@ impl<'p, 'c> Expansion<'p, 'c> {
                 bootstrap_samples: config.analysis.bootstrap_samples,
                 random_seed: config.analysis.random_seed,
                 alpha: config.analysis.alpha,
-                effectiveness: is_priced.then(|| Effectiveness {
+                effectiveness: is_priced.then_some(Effectiveness {
                     temperature,
                     datasets,
                     cluster: config.analysis.cluster,

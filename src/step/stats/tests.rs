@@ -226,7 +226,7 @@ fn every_edge_is_a_sound_document() {
             params.analysis.margins.insert("em".to_owned(), Decimal::new(5, -2));
             let inputs = [("paired", paired.as_str())];
             let out = run_in_memory(&inputs, |inputs, outputs| run(&params, inputs, outputs)).unwrap();
-            for (name, text) in out.iter().filter(|(name, _)| name.ends_with(".json")) {
+            for (name, text) in out.iter().filter(|(name, _)| *name != "differences") {
                 assert!(!text.contains("NaN") && !text.contains("nf,") && !text.contains("Infinity"), "{at} {name}");
                 check(&format!("{at} {name}"), &serde_json::from_str(text).unwrap());
             }
@@ -371,7 +371,7 @@ fn fields_make_subgroups() {
     params.analysis.subgroups = vec!["era".to_owned()];
     let extra = |id: usize| match id {
         0..5 => String::new(),
-        _ => format!(",\"fields\":{{\"era\":\"{}\"}}", if id % 2 == 0 { "old" } else { "new" }),
+        _ => format!(",\"fields\":{{\"era\":\"{}\"}}", if id.is_multiple_of(2) { "old" } else { "new" }),
     };
     let (json, _) = analysed(&params, &forty("q", extra));
     let eras = &json["results"]["0.0"]["closed"]["subgroups"]["fields"]["era"];
