@@ -762,6 +762,10 @@ impl Lab {
     /// Builds with one change; returns the labels of what ran, and whether the root changed.
     fn try_change(&mut self, change: &Change) -> (BTreeSet<String>, bool) {
         let mut world = World::new();
+        // What an earlier build concluded of the project as it is must not answer for the change.
+        world.write(&self.project);
+        assert_eq!(self.project.json(&["build"])["up_to_date"], true);
+        assert!(self.project.conclusions() > 0, "{}", change.name);
         (change.apply)(&mut world);
         let (nodes, ran, root) = self.build(&world, &change.name);
         let must: Vec<String> = change.first.iter().map(|pattern| self.with_parts(pattern)).collect();

@@ -1,6 +1,9 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::digest::Decimal;
+use crate::flow::Money;
+
 /// Is what was typed.
 #[derive(Debug, Parser)]
 #[command(
@@ -182,6 +185,21 @@ pub struct BuildArgs {
     /// Run free steps again whether or not they are done; asks nothing
     #[arg(long)]
     pub force: bool,
+    /// Spend no more than this, in US dollars: the most that each request can cost is set aside before it is sent
+    #[arg(long, value_name = "USD", env = "EXP_MAX_COST", value_parser = amount)]
+    pub max_cost: Option<Money>,
+    /// Build the first N items of each dataset, price the rest by their answers, and go on where that is agreed to
+    #[arg(long, value_name = "N", env = "EXP_PILOT", value_parser = clap::value_parser!(u64).range(1..))]
+    pub pilot: Option<u64>,
+    /// Spend what it costs, without being asked
+    #[arg(long, short = 'y')]
+    pub yes: bool,
+    /// Ask for every answer anew, in the next generation; with --condition, for that side's. Prints the line that keeps them
+    #[arg(long, conflicts_with = "redraw_status")]
+    pub fresh: bool,
+    /// Ask again, under both arms, for the items whose answers in the last run have one of these statuses
+    #[arg(long, value_name = "STATUS", value_delimiter = ',', env = "EXP_REDRAW_STATUS")]
+    pub redraw_status: Vec<String>,
     /// Ask nobody over a network
     #[arg(long)]
     pub offline: bool,
@@ -241,6 +259,9 @@ pub struct ShowArgs {
     /// Print the exact body of a request: an item's id, and an arm (`control`, or a prompt set's name)
     #[arg(long, num_args = 2, value_names = ["ITEM", "ARM"])]
     pub request: Option<Vec<String>>,
+    /// Print the body's bytes as they are sent, one body a line
+    #[arg(long, requires = "request")]
+    pub exact: bool,
     /// Show at most so many disagreements
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub limit: usize,
@@ -332,6 +353,12 @@ pub struct StopArgs {
 pub struct CompletionsArgs {
     /// The shell
     pub shell: clap_complete::Shell,
+}
+
+/// Reads an amount of US dollars.
+fn amount(text: &str) -> Result<Money, String> {
+    let amount: Decimal = text.trim_start_matches('$').parse().map_err(|error| format!("{error}"))?;
+    Money::usd(amount).ok_or_else(|| "an amount is at least 0".to_owned())
 }
 
 /// Writes long flags in one spelling: `--max_concurrent_jobs` is `--max-concurrent-jobs`.

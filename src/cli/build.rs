@@ -3,21 +3,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::BuildArgs;
+use super::environment::{self, Variables};
 use super::failure::{Exit, Failure};
-use super::finish::{self, Finished};
 use super::limits::step_limits;
+use super::online::Outside;
 use super::output::Output;
+use super::plan_inputs::PlanInputs;
 use super::planning::Planning;
 use super::progress::Progress;
 use super::project::Project;
 use super::signals::stop_flag;
-use super::unaskable::unaskable;
-use super::who;
+use super::unaskable::{Silence, unaskable};
+use super::up_to_date::UpToDate;
+use super::{prices, who};
 use crate::digest::BlobId;
 use crate::engine::{Engine, MissReason, NodeDone, NodeFailure, RangeResult, Verdict};
-use crate::flow::{Budget, Clock, Event, StopFlag};
+use crate::flow::{Budget, Clock, Event, Money, StopFlag};
 use crate::plan::{From, NodeIndex, StepKind};
-use crate::run::{Catalog, RunState, ViewDir, check_run_id, root_of};
+use crate::provider::Proxies;
+use crate::run::{ViewDir, check_run_id};
 use crate::step::StepError;
 use crate::store::{Access, Commit, Session, Store};
 
@@ -40,13 +44,18 @@ pub fn build(project: &Project, args: &BuildArgs, mode: &Mode, out: &Output, clo
     }
     let started = clock.monotonic();
     let limits = step_limits(args)?;
-    Planning::check(project, &args.select)?;
+    PlanInputs::check(project, &args.select)?;
     let store = project.home.open_store(Access::ReadWrite, out)?;
-    let mut planning = Planning::start(project, &store, &args.select, limits, args.force)?;
+    let inputs = PlanInputs::read(project, &store, &args.select)?;
+    let up_to_date = UpToDate::new((project, &store), args, (&inputs, &limits), out, (clock, started));
+    if let Some(exit) = up_to_date.by_conclusion()? {
+        return Ok(exit);
+    }
+    let mut planning = Planning::start(inputs, &store, limits, args.force)?;
     if planning.is_prepared() {
         planning.expand_from_hits(&store)?;
         if planning.is_done()
-            && let Some(exit) = up_to_date(&planning, &store, args, out, clock, started)?
+            && let Some(exit) = up_to_date.by_plan(&planning)?
         {
             // The process ends here: taking a graph of thousands of nodes apart first would be a third of the whole time.
             std::mem::forget(planning);
@@ -54,6 +63,9 @@ pub fn build(project: &Project, args: &BuildArgs, mode: &Mode, out: &Output, clo
         }
     }
     let stop = stop_flag()?;
+    // Whoever asks nobody over a network needs no `.env`, however it is written.
+    let is_online = planning.trials.iter().any(|trial| !trial.provider.kind.is_embedded());
+    let variables = if is_online { Variables::read(&project.config_path())? } else { Variables::default() };
     let session = store.session()?;
     let mut building = Building {
         args,
@@ -64,59 +76,13 @@ pub fn build(project: &Project, args: &BuildArgs, mode: &Mode, out: &Output, clo
         session: &session,
         store: &store,
         planning,
-        budget: Budget::new(None),
+        budget: Budget::new(args.max_cost.or_else(|| Money::usd(project.config.max_usd?))),
+        variables,
+        proxies: environment::proxies(),
     };
     let result = building.run(started);
     session.flush_stat_cache()?;
     result
-}
-
-/// Ends a build that has nothing to do, if a finished run shows just that already.
-fn up_to_date(
-    planning: &Planning<'_>,
-    store: &Store,
-    args: &BuildArgs,
-    out: &Output,
-    clock: &Clock,
-    started: Duration,
-) -> Result<Option<Exit>, Failure> {
-    let project = planning.project;
-    let views = finish::views(planning, &|node, output| planning.hit_output(node, output));
-    let root = root_of(&views);
-    let catalog = Catalog::read(store)?;
-    let wanted = if planning.narrowed().is_some() { RunState::Partial } else { RunState::Complete };
-    let known = catalog.made_here().rev().find(|entry| {
-        let record = &entry.record;
-        record.state == wanted
-            && record.root == Some(root)
-            && record.manifest.is_some()
-            && args.run_id.as_ref().is_none_or(|id| *id == record.run_id)
-    });
-    let Some(entry) = known else { return Ok(None) };
-    let record = &entry.record;
-    let dir = ViewDir::new(&project.home.experiments, &record.run_id);
-    let is_newest = catalog.latest().is_some_and(|latest| latest.record.run_id == record.run_id);
-    let stands = dir.stands(&views, &|view| store.blob_path(&view.blob)) && (!is_newest || dir.is_latest());
-    let restored = if stands { 0 } else { finish::show(&dir, store, record)? };
-    let finished = Finished {
-        record: record.clone(),
-        up_to_date: true,
-        restored,
-        actions: finish::ActionCounts {
-            total: planning.resolution.total(),
-            hit: planning.resolution.hits(),
-            ..Default::default()
-        },
-        requests: finish::hit_requests(planning),
-        failures: Vec::new(),
-        slugs: finish::slugs(planning),
-        duration: clock.monotonic().saturating_sub(started),
-    };
-    if args.archive {
-        super::archive::write(&project.home, store, &record.run_id, out)?;
-    }
-    finish::print(&finished, project, out);
-    Ok(Some(Exit::Done))
 }
 
 /// Is a build at work.
@@ -131,6 +97,10 @@ pub(super) struct Building<'b, 'p> {
     pub(super) planning: Planning<'p>,
     /// What may be spent.
     pub(super) budget: Budget,
+    /// The variables that keys are named by.
+    variables: Variables,
+    /// The proxies of the environment.
+    proxies: Proxies,
 }
 
 impl Building<'_, '_> {
@@ -160,8 +130,12 @@ impl Building<'_, '_> {
             return self.early_end(&built);
         }
         // Who cannot be asked here is an error of the config, not of a run.
-        unaskable(&self.planning, self.store, &done, self.mode.ask_nothing)
-            .map_err(|failure| Failure::from(&failure).hint("nothing was sent"))?;
+        let silence = match (self.mode.ask_nothing, self.args.offline) {
+            (true, _) => Some(Silence::Score),
+            (false, true) => Some(Silence::Offline),
+            (false, false) => None,
+        };
+        unaskable(&self.planning, self.store, &done, silence, &self.variables)?;
         let (mut record, dir) = self.begin()?;
         self.out.note(&format!("run {}", record.run_id));
         let range = self.planning.plan.first_stage..self.planning.plan.graph.nodes().len();
@@ -319,11 +293,13 @@ impl Building<'_, '_> {
         let providers = if self.mode.ask_nothing {
             crate::ask::Providers::default()
         } else {
-            who::providers(config, &planning.trials, &planning.sources, &read)?
+            let outside = Outside { variables: &self.variables, proxies: &self.proxies, clock: self.clock };
+            let outside = Some(outside).filter(|_| !self.args.offline);
+            who::providers(config, &planning.trials, &planning.sources, &read, outside.as_ref())?
         };
         let policies = who::policies(config, &planning.trials, self.args);
         let expected = crate::ask::Expected::default();
-        let tariffs = crate::ask::Tariffs::default();
+        let tariffs = prices::tariffs(&planning.trials, &planning.sources);
         let progress = Progress::new(self.out, self.clock, range.len());
         let stop = self.stop.clone();
         let ignore_stop = self.args.ignore_stop;
@@ -337,7 +313,7 @@ impl Building<'_, '_> {
             }
         };
         let fetch = |node: NodeIndex| -> Result<Vec<u8>, NodeFailure> {
-            super::fetch::fetch(config, &planning.plan, node, self.args.offline)
+            super::fetch::fetch(config, &planning.plan, node, self.args.offline, &self.proxies)
         };
         let jobs = self.args.max_concurrent_jobs.or(config.max_concurrent_jobs.map(|n| n as usize));
         let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);

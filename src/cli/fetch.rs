@@ -1,11 +1,17 @@
 use crate::config::{Config, Source};
 use crate::engine::NodeFailure;
 use crate::plan::{NodeIndex, Plan};
-use crate::provider::fetch_pinned;
+use crate::provider::{Proxies, fetch_pinned};
 use crate::step::{InputProblem, StepError};
 
 /// Brings a dataset's pinned file from its address.
-pub fn fetch(config: &Config, plan: &Plan, node: NodeIndex, offline: bool) -> Result<Vec<u8>, NodeFailure> {
+pub fn fetch(
+    config: &Config,
+    plan: &Plan,
+    node: NodeIndex,
+    offline: bool,
+    proxies: &Proxies,
+) -> Result<Vec<u8>, NodeFailure> {
     let name = plan.graph.node(node).scope.to_string();
     let problem = |message: String, remedy: &str| -> NodeFailure {
         let file = format!("dataset `{name}`");
@@ -20,5 +26,5 @@ pub fn fetch(config: &Config, plan: &Plan, node: NodeIndex, offline: bool) -> Re
         let message = format!("{url} is not in the store yet, and --offline forbids fetching it");
         return Err(problem(message, "build once without --offline"));
     }
-    fetch_pinned(url, sha256).map_err(|error| problem(error.to_string(), error.remedy()))
+    fetch_pinned(url, sha256, proxies).map_err(|error| problem(error.to_string(), error.remedy()))
 }

@@ -9,6 +9,7 @@ use super::output::Output;
 use super::planning::Planning;
 use super::project::Project;
 use super::reasons::Reasons;
+use super::spending;
 use crate::ask::Counts;
 use crate::digest::BlobId;
 use crate::engine::{NodeDone, RangeResult, Verdict, spec_of};
@@ -45,6 +46,8 @@ pub struct Finished {
     pub actions: ActionCounts,
     /// What became of the draws.
     pub requests: RequestCounts,
+    /// What they cost.
+    pub cost: CostSummary,
     /// What failed.
     pub failures: Vec<FailureEntry>,
     /// The trials' slugs.
@@ -178,6 +181,7 @@ fn trial_entry(store: &Store, trial: &TrialPlan) -> TrialEntry {
 }
 
 /// Writes down a run as it is now.
+#[allow(clippy::too_many_arguments)] // Each is one thing that a manifest tells.
 pub fn manifest(
     planning: &Planning<'_>,
     store: &Store,
@@ -186,6 +190,7 @@ pub fn manifest(
     result: &RangeResult,
     clock: &Clock,
     reasons: Option<&mut Reasons<'_>>,
+    circumstances: Vec<ViewEntry>,
 ) -> Manifest {
     let project = planning.project;
     let failed: HashSet<NodeIndex> = result.failures.iter().map(|(node, _)| *node).collect();
@@ -254,11 +259,12 @@ pub fn manifest(
         },
         num_trials: planning.plan.trials.len(),
         requests: requests(planning, done, result.counts),
-        cost_usd: CostSummary::default(),
+        cost_usd: record.cost_usd.unwrap_or_default(),
         trials: planning.plan.trials.iter().map(|trial| trial_entry(store, trial)).collect(),
         failures: failure_entries(planning, result),
         sources,
         views: views(planning, &output),
+        circumstances,
         actions,
     }
 }
@@ -270,6 +276,7 @@ pub fn show(dir: &ViewDir, store: &Store, record: &RunRecord) -> Result<usize, F
     let catalog = Catalog::read(store)?;
     let manifest = Catalog::manifest(store, record)?;
     let mut made = dir.show(&manifest.views, &|view| store.blob_path(&view.blob))?;
+    made += dir.show(&manifest.circumstances, &|view| store.blob_path(&view.blob))?;
     let mut files: Vec<(String, String)> = Vec::new();
     for trial in &manifest.trials {
         files.push((format!("{}/trial_manifest.json", trial.results_dir), trial_manifest(&manifest, trial)?));
@@ -318,13 +325,14 @@ pub fn print(finished: &Finished, project: &Project, out: &Output) {
         (actions, draws) => format!(", {actions} failed · {} failed", draws_text(draws)),
     };
     let line = format!(
-        "{} of {} actions reused, {} ran{failed} · {} requests: {} reused, {} sent · $0.00 spent, $0.00 saved · {} · run_{}{root}",
+        "{} of {} actions reused, {} ran{failed} · {} requests: {} reused, {} sent · {} · {} · run_{}{root}",
         actions.hit,
         actions.total,
         actions.executed,
         thousands(requests.total),
         thousands(requests.reused),
         thousands(requests.sent),
+        spending::words(&finished.cost),
         duration_text(finished.duration),
         record.run_id,
     );
@@ -362,7 +370,7 @@ pub fn print(finished: &Finished, project: &Project, out: &Output) {
         "up_to_date": finished.up_to_date,
         "actions": {"total": actions.total, "hit": actions.hit, "executed": actions.executed, "failed": actions.failed},
         "requests": requests,
-        "cost_usd": CostSummary::default(),
+        "cost_usd": finished.cost,
         "duration_ms": finished.duration.as_millis() as u64,
         "trials": finished.slugs.iter().map(|slug| serde_json::json!({"slug": slug, "dir": views(slug)})).collect::<Vec<_>>(),
         "failures": finished.failures,

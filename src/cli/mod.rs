@@ -2,11 +2,13 @@
 
 mod archive;
 mod args;
+mod asked_part;
 mod audit;
 mod build;
 mod clean;
 mod compare;
 mod completions;
+mod environment;
 mod failure;
 mod fetch;
 mod finish;
@@ -15,21 +17,30 @@ mod import;
 mod init;
 mod limits;
 mod list;
+mod online;
+mod origins;
 mod output;
 mod plan;
+mod plan_inputs;
 mod planning;
+mod premises;
 mod preview;
+mod prices;
 mod problem;
+mod program;
 mod progress;
 mod project;
 mod reasons;
+mod redraw;
 mod run_life;
 mod score;
 mod show;
 mod signals;
+mod spending;
 mod status;
 mod stop;
 mod unaskable;
+mod up_to_date;
 mod who;
 mod why;
 
@@ -89,11 +100,21 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Init(args) => init::init(&args, out),
         Command::Plan(args) => plan::plan(global, &args, out),
         Command::Build(args) => {
-            let project = project::Project::load(global, out)?;
+            let mut project = project::Project::load(global, out)?;
+            if !args.redraw_status.is_empty() {
+                project = redraw::redraw(global, project, &args, out)?;
+            }
+            let kept_by = if args.fresh { Some(redraw::fresh(&mut project, &args)?) } else { None };
             if args.dry_run {
                 return plan::plan_build(&project, &args, out);
             }
-            build::build(&project, &args, &build::Mode::default(), out, &clock)
+            let exit = build::build(&project, &args, &build::Mode::default(), out, &clock)?;
+            if let Some(line) = kept_by {
+                let config = &project.config_label;
+                out.note(&format!("a build without --fresh uses the earlier answers; to keep these, write into {config}:"));
+                out.note(&line);
+            }
+            Ok(exit)
         }
         Command::Status(args) => status::status(global, &args, out),
         Command::Why(args) => why::why(global, &args, out),

@@ -5,6 +5,7 @@ use super::failure::{Exit, Failure};
 use super::finish::thousands;
 use super::limits::step_limits;
 use super::output::Output;
+use super::plan_inputs::PlanInputs;
 use super::planning::Planning;
 use super::preview::{Fate, Preview, preview};
 use super::project::Project;
@@ -25,7 +26,7 @@ pub fn plan_build(project: &Project, args: &BuildArgs, out: &Output) -> Result<E
 
 fn show(project: &Project, args: &SelectArgs, limits: StepLimits, force: bool, out: &Output) -> Result<Exit, Failure> {
     let store = project.home.open_store(Access::ReadOnly, out)?;
-    let mut planning = Planning::start(project, &store, args, limits, force)?;
+    let mut planning = Planning::start(PlanInputs::read(project, &store, args)?, &store, limits, force)?;
     let seen = preview(&mut planning, &store)?;
     print(&planning, &seen, out);
     Ok(Exit::Done)

@@ -1,16 +1,12 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use super::args::{ConditionArg, SelectArgs};
 use super::failure::{Exit, Failure};
+use super::plan_inputs::PlanInputs;
 use super::project::Project;
 use super::who::FACTS;
-use crate::config::Parts;
-use crate::digest::Decimal;
 use crate::engine::{Resolution, StepLimits, Verdict, output_of, resolve};
-use crate::plan::{
-    NodeIndex, Plan, SelectedTrial, Selection, Side, SourceBlob, Sources, StepKind, needed_files, select,
-};
-use crate::store::{ActionRow, ActionTable, Store};
+use crate::plan::{NodeIndex, Plan, SelectedTrial, Selection, Sources, StepKind};
+use crate::store::{ActionRow, ActionTable, Generation, Store};
 
 /// Is a build's plan, as far as it is known: the selected trials, the inputs' hashes, the graph, and what is done of it.
 pub struct Planning<'p> {
@@ -28,72 +24,26 @@ pub struct Planning<'p> {
     pub resolution: Resolution,
     /// The actions that were recorded when it was made.
     pub table: ActionTable,
+    /// What the index was when all was looked up there and nowhere else; `None` where a record had to be asked, or where it
+    /// changed meanwhile.
+    pub basis: Option<Generation>,
     /// Which steps may run.
     pub limits: StepLimits,
     /// Whether free steps run again although they are done.
     pub force: bool,
 }
 
-/// Reads the flags that say which part of the experiment is meant.
-pub fn selection(args: &SelectArgs) -> Result<Selection, Failure> {
-    let names = |list: &[String]| -> Vec<String> {
-        list.iter().flat_map(|text| text.split([',', ' '])).filter(|name| !name.is_empty()).map(str::to_owned).collect()
-    };
-    let temperatures = names(&args.temps)
-        .iter()
-        .map(|text| text.parse::<Decimal>().map_err(|error| Failure::usage(format!("--temps: {error}"))))
-        .collect::<Result<Vec<_>, _>>()?;
-    if args.parts_per_dataset == Some(0) || args.lines_per_part == Some(0) {
-        return Err(Failure::usage("a dataset has at least one part of at least one item"));
-    }
-    let parts = args.lines_per_part.map(Parts::Lines).or(args.parts_per_dataset.map(Parts::Count));
-    Ok(Selection {
-        trials: args.trials.clone(),
-        models: names(&args.models),
-        prompt_sets: names(&args.prompt_sets),
-        temperatures,
-        side: match args.condition {
-            ConditionArg::Both => None,
-            ConditionArg::Control => Some(Side::Control),
-            ConditionArg::Treatment => Some(Side::Treatment),
-        },
-        no_sweep: args.no_sweep,
-        limit_items: args.limit_items,
-        parts,
-    })
-}
-
 impl<'p> Planning<'p> {
-    /// Checks that the flags name something, before anything is opened or made.
-    pub fn check(project: &Project, args: &SelectArgs) -> Result<(), Failure> {
-        select(&project.config, &selection(args)?)?;
-        Ok(())
-    }
-
-    /// Selects trials, hashes the inputs, plans how datasets are read, and looks up what is done of that.
-    pub fn start(
-        project: &'p Project,
-        store: &Store,
-        args: &SelectArgs,
-        limits: StepLimits,
-        force: bool,
-    ) -> Result<Self, Failure> {
-        let selection = selection(args)?;
-        let trials = select(&project.config, &selection)?;
-        let mut sources: Sources = HashMap::new();
-        for file in needed_files(&project.config, &trials) {
-            let (blob, size) = store.hash_file(&file.path, !args.no_stat_cache).map_err(|error| {
-                Failure::from(error)
-                    .hint(format!("{}:{}:{} names this file", project.config_label, file.at.line, file.at.column))
-            })?;
-            let (label, path) = (file.written.clone(), file.path.clone());
-            sources.insert(file.path.clone(), SourceBlob { blob, size, label, path });
-        }
+    /// Plans how datasets are read, and looks up what is done of that.
+    pub fn start(inputs: PlanInputs<'p>, store: &Store, limits: StepLimits, force: bool) -> Result<Self, Failure> {
+        let PlanInputs { project, selection, trials, sources } = inputs;
         let plan = Plan::datasets(&project.config, &selection, &sources)?;
         let table = store.actions(plan.first_stage)?;
+        let resolution = Resolution::default();
         let mut planning =
-            Self { project, selection, trials, sources, plan, resolution: Resolution::default(), table, limits, force };
+            Self { project, selection, trials, sources, plan, resolution, table, basis: None, limits, force };
         planning.resolve(store, 0);
+        planning.basis = planning.table.basis().cloned();
         Ok(planning)
     }
 
@@ -155,6 +105,7 @@ impl<'p> Planning<'p> {
         self.table = table.map_err(|_| Failure::new(Exit::Environment, "reading the store's index failed"))??;
         let start = self.plan.first_stage;
         self.resolve(store, start);
+        self.basis = self.basis.take().filter(|basis| self.table.basis() == Some(basis));
         Ok(())
     }
 
@@ -165,8 +116,7 @@ impl<'p> Planning<'p> {
 
     /// Says what would complete this build, where it is asked for less than the whole experiment.
     pub fn narrowed(&self) -> Option<String> {
-        let narrowed = self.selection.is_narrowed() || self.limits.is_narrowed();
-        narrowed.then(|| "`exp build` without the flags that narrow it builds the whole experiment".to_owned())
+        narrowed(&self.selection, &self.limits)
     }
 
     /// Returns the output of a node that is a hit.
@@ -176,4 +126,10 @@ impl<'p> Planning<'p> {
             _ => None,
         }
     }
+}
+
+/// Says what would complete a build of this, where it is less than the whole experiment.
+pub fn narrowed(selection: &Selection, limits: &StepLimits) -> Option<String> {
+    let narrowed = selection.is_narrowed() || limits.is_narrowed();
+    narrowed.then(|| "`exp build` without the flags that narrow it builds the whole experiment".to_owned())
 }

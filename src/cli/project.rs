@@ -56,6 +56,15 @@ impl Place {
         })
     }
 
+    /// Reads the config without a word about what is wrong with it.
+    fn config(&self) -> Option<Config> {
+        let label = self.label();
+        let bytes = std::fs::read(&self.config_path).ok()?;
+        let env = |name: &str| std::env::var(name).ok();
+        let file = ConfigFile { path: Utf8Path::new(&label), bytes: &bytes, root: &self.root, env: &env };
+        config::load(&file, &Disk).config
+    }
+
     fn label(&self) -> String {
         self.config_path.strip_prefix(&self.root).unwrap_or(&self.config_path).to_string()
     }
@@ -82,12 +91,7 @@ impl Home {
     /// Finds the project's directories; a config that cannot be used does not stand in the way.
     pub fn find(global: &Global) -> Result<Self, Failure> {
         let place = Place::find(global)?;
-        let label = place.label();
-        let config = std::fs::read(&place.config_path).ok().and_then(|bytes| {
-            let env = |name: &str| std::env::var(name).ok();
-            let file = ConfigFile { path: Utf8Path::new(&label), bytes: &bytes, root: &place.root, env: &env };
-            config::load(&file, &Disk).config
-        });
+        let config = place.config();
         let (experiments, store) = config
             .map_or((place.root.join("experiments"), place.root.join("store")), |c| (c.experiments_dir, c.store_dir));
         Ok(Self {
@@ -95,6 +99,11 @@ impl Home {
             store_dir: place.store.clone().unwrap_or(store),
             root: place.root,
         })
+    }
+
+    /// Reads the config, if there is one that can be used.
+    pub fn config(global: &Global) -> Option<Config> {
+        Place::find(global).ok()?.config()
     }
 
     /// Opens the store.
@@ -145,6 +154,11 @@ impl Project {
             store_dir: place.store.clone().unwrap_or_else(|| config.store_dir.clone()),
         };
         Ok(Self { home, config_label: label, config_bytes: bytes, config })
+    }
+
+    /// Returns the config's path.
+    pub fn config_path(&self) -> Utf8PathBuf {
+        self.home.root.join(&self.config_label)
     }
 
     /// Returns the name of the config's bytes.

@@ -4,9 +4,10 @@ use super::build::Building;
 use super::failure::{Exit, Failure};
 use super::finish::{self, Finished};
 use super::reasons::Reasons;
+use super::{prices, spending};
 use crate::ask::Counts;
 use crate::engine::{NodeDone, NodeFailure, RangeResult};
-use crate::run::{Catalog, RunRecord, RunState, ViewDir, fresh_run_id, root_of};
+use crate::run::{Catalog, CostSummary, RunRecord, RunState, ViewDir, ViewEntry, fresh_run_id, root_of};
 use crate::store::Commit;
 
 /// The life of a build's run: how it is opened, written down and ended.
@@ -52,6 +53,7 @@ impl Building<'_, '_> {
                 run_id,
                 state: RunState::Running,
                 session: self.session.id().to_owned(),
+                sessions: Vec::new(),
                 plan,
                 created_at: now.clone(),
                 updated_at: now,
@@ -60,15 +62,17 @@ impl Building<'_, '_> {
                 parent: self.mode.parent.clone(),
                 root: None,
                 manifest: None,
+                cost_usd: None,
             }
         };
         let mut record = record;
+        record.sessions.push(self.session.id().to_owned());
         let dir = ViewDir::new(&project.home.experiments, &record.run_id);
         if dir.stop_requested() && !self.args.ignore_stop {
             self.out.note("a STOP file of an earlier build of this run was found and removed");
         }
         dir.clear_stop()?;
-        self.write_down(&mut record, &dir, &[], &RangeResult::default())?;
+        self.write_down(&mut record, &dir, &[], &RangeResult::default(), Vec::new())?;
         drop(held);
         Ok((record, dir))
     }
@@ -80,11 +84,14 @@ impl Building<'_, '_> {
         dir: &ViewDir,
         done: &[Option<NodeDone>],
         result: &RangeResult,
+        circumstances: Vec<ViewEntry>,
     ) -> Result<(), Failure> {
         let catalog = Catalog::read(self.store)?;
         let mut reasons =
             if done.is_empty() { None } else { Some(Reasons::new(self.store, &catalog, Some(&record.run_id))?) };
-        let manifest = finish::manifest(&self.planning, self.store, record, done, result, self.clock, reasons.as_mut());
+        let (planning, clock) = (&self.planning, self.clock);
+        let manifest =
+            finish::manifest(planning, self.store, record, done, result, clock, reasons.as_mut(), circumstances);
         let text = manifest.to_text()?;
         let staged = self.session.stage(text.as_bytes())?;
         record.manifest = Some(staged.blob().id);
@@ -108,7 +115,9 @@ impl Building<'_, '_> {
         let Some((_, failure)) = missing else { return Ok(()) };
         record.state = RunState::Failed;
         record.updated_at = self.clock.now();
-        self.write_down(record, dir, &[], result)?;
+        let cost = self.cost(record, &[])?;
+        record.cost_usd = (cost != CostSummary::default()).then_some(cost);
+        self.write_down(record, dir, &[], result, Vec::new())?;
         Err(Failure::from(failure))
     }
 
@@ -145,6 +154,8 @@ impl Building<'_, '_> {
         });
         record.root = all_done.then(|| root_of(&views));
         record.updated_at = self.clock.now();
+        let cost = self.cost(&record, done)?;
+        record.cost_usd = (cost != CostSummary::default()).then_some(cost);
 
         let catalog = Catalog::read(self.store)?;
         if let Some(twin) = self.twin(&catalog, &record) {
@@ -153,12 +164,21 @@ impl Building<'_, '_> {
             finish::remove_dir(dir)?;
             let twin_dir = ViewDir::new(&project.home.experiments, &twin.run_id);
             let restored = finish::show(&twin_dir, self.store, &twin)?;
-            let finished = self.finished(twin, true, restored, done, result, started);
+            let finished = self.finished(twin, true, restored, done, result, cost, started);
             finish::print(&finished, project, self.out);
             return Ok(Exit::Done);
         }
 
-        self.write_down(&mut record, dir, done, result)?;
+        let (circumstances, complaints) = self.origins(&record, done)?;
+        let mut exit = exit;
+        for complaint in complaints {
+            self.out.note(&complaint.text);
+            if complaint.is_error && exit == Exit::Done {
+                record.state = RunState::Failed;
+                exit = Exit::Failed;
+            }
+        }
+        self.write_down(&mut record, dir, done, result, circumstances)?;
         finish::show(dir, self.store, &record)?;
         if self.args.archive && exit == Exit::Done {
             super::archive::write(&project.home, self.store, &record.run_id, self.out)?;
@@ -170,7 +190,7 @@ impl Building<'_, '_> {
         if exit == Exit::Budget {
             self.out.note("the budget is reached: a larger `--max-cost`, and `exp build` goes on with this run");
         }
-        let finished = self.finished(record, false, 0, done, result, started);
+        let finished = self.finished(record, false, 0, done, result, cost, started);
         finish::print(&finished, project, self.out);
         Ok(exit)
     }
@@ -194,6 +214,13 @@ impl Building<'_, '_> {
             .cloned()
     }
 
+    /// Sums up what the run cost.
+    fn cost(&self, record: &RunRecord, done: &[Option<NodeDone>]) -> Result<CostSummary, Failure> {
+        let tariffs = prices::tariffs(&self.planning.trials, &self.planning.sources);
+        spending::cost_of(&self.planning, self.store, &record.sessions, done, &tariffs)
+    }
+
+    #[allow(clippy::too_many_arguments)] // Each is a field of what is printed.
     fn finished(
         &self,
         record: RunRecord,
@@ -201,6 +228,7 @@ impl Building<'_, '_> {
         restored: usize,
         done: &[Option<NodeDone>],
         result: &RangeResult,
+        cost: CostSummary,
         started: Duration,
     ) -> Finished {
         let planning = &self.planning;
@@ -211,6 +239,7 @@ impl Building<'_, '_> {
             restored,
             actions: finish::count_actions(planning, done, result),
             requests: finish::requests(planning, done, counts),
+            cost,
             failures: finish::failure_entries(planning, result),
             slugs: finish::slugs(planning),
             duration: self.clock.monotonic().saturating_sub(started),

@@ -1,11 +1,16 @@
 use std::collections::BTreeMap;
 
 use super::args::{Global, ShowArgs};
+use super::asked_part::recorded;
 use super::failure::{Exit, Failure};
+use super::online::wire_of;
 use super::output::Output;
 use super::project::Home;
-use crate::digest::BlobId;
-use crate::plan::StepKind;
+use crate::config::Config;
+use crate::digest::{BlobId, RequestKey};
+use crate::plan::{InferParams, StepKind};
+use crate::provider::wire_body;
+use crate::request::{DrawAddress, Redraws};
 use crate::run::{Catalog, Manifest};
 use crate::step::{RequestsReader, Significance};
 use crate::store::{Access, Store};
@@ -20,7 +25,8 @@ pub fn show(global: &Global, args: &ShowArgs, out: &Output) -> Result<Exit, Fail
     if let Some(request) = &args.request
         && let [item, arm] = request.as_slice()
     {
-        return request_body(&store, &manifest, item, arm, out);
+        let config = Home::config(global);
+        return request_body(&store, &manifest, config.as_ref(), &Wanted { item, arm, exact: args.exact }, out);
     }
     if args.items {
         return items(&store, &manifest, args.limit, out);
@@ -88,8 +94,25 @@ pub fn view(store: &Store, manifest: &Manifest, slug: &str, name: &str) -> Resul
     Ok(found.map(|view| store.read(&view.blob)).transpose()?)
 }
 
-/// Prints the body that was, or would be, sent for an item under an arm.
-fn request_body(store: &Store, manifest: &Manifest, item: &str, arm: &str, out: &Output) -> Result<Exit, Failure> {
+/// Names a request that is to be shown.
+struct Wanted<'w> {
+    item: &'w str,
+    arm: &'w str,
+    /// Whether the bytes are wanted as they are.
+    exact: bool,
+}
+
+/// Prints the body that was, or would be, sent for an item under an arm: the first draw's, where each has a seed of its own.
+///
+/// Of a provider that is embedded here nothing is sent: its request is shown.
+fn request_body(
+    store: &Store,
+    manifest: &Manifest,
+    config: Option<&Config>,
+    wanted: &Wanted<'_>,
+    out: &Output,
+) -> Result<Exit, Failure> {
+    let Wanted { item, arm, exact } = *wanted;
     let mut seen: Vec<BlobId> = Vec::new();
     let mut found = Vec::new();
     let mut arms: Vec<String> = Vec::new();
@@ -126,15 +149,45 @@ fn request_body(store: &Store, manifest: &Manifest, item: &str, arm: &str, out: 
         };
         return Err(Failure::usage(message).hint("ids stand in the column item_id of predictions.csv"));
     }
-    let documents: Vec<serde_json::Value> = found
-        .iter()
-        .map(|(label, line)| serde_json::json!({"action": label, "key": line.key, "body": line.request}))
-        .collect();
-    for document in &documents {
-        out.line(&serde_json::to_string_pretty(document).unwrap_or_default());
+    let mut documents = Vec::new();
+    for (label, line) in &found {
+        let address = first_draw(store, manifest, label, &line.key)?;
+        let sent = wire_of(config, &line.request).map(|wire| wire_body(&wire, &line.request, &address));
+        let document = match &sent {
+            // Read back, so that it can be laid out; its bytes stand beside it.
+            Some(sent) => serde_json::json!({
+                "action": label, "key": line.key, "exact": sent,
+                "body": serde_json::from_str::<serde_json::Value>(sent).unwrap_or_default(),
+            }),
+            None => serde_json::json!({"action": label, "key": line.key, "body": line.request}),
+        };
+        match sent {
+            Some(sent) if exact => out.line(&sent),
+            None if exact => out.line(&serde_json::to_string(&line.request).unwrap_or_default()),
+            _ => {
+                let shown = serde_json::json!({"action": label, "key": line.key, "body": document["body"]});
+                out.line(&serde_json::to_string_pretty(&shown).unwrap_or_default());
+            }
+        }
+        documents.push(document);
     }
     out.document(&serde_json::json!(documents));
     Ok(Exit::Done)
+}
+
+/// Returns the address of a request's first draw as the run asked for it; `label` is that of the `build` action.
+fn first_draw(store: &Store, manifest: &Manifest, label: &str, key: &RequestKey) -> Result<DrawAddress, Failure> {
+    let label = label.replacen(StepKind::Build.as_str(), StepKind::Infer.as_str(), 1);
+    let asked = match manifest.actions.iter().find(|action| action.label == label) {
+        Some(action) => recorded(store, action)?,
+        None => None,
+    };
+    let Some(asked) = asked else { return Ok(DrawAddress { request: *key, generation: 0, number: 0 }) };
+    let redraws = match asked.spec.inputs.get("redraws") {
+        Some(blob) => Redraws::parse(&store.read(blob)?).unwrap_or_default(),
+        None => Redraws::default(),
+    };
+    Ok(redraws.address(*key, asked.params.read::<InferParams>()?.generation, 0))
 }
 
 type Row = BTreeMap<String, String>;

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use super::args::{Global, SelectArgs};
 use super::failure::{Exit, Failure};
 use super::output::Output;
+use super::plan_inputs::PlanInputs;
 use super::planning::Planning;
 use super::preview::{Fate, preview};
 use super::project::Project;
@@ -16,7 +17,8 @@ pub fn status(global: &Global, args: &SelectArgs, out: &Output) -> Result<Exit, 
     let store = project.home.open_store(Access::ReadOnly, out)?;
     let catalog = Catalog::read(&store)?;
     let newest = catalog.entries().iter().rev().find(|entry| entry.record.manifest.is_some());
-    let mut planning = Planning::start(&project, &store, args, StepLimits::default(), false)?;
+    let mut planning =
+        Planning::start(PlanInputs::read(&project, &store, args)?, &store, StepLimits::default(), false)?;
     let mut changed: Vec<String> = Vec::new();
     if let Some(entry) = newest {
         out.line(&format!("newest run: {} ({})", entry.record.run_id, entry.state_words()));

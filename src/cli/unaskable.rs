@@ -1,28 +1,44 @@
 use std::collections::{BTreeMap, HashSet};
 
+use super::environment::Variables;
+use super::failure::Failure;
+use super::online::key_of;
 use super::planning::Planning;
-use crate::ask::AskError;
+use super::who;
+use crate::config::{ProviderConfig, ProviderMode};
 use crate::digest::BlobId;
 use crate::engine::{NodeDone, NodeFailure, Verdict, output_of};
-use crate::plan::{From, InferParams, NodeIndex};
+use crate::plan::{From, Graph, InferParams, Node, NodeIndex};
 use crate::request::{DrawAddress, Redraws};
 use crate::step;
 use crate::store::Store;
 
-/// Says whose answers a build would need and cannot get: they are not in the store, and nobody here can be asked for them.
+/// Says why nobody is to be asked at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// `exp score` asks nothing.
+    Score,
+    /// `--offline`: whoever is embedded here may be asked.
+    Offline,
+}
+
+/// Refuses a build that needs answers and cannot get them: they are not in the store, and nobody may be asked for them, or
+/// the key to ask with is missing. Nothing was sent.
 ///
-/// `nobody` means that nobody is to be asked at all. What cannot be read is passed over: whoever runs the action says so.
+/// What cannot be read is passed over: whoever runs the action says so.
 pub fn unaskable(
     planning: &Planning<'_>,
     store: &Store,
     done: &[Option<NodeDone>],
-    nobody: bool,
-) -> Result<(), NodeFailure> {
-    let embedded = planning.trials.iter().filter(|trial| trial.provider.kind.is_embedded());
-    let can_be_asked: HashSet<&str> = embedded.map(|trial| trial.slug.as_str()).collect();
+    silence: Option<Silence>,
+    variables: &Variables,
+) -> Result<(), Failure> {
     let mut missing: BTreeMap<String, HashSet<DrawAddress>> = BTreeMap::new();
+    let providers: BTreeMap<&str, &ProviderConfig> =
+        planning.trials.iter().map(|trial| (trial.slug.as_str(), trial.provider)).collect();
     for trial in &planning.plan.trials {
-        if !nobody && can_be_asked.contains(trial.label.slug.as_str()) {
+        let is_embedded = providers.get(trial.label.slug.as_str()).is_some_and(|provider| provider.kind.is_embedded());
+        if is_embedded && silence != Some(Silence::Score) {
             continue;
         }
         for node in trial.infer.values().flatten() {
@@ -31,13 +47,38 @@ pub fn unaskable(
             }
         }
     }
+    let config = &planning.project.config;
     for (identity, addresses) in missing {
         let addresses: Vec<DrawAddress> = addresses.into_iter().collect();
-        let found = store.draws(&addresses).map_err(|error| NodeFailure::Store(error.into()))?;
+        let found = store.draws(&addresses).map_err(|error| Failure::from(&NodeFailure::Store(error.into())))?;
         let missing = found.iter().filter(|draw| draw.is_none()).count();
-        if missing > 0 {
-            return Err(AskError::NoProvider { identity, missing }.into());
+        if missing == 0 {
+            continue;
         }
+        let refused = |why: &str| {
+            let plural = if missing == 1 { "answer" } else { "answers" };
+            Failure::usage(format!("{missing} {plural} of `{identity}` are not in the store, and {why}"))
+        };
+        match silence {
+            Some(Silence::Score) => {
+                return Err(refused("`exp score` asks nobody")
+                    .hint("`exp build` asks for them")
+                    .hint("nothing was sent"));
+            }
+            Some(Silence::Offline) => {
+                return Err(refused("--offline forbids asking for them").hint("nothing was sent"));
+            }
+            None => {}
+        }
+        let provider = config.providers.values().find(|provider| who::identity(provider, None).0 == identity);
+        let Some(provider) = provider else { continue };
+        if provider.mode == ProviderMode::Batch {
+            let why = format!("`{}` is asked in batches, which this version cannot do", provider.name);
+            let hint = "write `mode: online` on the provider, at the price of single requests";
+            return Err(refused(&why).hint(hint).hint("nothing was sent"));
+        }
+        key_of(&planning.project.config_label, provider, variables)
+            .map_err(|failure| failure.hint("nothing was sent"))?;
     }
     Ok(())
 }
@@ -47,28 +88,42 @@ fn wanted(planning: &Planning<'_>, store: &Store, done: &[Option<NodeDone>], nod
     if !matches!(planning.resolution.verdicts.get(node.get()), Some(Verdict::Miss(..) | Verdict::Waits)) {
         return Vec::new();
     }
+    requests_of(planning, store, done, node)
+}
+
+/// Lists the draws of an `infer` action whose requests are made; none where they cannot be read.
+pub fn requests_of(
+    planning: &Planning<'_>,
+    store: &Store,
+    done: &[Option<NodeDone>],
+    node: NodeIndex,
+) -> Vec<step::Wanted> {
     let node = planning.plan.graph.node(node);
-    let blob = |wanted: &str| {
-        node.inputs.iter().find_map(|(name, from)| -> Option<BlobId> {
-            if name != wanted {
-                return None;
-            }
-            let (maker, output) = match from {
-                From::Source(at) => return Some(planning.plan.graph.sources().get(*at as usize)?.blob),
-                From::Output(maker, output) => (maker, output),
-            };
-            let made = done.get(maker.get()).and_then(Option::as_ref).map(|made| made.row.clone());
-            let row = made.or_else(|| match planning.resolution.verdicts.get(maker.get())? {
-                Verdict::Hit(row) => Some(row.clone()),
-                _ => None,
-            })?;
-            Some(output_of(&row, output)?.0)
-        })
-    };
+    let requests = node.inputs.iter().find_map(|(name, from)| -> Option<BlobId> {
+        let From::Output(maker, output) = from else { return None };
+        let made = done.get(maker.get()).and_then(Option::as_ref).map(|made| made.row.clone());
+        let row = made.or_else(|| match planning.resolution.verdicts.get(maker.get())? {
+            Verdict::Hit(row) => Some(row.clone()),
+            _ => None,
+        })?;
+        Some(output_of(&row, output).filter(|_| name == "requests")?.0)
+    });
+    requests.map_or_else(Vec::new, |requests| wanted_of(store, &planning.plan.graph, node, &requests))
+}
+
+/// Lists the draws that an `infer` action wants of a `requests` blob; none where that cannot be read.
+pub(super) fn wanted_of(store: &Store, graph: &Graph, node: &Node, requests: &BlobId) -> Vec<step::Wanted> {
     let read = || {
         let params = node.params.read::<InferParams>().ok()?;
-        let redraws = blob("redraws").and_then(|blob| Redraws::parse(&store.read(&blob).ok()?).ok());
-        Some(step::demand(store.open_blob(&blob("requests")?).ok()?, redraws.as_ref(), &params).ok()?.wanted)
+        let file = node.inputs.iter().find_map(|(name, from)| match from {
+            From::Source(at) if name == "redraws" => graph.sources().get(*at as usize),
+            _ => None,
+        });
+        let redraws = match file {
+            Some(file) => Some(Redraws::parse(&store.read(&file.blob).ok()?).ok()?),
+            None => None,
+        };
+        Some(step::demand(store.open_blob(requests).ok()?, redraws.as_ref(), &params).ok()?.wanted)
     };
     read().unwrap_or_default()
 }

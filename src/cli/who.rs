@@ -3,13 +3,17 @@ use std::sync::Arc;
 
 use super::args::{BuildArgs, UncertainArg};
 use super::failure::Failure;
+use super::online::{Outside, online};
 use crate::ask::{Policies, Policy, Providers};
-use crate::config::{Config, ProviderConfig, ProviderKind, ScorerConfig, Source};
+use crate::config::{Config, ProviderApi, ProviderConfig, ProviderKind, ScorerConfig, Source};
 use crate::digest::BlobId;
 use crate::plan::{Facts, SelectedTrial, Sources};
 use crate::provider::{Lexical, LexicalSettings, Provider as _, Replay, lexical};
 use crate::request::ProviderIdentity;
 use crate::step;
+
+/// Ends the identity of who is asked by OpenAI's responses.
+pub const RESPONSES: &str = " responses";
 
 /// Names who answers: by revision and settings for the embedded providers, else as stated or by family and address.
 pub fn identity(provider: &ProviderConfig, corpus: Option<&BlobId>) -> ProviderIdentity {
@@ -18,11 +22,13 @@ pub fn identity(provider: &ProviderConfig, corpus: Option<&BlobId>) -> ProviderI
         ProviderKind::Lexical => Lexical::identity_of(provider.threshold, corpus),
         ProviderKind::Replay => Replay::new(&provider.name).identity().clone(),
         kind => {
+            // The two protocols of one service are two ways of asking: what is asked is not the same.
+            let protocol = if provider.api == ProviderApi::Responses { RESPONSES } else { "" };
             if let Some(stated) = &provider.identity {
-                return ProviderIdentity(format!("{} {stated}", kind.as_str()));
+                return ProviderIdentity(format!("{} {stated}{protocol}", kind.as_str()));
             }
             let address = provider.base_url.as_deref().unwrap_or("default address");
-            ProviderIdentity(format!("{} {}", kind.as_str(), normalised(address)))
+            ProviderIdentity(format!("{} {}{protocol}", kind.as_str(), normalised(address)))
         }
     }
 }
@@ -60,12 +66,14 @@ pub const FACTS: Facts<'static> =
 /// Reads a blob of the store; the error is the reason in words.
 pub type ReadBlob = Arc<dyn Fn(&BlobId) -> Result<Vec<u8>, String> + Send + Sync>;
 
-/// Makes the providers that can be asked here. The corpus of a reader is taken from the store when it is first needed.
+/// Makes the providers that can be asked here; those over a network need `outside`. The corpus of a reader is taken from the
+/// store when it is first needed.
 pub fn providers(
     config: &Config,
     trials: &[SelectedTrial<'_>],
     sources: &Sources,
     read: &ReadBlob,
+    outside: Option<&Outside<'_>>,
 ) -> Result<Providers, Failure> {
     let mut providers = Providers::default();
     let names: BTreeSet<&String> = trials.iter().map(|trial| &trial.model.provider).collect();
@@ -95,7 +103,11 @@ pub fn providers(
                 };
                 providers.add(Arc::new(lexical));
             }
-            _ => {}
+            _ => {
+                if let Some(outside) = outside {
+                    providers.add(online(config, provider, outside)?);
+                }
+            }
         }
     }
     Ok(providers)
@@ -107,9 +119,23 @@ pub fn policies(config: &Config, trials: &[SelectedTrial<'_>], args: &BuildArgs)
     let in_flight = args.max_concurrent_requests.or(config.max_concurrent_requests.map(|n| n as usize));
     for trial in trials.iter().filter(|trial| !trial.provider.kind.is_embedded()) {
         let retry_uncertain = args.on_uncertain == UncertainArg::Retry;
-        let mut policy = Policy { retry_uncertain, ..Policy::default() };
+        let asking = &trial.provider.asking;
+        let default = Policy::default();
+        let mut policy = Policy {
+            retry_uncertain,
+            requests_per_minute: asking.requests_per_minute.map(u64::from),
+            tokens_per_minute: asking.tokens_per_minute,
+            max_attempts: asking.max_attempts.unwrap_or(default.max_attempts),
+            max_wait: asking.max_wait.unwrap_or(default.max_wait),
+            max_retry_time: asking.max_retry_time.unwrap_or(default.max_retry_time),
+            ..default
+        };
         if let Some(most) = in_flight {
             policy.most_in_flight = most.max(1);
+        }
+        // What a provider bears, no flag makes it bear more.
+        if let Some(most) = asking.max_concurrent_requests {
+            policy.most_in_flight = policy.most_in_flight.min(most as usize);
         }
         policies.add(identity(trial.provider, None), policy);
     }

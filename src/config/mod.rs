@@ -7,6 +7,7 @@
 //! JSON Schema) → `load` (meaning: references, files, trials, legacy spellings) → [`Config`].
 
 mod arm;
+mod asking;
 mod capabilities;
 mod dataset;
 mod diagnose;
@@ -25,7 +26,8 @@ mod tree;
 mod yaml_string;
 
 pub use arm::{ArmConfig, PromptSet};
-pub use capabilities::{CAPABILITIES_AS_OF, fields_taken};
+pub use asking::AskingLimits;
+pub use capabilities::{CAPABILITIES_AS_OF, Served};
 pub use dataset::{
     AnswerConfig, Condition, DatasetConfig, DatasetFormat, DuplicateIds, FieldMap, IfAbsent, Pick, RecordingFormat,
     RecordingMapping, RecordingsByArm, RecordingsConfig,
@@ -40,7 +42,10 @@ pub use experiment::{
 pub use files::{Disk, FileKind, Files};
 pub use language::json_schema;
 pub use load::{ConfigFile, Loaded, load, project_root};
-pub use model::{LongPromptPrice, ModelConfig, Override, Price, ProviderConfig, ProviderKind, ProviderMode};
+pub use model::{
+    LongPromptPrice, ModelConfig, Override, Price, PromptCaching, ProviderApi, ProviderConfig, ProviderKind,
+    ProviderMode,
+};
 pub use reuse::{Budget, Generation, MaxGap, Reaction, Reuse};
 pub use scorer::{ScorerConfig, ScorerSettings, Support};
 pub use source::{Location, Source, SourceFile};

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use crate::digest::Decimal;
 
-use super::{Location, RecordingsByArm, Source, SourceFile};
+use super::{AskingLimits, Location, RecordingsByArm, Source, SourceFile};
 
 /// Says which protocol a provider speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,6 +53,28 @@ pub enum ProviderMode {
     Batch,
 }
 
+/// Says which of OpenAI's protocols is spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProviderApi {
+    /// Chat completions.
+    #[default]
+    Chat,
+    /// Responses.
+    Responses,
+}
+
+/// Says how long Anthropic is asked to keep the system prompt for the next request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PromptCaching {
+    /// It is not asked.
+    #[default]
+    Off,
+    /// For five minutes.
+    FiveMinutes,
+    /// For an hour.
+    OneHour,
+}
+
 /// Is who answers, as the config describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderConfig {
@@ -66,6 +88,14 @@ pub struct ProviderConfig {
     pub identity: Option<String>,
     /// The environment variable that holds the key; never the key.
     pub api_key_env: Option<String>,
+    /// Which of OpenAI's protocols is spoken.
+    pub api: ProviderApi,
+    /// The version of the protocol that Anthropic is told; absent: the one this program was written for.
+    pub anthropic_version: Option<String>,
+    /// Whether the system prompt is kept at the provider. It does not decide an answer.
+    pub prompt_caching: PromptCaching,
+    /// How it may be asked.
+    pub asking: AskingLimits,
     /// Further fields of the body.
     pub extra_body: BTreeMap<String, serde_json::Value>,
     /// Further headers.
@@ -150,10 +180,38 @@ pub struct ModelConfig {
     pub price_as_of: Option<String>,
     /// How batches are priced: costs use the batch rate when set.
     pub batch_pricing: bool,
+    /// Further fields of the body of its requests, over the provider's: `response_format` and, of Ollama, the context length
+    /// among them.
+    pub extra_body: BTreeMap<String, serde_json::Value>,
+    /// The context length that is asked of Ollama, in tokens. It is in `extra_body` as well.
+    pub num_ctx: Option<u32>,
+    /// The longest context that the model takes, in tokens.
+    pub max_context: Option<u32>,
+    /// The path in the body of a decoding field, where the table's is not the right one.
+    pub sends_as: BTreeMap<String, String>,
     /// Departures from the trial's decoding, by field name. They are already in [`TrialConfig::decoding`](super::TrialConfig).
     pub decoding: BTreeMap<String, Override>,
     /// `replay`: what it answers from, by dataset, then by arm: `control` or a prompt set's name (`treatment` is spelt out).
     pub recordings: RecordingsByArm,
     /// Where the config describes it.
     pub at: Location,
+}
+
+impl ProviderConfig {
+    /// Returns the further fields of the bodies of a model's requests, and whether each is in their identity.
+    ///
+    /// The model's stand over the provider's; what both give as mappings is joined.
+    pub fn body_fields(&self, model: &ModelConfig) -> BTreeMap<String, (serde_json::Value, bool)> {
+        let mut fields = self.extra_body.clone();
+        for (name, value) in &model.extra_body {
+            match (fields.get_mut(name), value) {
+                (Some(serde_json::Value::Object(known)), serde_json::Value::Object(more)) => {
+                    known.extend(more.iter().map(|(name, value)| (name.clone(), value.clone())));
+                }
+                _ => drop(fields.insert(name.clone(), value.clone())),
+            }
+        }
+        let keyed = |name: &String| !self.not_identity.contains(name);
+        fields.into_iter().map(|(name, value)| (name.clone(), (value, keyed(&name)))).collect()
+    }
 }

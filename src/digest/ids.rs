@@ -56,6 +56,8 @@ identities! {
     PlanId;
     /// Names a run's reproducible views together.
     RootId;
+    /// Names all that decides what a build finds done: its inputs, its flags, and the program itself.
+    ConclusionKey;
 }
 
 impl BlobId {

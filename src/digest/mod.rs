@@ -12,4 +12,4 @@ mod ids;
 pub use canonical::{Encoder, Value};
 pub use decimal::{Decimal, DecimalError};
 pub use digest::{Digest, DigestError, StreamHasher};
-pub use ids::{ActionKey, BlobId, DrawId, ItemId, PlanId, RequestKey, RootId};
+pub use ids::{ActionKey, BlobId, ConclusionKey, DrawId, ItemId, PlanId, RequestKey, RootId};

@@ -379,12 +379,13 @@ impl<'p, 'c> Expansion<'p, 'c> {
         } else {
             None
         };
-        let mut extra = provider.extra_body.clone();
-        extra.retain(|field, _| !provider.not_identity.contains(field));
+        let fields = provider.body_fields(trial.model).into_iter();
+        let mut extra: BTreeMap<String, serde_json::Value> =
+            fields.filter(|(_, (_, is_keyed))| *is_keyed).map(|(field, (value, _))| (field, value)).collect();
         for (name, values) in [("headers", &provider.headers), ("query", &provider.query)] {
             let sent: serde_json::Map<String, serde_json::Value> = values
                 .iter()
-                .filter(|(field, _)| !provider.not_identity.contains(field))
+                .filter(|(field, _)| !provider.not_identity.iter().any(|name| name.eq_ignore_ascii_case(field)))
                 .map(|(field, value)| (field.clone(), value.clone().into()))
                 .collect();
             if !sent.is_empty() {

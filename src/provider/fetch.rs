@@ -1,7 +1,10 @@
-use std::io::Read as _;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
+
+use super::Proxies;
+use super::address::Address;
+use super::http::{Call, Client, ClientSettings, Timeouts};
 
 /// Says why a pinned file could not be brought.
 #[derive(Debug, thiserror::Error)]
@@ -60,46 +63,33 @@ impl FetchError {
 const LARGEST: u64 = 8 << 30;
 
 /// Fetches a file whose SHA-256 is known: https (or this machine), no redirects, bounded in time and size.
-pub fn fetch_pinned(url: &str, sha256: &str) -> Result<Vec<u8>, FetchError> {
-    if !url.starts_with("https://") && !is_loopback(url) {
+pub fn fetch_pinned(url: &str, sha256: &str, proxies: &Proxies) -> Result<Vec<u8>, FetchError> {
+    if Address::read(url).is_none_or(|address| !address.is_tls && !address.is_loopback()) {
         return Err(FetchError::NotHttps { url: url.to_owned() });
     }
-    let transport = |why: String| FetchError::Transport { url: url.to_owned(), why };
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_connect(Some(Duration::from_secs(15)))
-        .timeout_recv_response(Some(Duration::from_mins(1)))
-        .timeout_global(Some(Duration::from_hours(1)))
-        .max_redirects(0)
-        .http_status_as_error(false)
-        .build()
-        .into();
-    let mut response = agent.get(url).call().map_err(|error| transport(error.to_string()))?;
-    let status = response.status().as_u16();
-    if status != 200 {
-        return Err(FetchError::Status { url: url.to_owned(), status });
+    let timeouts = Timeouts {
+        connect: Duration::from_secs(15),
+        send: Duration::from_secs(15),
+        read: Duration::from_mins(1),
+        total: Duration::from_hours(1),
+    };
+    let mut client = Client::new(ClientSettings {
+        timeouts,
+        max_response: LARGEST,
+        proxies: proxies.clone(),
+        ..ClientSettings::default()
+    });
+    let reply = client
+        .send(&Call { url: url.to_owned(), ..Call::default() })
+        .map_err(|failure| FetchError::Transport { url: url.to_owned(), why: failure.why })?;
+    if reply.status != 200 {
+        return Err(FetchError::Status { url: url.to_owned(), status: reply.status });
     }
-    let mut bytes = Vec::new();
-    let mut body = response.body_mut().with_config().limit(LARGEST).reader();
-    body.read_to_end(&mut bytes).map_err(|error| transport(error.to_string()))?;
-    let found = Sha256::digest(&bytes).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    let found = Sha256::digest(&reply.body).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     if found != sha256 {
         return Err(FetchError::OtherContent { url: url.to_owned(), pinned: sha256.to_owned(), found });
     }
-    Ok(bytes)
-}
-
-/// Says whether an http address is on this machine.
-fn is_loopback(url: &str) -> bool {
-    let Some(rest) = url.strip_prefix("http://") else { return false };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or("");
-    if authority.contains('@') {
-        return false;
-    }
-    let host = match authority.strip_prefix('[') {
-        Some(v6) => v6.split(']').next().unwrap_or(""),
-        None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
-    };
-    host == "localhost" || host == "::1" || host.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+    Ok(reply.body)
 }
 
 #[cfg(test)]
@@ -108,17 +98,14 @@ mod tests {
 
     #[test]
     fn only_this_machine_may_do_without_tls() {
-        for url in ["http://127.0.0.1:8/x", "http://localhost/x", "http://[::1]:80/x"] {
-            assert!(is_loopback(url), "{url}");
-        }
         for url in [
             "http://example.org/",
             "http://127.0.0.1.example.org/",
             "http://127.0.0.1:80@example.org/",
             "ftp://localhost/",
         ] {
-            assert!(!is_loopback(url), "{url}");
-            assert!(matches!(fetch_pinned(url, ""), Err(FetchError::NotHttps { .. })), "{url}");
+            let refused = fetch_pinned(url, "", &Proxies::default());
+            assert!(matches!(refused, Err(FetchError::NotHttps { .. })), "{url}");
         }
     }
 }

@@ -1,14 +1,41 @@
-//! Who answers: one file per protocol. Only this module opens sockets.
+//! Who answers: one file per protocol. Only this module opens sockets, and only `http` knows the library that does.
 
+mod address;
+mod anthropic;
+mod body;
 mod fetch;
+mod http;
+mod json;
 pub mod lexical;
 mod line;
+mod look;
+mod ollama;
+mod online;
+mod openai;
 #[allow(clippy::module_inception)] // The module is named for its principal type.
 mod provider;
+mod proxies;
+mod rate_limits;
+mod reading;
+mod redaction;
 mod replay;
+mod responses;
+mod retry_after;
+mod secret;
+mod send_failure;
+mod verdict;
+mod wire;
 
 pub use fetch::{FetchError, fetch_pinned};
+pub use http::{ClientSettings, MAX_RESPONSE, Timeouts, Trusted};
 pub use lexical::{Corpus, CorpusError, CorpusLoader, Lexical, LexicalSettings};
 pub use line::Line;
-pub use provider::{Advice, Given, Provider, RateLimits, Served};
+pub use online::{Online, OnlineSettings};
+pub use provider::{Advice, Given, Provider, Served};
+pub use proxies::Proxies;
+pub use rate_limits::RateLimits;
+pub use redaction::Redaction;
 pub use replay::Replay;
+pub use secret::Secret;
+pub use send_failure::{SendFailure, Trouble};
+pub use wire::{ModelWire, PromptCaching, Protocol, WireSettings, seed_of, wire_body};

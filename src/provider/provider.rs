@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::Line;
+use super::{Line, RateLimits};
 use crate::request::{Circumstances, DrawAddress, Outcome, ProviderIdentity, Request};
 
 /// Says what a provider would have its caller do next. Every rule of retrying is here and in the asker, nowhere else.
@@ -20,19 +20,6 @@ pub enum Advice {
         /// Why, in one sentence that names what to do.
         why: String,
     },
-}
-
-/// Is what a response says of how much more may be sent; what it does not say is absent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RateLimits {
-    /// Requests that may still be sent before the limit is reset.
-    pub requests_left: Option<u64>,
-    /// When that limit is reset, from now.
-    pub requests_reset: Option<Duration>,
-    /// Tokens that may still be used before the limit is reset.
-    pub tokens_left: Option<u64>,
-    /// When that limit is reset, from now.
-    pub tokens_reset: Option<Duration>,
 }
 
 /// Is what one asking brought: its outcome, what happened on the way, and the bytes as they came.

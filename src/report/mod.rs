@@ -1,7 +1,8 @@
 //! Reports, rendered from plain values.
 //!
 //! Nothing here reads a file or computes a statistic. Names that people, models or files bring are shown as code, so that
-//! no link, image or HTML can come of them. A report holds no run id, path or time: equal results give equal bytes.
+//! no link, image or HTML can come of them. A report holds no run id, path or time: equal results give equal
+//! bytes. The page on provenance holds them all, and is no part of a run's root.
 
 mod aggregate_report;
 mod cost_summary;
@@ -9,6 +10,7 @@ mod markdown;
 mod metric_row;
 mod number;
 mod prompt_file;
+mod provenance_page;
 mod section;
 mod trial_report;
 mod verdict;
@@ -17,6 +19,7 @@ pub use aggregate_report::{AggregateReport, AggregateRow, AggregateTrial};
 pub use cost_summary::{ArmCost, CostSummary, PairedCostDifference};
 pub use metric_row::{Delta, Estimate, MetricRow, Unit};
 pub use prompt_file::PromptFile;
+pub use provenance_page::{ArmOrigin, ProvenancePage};
 pub use section::{ArmCounts, McNemarRow, Section, SectionKind};
 pub use trial_report::{FamilyNote, TrialReport};
 pub use verdict::Verdict;

@@ -14,9 +14,7 @@ const SHOW: &str = "`exp build` shows it again";
 /// Is the manifest of a trial, below its directory.
 const TRIAL_MANIFEST: &str = "trial_manifest.json";
 /// Are files of a run that are made from manifest and draw log afterwards, and are outside the root.
-const BESIDE: [&str; 3] = [STOP_NAME, "report.html", "provenance.md"];
-/// Are the same of a trial, in its results.
-const BESIDE_RESULTS: [&str; 1] = ["timings.csv"];
+const BESIDE: [&str; 2] = [STOP_NAME, "report.html"];
 
 /// Checks that the directory shows what the manifest lists, each by the right link, and nothing else.
 pub(super) fn check_views(
@@ -34,7 +32,7 @@ pub(super) fn check_views(
             return Ok(());
         }
     }
-    let views: BTreeMap<String, &ViewEntry> = manifest.views.iter().map(|view| (view.path(), view)).collect();
+    let views: BTreeMap<String, &ViewEntry> = manifest.shown().map(|view| (view.path(), view)).collect();
     for (path, view) in &views {
         check_view(store, root, path, view, report)?;
     }
@@ -44,10 +42,7 @@ pub(super) fn check_views(
     for trial in &manifest.trials {
         trial_manifests.insert(format!("{}/{TRIAL_MANIFEST}", trial.results_dir), trial_manifest(manifest, trial)?);
     }
-    let mut beside: BTreeSet<String> = BESIDE.iter().map(ToString::to_string).collect();
-    for trial in &manifest.trials {
-        beside.extend(BESIDE_RESULTS.iter().map(|name| format!("{}/{name}", trial.results_dir)));
-    }
+    let beside: BTreeSet<String> = BESIDE.iter().map(ToString::to_string).collect();
     let mut dirs: BTreeSet<Utf8PathBuf> = BTreeSet::new();
     for path in views.keys().chain(trial_manifests.keys()).chain(manifest.trials.iter().map(|trial| &trial.report_path))
     {

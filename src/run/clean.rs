@@ -144,8 +144,7 @@ fn look_at_dir(
         leave("its manifest is not this run's");
         return Ok(());
     }
-    let views: BTreeSet<String> =
-        parsed.iter().flat_map(|manifest| &manifest.views).map(super::ViewEntry::path).collect();
+    let views: BTreeSet<String> = parsed.iter().flat_map(Manifest::shown).map(super::ViewEntry::path).collect();
     for found in walk(dir.path())? {
         let path = found.path.to_string();
         let ours = match &found.what {
@@ -162,8 +161,8 @@ fn look_at_dir(
 fn is_ours(path: &Utf8Path, views: &BTreeSet<String>) -> bool {
     let name = path.file_name().unwrap_or_default();
     let top = path.parent().is_none_or(|parent| parent.as_str().is_empty());
-    (top && matches!(name, MANIFEST_NAME | STOP_NAME | "report.html" | "provenance.md"))
-        || matches!(name, "trial_manifest.json" | "timings.csv")
+    (top && matches!(name, MANIFEST_NAME | STOP_NAME | "report.html"))
+        || name == "trial_manifest.json"
         || (name.starts_with('.') && path.extension() == Some("new"))
         || views.contains(path.as_str())
 }

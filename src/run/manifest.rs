@@ -153,12 +153,33 @@ pub struct RequestCounts {
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CostSummary {
-    /// Spent by this run.
+    /// The known prices of what its sessions bought.
     pub spent: f64,
-    /// Saved by reuse.
+    /// The known prices of its answers that were there already.
     pub saved: f64,
-    /// Draws whose price is unknown.
+    /// Answers bought whose price is unknown.
     pub unknown: u64,
+    /// What may have been spent beyond that.
+    #[serde(default)]
+    pub uncertain: CostRange,
+}
+
+/// Bounds what attempts cost of which nobody knows whether they were billed, in US dollars.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CostRange {
+    /// How many attempts.
+    pub attempts: u64,
+    /// The least: always 0.
+    pub min: f64,
+    /// The most; null where something has no ceiling.
+    pub max: Option<f64>,
+}
+
+impl Default for CostRange {
+    fn default() -> Self {
+        Self { attempts: 0, min: 0.0, max: Some(0.0) }
+    }
 }
 
 /// Is an action that failed.
@@ -213,6 +234,9 @@ pub struct Manifest {
     pub sources: Vec<SourceEntry>,
     /// The files it shows.
     pub views: Vec<ViewEntry>,
+    /// Further files it shows: when, by whom and how answers were given. They are no part of the root.
+    #[serde(default)]
+    pub circumstances: Vec<ViewEntry>,
     /// Its actions, in the order of the plan.
     pub actions: Vec<ActionEntry>,
 }
@@ -240,6 +264,7 @@ impl Manifest {
         lists.push(("failures", lines(&self.failures).map_err(fail)?));
         lists.push(("sources", lines(&self.sources).map_err(fail)?));
         lists.push(("views", lines(&self.views).map_err(fail)?));
+        lists.push(("circumstances", lines(&self.circumstances).map_err(fail)?));
         lists.push(("actions", lines(&self.actions).map_err(fail)?));
         for (name, text) in lists {
             head.push(format!("  \"{name}\": {text}"));
@@ -247,6 +272,11 @@ impl Manifest {
         let body = format!("{{\n{}", head.join(",\n"));
         let digest = Digest::of(format!("{body}\n}}\n").as_bytes());
         Ok(format!("{body}{DIGEST_FIELD}{digest}\"\n}}\n"))
+    }
+
+    /// Lists every file that the run shows as a link: those of the root, and those beside it.
+    pub fn shown(&self) -> impl Iterator<Item = &ViewEntry> {
+        self.views.iter().chain(&self.circumstances)
     }
 
     /// Reads a manifest's text and checks its digest; `Err` says what is wrong.
@@ -346,6 +376,7 @@ mod tests {
             failures: Vec::new(),
             sources: Vec::new(),
             views: vec![ViewEntry { slug: "s".into(), name: "results/costs.json".into(), blob, size: 1 }],
+            circumstances: vec![ViewEntry { slug: "s".into(), name: "results/timings.csv".into(), blob, size: 1 }],
             actions: vec![ActionEntry {
                 label: "infer/a".into(),
                 key: None,

@@ -38,6 +38,7 @@ mod infer_draws;
 mod manifest;
 mod named_blobs;
 mod on_disk;
+mod provenance;
 mod record;
 mod root;
 mod run_blobs;
@@ -63,9 +64,10 @@ pub use explain::{Cause, Change, Explanation, explain};
 pub use finding::Finding;
 pub use import::{Imported, import};
 pub use manifest::{
-    ActionEntry, CostSummary, FailureEntry, Manifest, OutputEntry, PromptEntry, RequestCounts, SourceEntry, TrialEntry,
-    TrialSettings, ViewEntry,
+    ActionEntry, CostRange, CostSummary, FailureEntry, Manifest, OutputEntry, PromptEntry, RequestCounts, SourceEntry,
+    TrialEntry, TrialSettings, ViewEntry,
 };
+pub use provenance::{ArmProvenance, Gap, Provenance};
 pub use record::{ImportTrust, RunRecord, RunState, check_run_id, fresh_run_id};
 pub use root::root_of;
 pub use run_blobs::RunBlobs;

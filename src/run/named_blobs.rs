@@ -51,7 +51,7 @@ impl NamedBlob {
 /// Lists every blob that a manifest names: config, sources, views, outputs of actions.
 pub(super) fn named_blobs(manifest: &Manifest) -> BTreeMap<BlobId, NamedBlob> {
     let mut blobs: BTreeMap<BlobId, NamedBlob> = BTreeMap::new();
-    for view in &manifest.views {
+    for view in manifest.shown() {
         blobs.entry(view.blob).or_default().add(view.size, format!("view `{}`", view.path()));
     }
     for (kind, source) in

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::RunError;
+use super::{CostSummary, RunError};
 use crate::digest::{BlobId, PlanId, RootId};
 use crate::plan::path_segment;
 
@@ -48,7 +48,7 @@ impl fmt::Display for RunState {
 }
 
 /// Is a run as the store knows it, from its start to its end.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunRecord {
     /// The version of this format.
@@ -59,6 +59,9 @@ pub struct RunRecord {
     pub state: RunState,
     /// The session that works on it, or did last.
     pub session: String,
+    /// Every session that worked on it, in order: what it bought stands in their parts of the draw log.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sessions: Vec<String>,
     /// What it builds.
     pub plan: PlanId,
     /// When it began: UTC, RFC 3339.
@@ -76,6 +79,9 @@ pub struct RunRecord {
     /// The manifest as last written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<BlobId>,
+    /// What it cost, as its manifest has it; absent where nothing has a price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<CostSummary>,
     /// Set where the run came out of an archive: how far it is believed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<ImportTrust>,

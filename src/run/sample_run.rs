@@ -281,6 +281,7 @@ pub(super) fn make(place: &Place, sample: &Sample<'_>) -> Manifest {
         failures: Vec::new(),
         sources: vec![prompt, data],
         views,
+        circumstances: Vec::new(),
         actions: making.actions.clone(),
     };
     publish(place, &session, &manifest);
@@ -298,6 +299,7 @@ pub(super) fn publish(place: &Place, session: &Session, manifest: &Manifest) {
         run_id: manifest.run_id.clone(),
         state: manifest.state,
         session: session.id().to_owned(),
+        sessions: vec![session.id().to_owned()],
         plan: manifest.plan,
         created_at: manifest.created_utc.clone(),
         updated_at: manifest.updated_utc.clone(),
@@ -305,6 +307,7 @@ pub(super) fn publish(place: &Place, session: &Session, manifest: &Manifest) {
         parent: None,
         root: manifest.root,
         manifest: Some(blob),
+        cost_usd: None,
         imported: None,
     };
     session.write_run(&manifest.run_id, &record.to_text().unwrap()).unwrap();

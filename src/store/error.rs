@@ -94,6 +94,20 @@ impl StoreError {
         move |source| Self::Io { op, path, source }
     }
 
+    /// Tells whether the error is that one may not write in that place.
+    pub fn is_forbidden(&self) -> bool {
+        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        use rusqlite::ErrorCode;
+        match self {
+            Self::Io { source, .. } => matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem),
+            Self::Index { source, .. } => {
+                let code = source.sqlite_error_code();
+                matches!(code, Some(ErrorCode::PermissionDenied | ErrorCode::ReadOnly))
+            }
+            _ => false,
+        }
+    }
+
     /// Tells whether the error is that a file or directory does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)

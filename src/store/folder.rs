@@ -1,3 +1,4 @@
+use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -112,6 +113,15 @@ impl Folder {
             Ok(stat) => Ok(Some(stat)),
             Err(rustix::io::Errno::NOENT) => Ok(None),
             Err(error) => Err(fail("look at", &self.path.join(name), error)),
+        }
+    }
+
+    /// Does the same for a name that the system can take as it is: for thousands of them, one after another.
+    pub(super) fn stat_raw(&self, name: &CStr) -> Result<Option<Stat>> {
+        match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(rustix::io::Errno::NOENT) => Ok(None),
+            Err(error) => Err(fail("look at", &self.path.join(name.to_string_lossy().as_ref()), error)),
         }
     }
 

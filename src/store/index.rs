@@ -151,6 +151,11 @@ impl Index {
         Ok(value)
     }
 
+    /// Closes the file, which folds the write-ahead log into it; whatever comes next opens it again.
+    pub(super) fn close(&self) {
+        *self.state() = State::default();
+    }
+
     /// Opens for looking, changing nothing on disk.
     fn reader<'a>(&self, state: &'a mut State) -> Result<&'a Connection> {
         if state.reader.is_none() {

@@ -151,6 +151,19 @@ impl Inputs {
         Ok((blob, size))
     }
 
+    /// Tells whether a file's last change lies so far back that a later one would show in its times.
+    pub(super) fn is_settled(&self, path: &Utf8Path, layout: &Layout) -> Result<bool> {
+        let began = self.tick(layout)?;
+        let stat = rustix::fs::stat(path.as_std_path()).map_err(|e| StoreError::io("look at", path)(e.into()))?;
+        let (changed, mtime, size) = (changed(&stat), modified(&stat), stat.st_size as u64);
+        Ok(Entry { size, changed, mtime, began, blob: BlobId::of(b"") }.is_settled())
+    }
+
+    /// Tells whether something was hashed that is worth remembering.
+    pub(super) fn has_fresh(&self) -> bool {
+        !self.fresh().is_empty()
+    }
+
     fn fresh(&self) -> std::sync::MutexGuard<'_, HashMap<(u64, u64), Entry>> {
         self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
     }

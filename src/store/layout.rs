@@ -1,3 +1,4 @@
+use std::ffi::CStr;
 use std::fs::File;
 use std::sync::OnceLock;
 
@@ -244,12 +245,22 @@ pub(super) fn place(digest: &Digest) -> (u8, String) {
 
 /// Writes the file name of a hash in its directory, without allocating.
 pub(super) fn file_name<'a>(digest: &Digest, buffer: &'a mut [u8; 62]) -> &'a str {
+    write_digits(digest.as_bytes(), buffer);
+    str::from_utf8(buffer).unwrap_or_default()
+}
+
+/// Writes the same, as the system takes it, into a buffer that ends in 0.
+pub(super) fn raw_file_name<'a>(digest: &[u8; 32], buffer: &'a mut [u8; 63]) -> &'a CStr {
+    write_digits(digest, &mut buffer[..62]);
+    CStr::from_bytes_with_nul(buffer).unwrap_or_default()
+}
+
+fn write_digits(digest: &[u8; 32], buffer: &mut [u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (pair, byte) in buffer.chunks_exact_mut(2).zip(&digest.as_bytes()[1..]) {
+    for (pair, byte) in buffer.chunks_exact_mut(2).zip(&digest[1..]) {
         pair[0] = DIGITS[usize::from(byte >> 4)];
         pair[1] = DIGITS[usize::from(byte & 15)];
     }
-    str::from_utf8(buffer).unwrap_or_default()
 }
 
 /// Puts a hash together again from its directory and its file name.
@@ -283,6 +294,7 @@ mod tests {
             let (byte, name) = place(&digest);
             assert_eq!(format!("{}{name}", hex_byte(byte)), digest.to_hex());
             assert_eq!(digest_at(byte, &name), Some(digest));
+            assert_eq!(raw_file_name(digest.as_bytes(), &mut [0; 63]).to_str(), Ok(name.as_str()));
             assert_eq!(digest_at(byte, &name[1..]), None);
         }
     }

@@ -3,7 +3,7 @@ use rusqlite::Connection;
 /// Marks a SQLite file as an index of ours ("exp" and a one).
 const APPLICATION_ID: i32 = 0x6578_7001;
 /// Is raised whenever the tables change; an index of any other version is rebuilt.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 
 const TABLES: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -21,13 +21,25 @@ CREATE TABLE claims (
 CREATE TABLE inputs (
   dev INTEGER NOT NULL, ino INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (dev, ino)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE generation (
+  one INTEGER PRIMARY KEY CHECK (one = 1), epoch TEXT NOT NULL, changes INTEGER NOT NULL
+) STRICT;
+CREATE TABLE conclusions (
+  n INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, epoch TEXT NOT NULL, changes INTEGER NOT NULL, body BLOB NOT NULL
+) STRICT;
+CREATE TRIGGER action_added AFTER INSERT ON actions BEGIN UPDATE generation SET changes = changes + 1; END;
+CREATE TRIGGER action_changed AFTER UPDATE ON actions BEGIN UPDATE generation SET changes = changes + 1; END;
+CREATE TRIGGER action_removed AFTER DELETE ON actions BEGIN UPDATE generation SET changes = changes + 1; END;
 ";
 
 /// Creates the tables in an empty database.
 pub(super) fn create(conn: &Connection) -> rusqlite::Result<()> {
     conn.pragma_update(None, "application_id", APPLICATION_ID)?;
     conn.pragma_update(None, "user_version", VERSION)?;
-    conn.execute_batch(TABLES)
+    conn.execute_batch(TABLES)?;
+    // No two indexes share an epoch: what was read of one says nothing of the one that took its place.
+    let epoch = super::session::nonce();
+    conn.execute("INSERT INTO generation (one, epoch, changes) VALUES (1, ?1, 0)", [epoch]).map(drop)
 }
 
 /// Tells whether the database is an index of this version.

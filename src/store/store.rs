@@ -8,8 +8,8 @@ use super::inputs::Inputs;
 use super::layout::{Layout, Tree, file_name, place, shown_path};
 use super::notices::Notices;
 use super::{
-    Access, ActionRecord, ActionTable, BlobReader, BlobRef, LedgerLine, LoggedDraw, Presence, Session, StoreError,
-    StoredRun, blob_reader, ledger, records, runs, served, session,
+    Access, ActionRecord, ActionTable, BlobReader, BlobRef, Generation, LedgerLine, LoggedDraw, Presence, Session,
+    StoreError, StoredRun, blob_reader, ledger, records, runs, served, session,
 };
 use crate::digest::{ActionKey, BlobId, StreamHasher};
 use crate::request::DrawAddress;
@@ -135,6 +135,8 @@ impl Store {
         let limit = expected.saturating_mul(SCAN_FACTOR);
         opened.index.read("read", |conn| {
             table.clear();
+            // First: what is read after it may be newer, and is then known to be of another generation.
+            table.set_generation(Generation::read(conn)?);
             let mut all = conn.prepare_cached("SELECT key, body FROM actions")?;
             let mut rows = all.query([])?;
             while let Some(row) = rows.next()? {
@@ -287,7 +289,7 @@ fn head(id: &BlobId) -> u64 {
     u64::from_be_bytes(bytes)
 }
 
-fn presence(stat: &rustix::fs::Stat, size: u64) -> Presence {
+pub(super) fn presence(stat: &rustix::fs::Stat, size: u64) -> Presence {
     let regular = rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile;
     if regular && stat.st_size as u64 == size { Presence::Present } else { Presence::WrongSize }
 }

@@ -1,7 +1,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{ActionRow, Store};
+use super::{ActionRow, Generation, Store};
 use crate::digest::{ActionKey, Digest};
 
 /// Answers what is known of many actions: the rows of the index in memory, in the order of their keys, when that is
@@ -11,6 +12,10 @@ pub struct ActionTable {
     store: Store,
     /// Is whether `entries` are all the rows there were.
     loaded: bool,
+    /// Is what the index was when it was read; absent until then.
+    generation: Option<Generation>,
+    /// Is whether an answer was sought in a record, of which the index knows nothing.
+    asked_records: AtomicBool,
     entries: Vec<Entry>,
     bodies: Vec<u8>,
 }
@@ -24,7 +29,14 @@ struct Entry {
 
 impl ActionTable {
     pub(super) fn new(store: Store) -> Self {
-        Self { store, loaded: false, entries: Vec::new(), bodies: Vec::new() }
+        Self {
+            store,
+            loaded: false,
+            generation: None,
+            asked_records: AtomicBool::new(false),
+            entries: Vec::new(),
+            bodies: Vec::new(),
+        }
     }
 
     pub(super) fn push(&mut self, key: [u8; 32], body: &[u8]) {
@@ -45,6 +57,16 @@ impl ActionTable {
         self.bodies = Vec::new();
     }
 
+    /// Notes what the index was before anything else was read of it.
+    pub(super) fn set_generation(&mut self, generation: Option<Generation>) {
+        self.generation = generation;
+    }
+
+    /// Returns the generation of the rows that gave every answer so far; `None` where a record was asked.
+    pub fn basis(&self) -> Option<&Generation> {
+        self.generation.as_ref().filter(|_| !self.asked_records.load(Ordering::Relaxed))
+    }
+
     /// Returns what is known of an action.
     ///
     /// A row counts only if its checksum holds; where there is none that does, the record's file is asked. A record that is
@@ -61,6 +83,7 @@ impl ActionTable {
                 None => self.store.notice(format!("the index's row of action {key} is damaged")),
             }
         }
+        self.asked_records.store(true, Ordering::Relaxed);
         match self.store.record(key) {
             Ok(record) => record.as_ref().map(|record| Arc::new(ActionRow::from(record))),
             Err(error) => {

@@ -151,6 +151,14 @@ impl Project {
         actions.collect()
     }
 
+    /// Counts the conclusions in the store's index that still hold.
+    #[track_caller]
+    pub fn conclusions(&self) -> u32 {
+        let conn = rusqlite::Connection::open(self.path("store/index.sqlite")).unwrap();
+        let holding = "SELECT count(*) FROM conclusions JOIN generation USING (epoch, changes)";
+        conn.query_row(holding, [], |row| row.get(0)).unwrap()
+    }
+
     /// The labels of the actions that this build ran (not those of earlier builds of the same run).
     #[track_caller]
     pub fn ran(&self, built: &Value) -> Vec<String> {

@@ -109,6 +109,21 @@ static PROVIDER: Table = Table {
         field("base_url", Text, "The address; absent: the kind's own."),
         field("identity", Text, "A name that stands for kind and address in the identity of requests."),
         field("api_key_env", Text, "The environment variable that holds the key; never the key."),
+        field("api", Choice(&["chat", "responses"]), "`openai`: which protocol is spoken. Default: `chat`."),
+        field("anthropic_version", Text, "`anthropic`: the version of the protocol. Default: `2023-06-01`."),
+        field(
+            "prompt_caching",
+            Choice(&["off", "5m", "1h"]),
+            "`anthropic`: how long the system prompt is kept there. Default: `off`.",
+        ),
+        field("response_format", ANY_TABLE, "The form of answers, as chat completions take it."),
+        field("timeouts", Shape::Table(&TIMEOUTS), "How long is waited for a response."),
+        field("max_attempts", Integer(1, 100), "How often a draw is sent at most in one build. Default: 8."),
+        field("max_wait", Text, "The longest wait that a server may ask for. Default: `2m`."),
+        field("max_retry_time", Text, "How long a draw is tried in all. Default: `15m`."),
+        field("requests_per_minute", COUNT, "How many requests are sent in a minute at most."),
+        field("tokens_per_minute", Integer(1, i64::MAX), "How many tokens are asked for in a minute at most."),
+        field("max_concurrent_requests", COUNT, "How many requests are in flight at once at most."),
         field("extra_body", ANY_TABLE, "Further fields of each request's body."),
         field("headers", Map(&Text), "Further headers of each request."),
         field("query", Map(&Text), "Further parameters of the address."),
@@ -123,6 +138,15 @@ static PROVIDER: Table = Table {
             "`lexical`: passages to retrieve from when a question brings none.",
         ),
         field("threshold", AMOUNT, "`lexical`: the score below which it abstains when told that it may."),
+    ],
+};
+
+static TIMEOUTS: Table = Table {
+    what: "how long is waited (a number with `ms`, `s`, `m` or `h`)",
+    fields: &[
+        field("connect", Text, "For a connection. Default: `15s`."),
+        field("read", Text, "For the next bytes; the first come when the model has finished. Default: `10m`."),
+        field("total", Text, "For one attempt in all. Default: `20m`."),
     ],
 };
 
@@ -153,6 +177,11 @@ static MODEL: Table = Table {
             List(&Choice(&crate::request::Decoding::FIELDS)),
             "The decoding fields that the model takes, in place of the built-in table.",
         ),
+        field("sends_as", Map(&Text), "The name in the body of a decoding field, in place of the built-in table's."),
+        field("num_ctx", COUNT, "`ollama`: the context length, in tokens; it has to be said."),
+        field("max_context", COUNT, "The longest context that the model takes, in tokens."),
+        field("response_format", ANY_TABLE, "The form of answers, as chat completions take it."),
+        field("extra_body", ANY_TABLE, "Further fields of each request's body, over the provider's."),
         field(
             "recordings",
             Names(&Map(&Shape::Table(&RECORDINGS))),

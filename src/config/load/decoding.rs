@@ -18,6 +18,17 @@ pub(super) enum Setting {
     Seed(SeedPolicy),
 }
 
+impl Setting {
+    /// Returns the largest count in it.
+    pub fn most_count(&self) -> Option<u32> {
+        match self {
+            Self::Count(count) => Some(*count),
+            Self::ByBook { open, closed } => Some(*open.max(closed)),
+            _ => None,
+        }
+    }
+}
+
 /// Is a decoding field's value, with its place.
 #[derive(Clone, Debug)]
 pub(super) struct Given {

@@ -316,6 +316,7 @@ impl Loader<'_> {
     }
 
     fn overrides_of(&mut self, block: &Node, kind: ProviderKind, provider: &mut ProviderConfig) {
+        self.check_extra_body_of(block, "request_overrides");
         for entry in block.get("request_overrides").map(Node::entries).unwrap_or_default() {
             if &*entry.key != "cache_control" {
                 provider.extra_body.insert(entry.key.to_string(), entry.value.json());
@@ -372,6 +373,10 @@ fn legacy_model(
         revision: None,
         price_as_of: None,
         batch_pricing,
+        extra_body: BTreeMap::new(),
+        num_ctx: None,
+        max_context: None,
+        sends_as: BTreeMap::new(),
         decoding,
         recordings: RecordingsByArm::new(),
         at: at.at,

@@ -2,6 +2,7 @@
 
 mod analysis;
 mod arms;
+mod asking;
 mod axes;
 mod base;
 mod datasets;

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use super::super::tree::{Kind, Node};
 use super::super::{
-    Diagnostic, LongPromptPrice, ModelConfig, Override, Price, PromptSet, ProviderConfig, ProviderKind, ProviderMode,
-    RecordingsByArm, Span,
+    Diagnostic, LongPromptPrice, ModelConfig, Override, Price, PromptSet, ProviderApi, ProviderConfig, ProviderKind,
+    ProviderMode, RecordingsByArm, Span,
 };
 use super::Loader;
 use super::decoding::{Given, read_fields};
+use super::providers::suggest;
+use crate::request::Decoding;
 
 /// Holds the models, and what trials need to know about them.
 #[derive(Default)]
@@ -106,8 +108,45 @@ impl Loader<'_> {
         if let Some(takes) = item.get("takes") {
             models.takes.insert(name.clone(), takes.texts());
         }
+        self.check_model_applies(item, kind);
+        self.check_extra_body(item);
+        let (api, inherited) = match providers.get(&provider) {
+            Some(provider) => (provider.api, Some(&provider.extra_body)),
+            None => (ProviderApi::Chat, None),
+        };
+        if let Some(kind) = kind {
+            self.check_response_format(item, kind, api);
+        }
+        let num_ctx = item.integer_at::<u32>("num_ctx");
+        let extra_body = model_extra_body(item, num_ctx);
+        let states_context = |fields: &BTreeMap<String, serde_json::Value>| {
+            fields.get("options").and_then(|options| options.get("num_ctx")).is_some()
+        };
+        if kind == Some(ProviderKind::Ollama) && !states_context(&extra_body) && !inherited.is_some_and(states_context)
+        {
+            let message = "Ollama's context length depends on the machine's memory unless it is stated";
+            self.error(name_node.span, message, "write `num_ctx: 8192` on the model, say: it is part of what is asked");
+        }
+        let max_context = item.integer_at::<u32>("max_context");
+        if let (Some(entry), Some(num_ctx), Some(most)) = (item.entry("num_ctx"), num_ctx, max_context)
+            && num_ctx > most
+        {
+            let message = format!("`num_ctx` is more than the model's `max_context`, {most}");
+            self.error(entry.span, message, "lower it");
+        }
+        let sends_as = item.get("sends_as").map(Node::text_map).unwrap_or_default();
+        for entry in item.get("sends_as").map(Node::entries).unwrap_or_default() {
+            if !Decoding::FIELDS.contains(&&*entry.key) {
+                let found = Diagnostic::error(entry.span, format!("`{}` is no decoding field", entry.key));
+                self.found.push(suggest(found, &entry.key, Decoding::FIELDS).remedy("name one, or take it out"));
+            }
+        }
         let config = ModelConfig {
             name: name.clone(),
+            extra_body,
+            num_ctx,
+            max_context,
+            sends_as,
             provider,
             model,
             revision: item.text_at("revision"),
@@ -119,6 +158,18 @@ impl Loader<'_> {
             at: name_node.span.at,
         };
         models.configs.insert(name, config);
+    }
+
+    /// Reports keys of a model that its provider's kind has no use for.
+    fn check_model_applies(&mut self, item: &Node, kind: Option<ProviderKind>) {
+        let Some(kind) = kind else { return };
+        for key in ["num_ctx", "sends_as", "extra_body"] {
+            let applies = if key == "num_ctx" { kind == ProviderKind::Ollama } else { !kind.is_embedded() };
+            if let Some(entry) = item.entry(key).filter(|_| !applies) {
+                let message = format!("`{key}` means nothing to a provider of the kind `{}`", kind.as_str());
+                self.error(entry.span, message, "take it out");
+            }
+        }
     }
 
     fn model_recordings(
@@ -161,6 +212,23 @@ fn read_price(node: &Node) -> Option<Price> {
         batch: node.decimal_at("batch"),
         long_prompt: node.get("long_prompt").and_then(long_prompt),
     })
+}
+
+/// Puts a model's further fields together: its own, the form of answers, and the context length that Ollama is asked for.
+fn model_extra_body(item: &Node, num_ctx: Option<u32>) -> BTreeMap<String, serde_json::Value> {
+    let entries = item.get("extra_body").map(Node::entries).unwrap_or_default();
+    let mut fields: BTreeMap<String, serde_json::Value> =
+        entries.iter().map(|entry| (entry.key.to_string(), entry.value.json())).collect();
+    if let Some(format) = item.get("response_format") {
+        fields.insert("response_format".to_owned(), format.json());
+    }
+    if let Some(num_ctx) = num_ctx {
+        let options = fields.entry("options".to_owned()).or_insert_with(|| serde_json::json!({}));
+        if let Some(options) = options.as_object_mut() {
+            options.insert("num_ctx".to_owned(), num_ctx.into());
+        }
+    }
+    fields
 }
 
 fn override_of(key: &str, value: &Node) -> (String, Override) {

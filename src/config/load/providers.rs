@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::super::language::PROVIDER_KINDS;
 use super::super::tree::{Entry, Node};
-use super::super::{Diagnostic, ProviderConfig, ProviderKind, ProviderMode, Source, Span};
+use super::super::{
+    AskingLimits, Diagnostic, PromptCaching, ProviderApi, ProviderConfig, ProviderKind, ProviderMode, Source, Span,
+};
 use super::Loader;
 
 /// Finds a kind by its name in the config.
@@ -27,6 +29,10 @@ pub(super) fn bare(name: &str, kind: ProviderKind, at: Span) -> ProviderConfig {
         base_url: None,
         identity: None,
         api_key_env: key.map(str::to_owned),
+        api: ProviderApi::Chat,
+        anthropic_version: None,
+        prompt_caching: PromptCaching::Off,
+        asking: AskingLimits::default(),
         extra_body: BTreeMap::new(),
         headers: BTreeMap::new(),
         query: BTreeMap::new(),
@@ -52,6 +58,7 @@ impl Loader<'_> {
         let node = &entry.value;
         let kind = kind(node.get("kind")?.text()?)?;
         self.check_applies(node, kind);
+        self.check_extra_body(node);
         // A key for another address is sent there only when it is named.
         let default = bare(&entry.key, kind, entry.span);
         let base_url =
@@ -61,15 +68,33 @@ impl Loader<'_> {
             None if base_url.is_some() => None,
             None => default.api_key_env.clone(),
         };
+        let api = if node.text_at("api").as_deref() == Some("responses") {
+            ProviderApi::Responses
+        } else {
+            ProviderApi::Chat
+        };
+        self.check_response_format(node, kind, api);
         let json = |key: &str| -> BTreeMap<String, serde_json::Value> {
             let entries = node.get(key).map(Node::entries).unwrap_or_default();
             entries.iter().map(|entry| (entry.key.to_string(), entry.value.json())).collect()
         };
+        let mut extra_body = json("extra_body");
+        if let Some(format) = node.get("response_format") {
+            extra_body.insert("response_format".to_owned(), format.json());
+        }
         let provider = ProviderConfig {
+            api,
+            anthropic_version: node.text_at("anthropic_version"),
+            prompt_caching: match node.text_at("prompt_caching").as_deref() {
+                Some("5m") => PromptCaching::FiveMinutes,
+                Some("1h") => PromptCaching::OneHour,
+                _ => PromptCaching::Off,
+            },
+            asking: self.asking(node),
             base_url,
             identity: node.text_at("identity"),
             api_key_env,
-            extra_body: json("extra_body"),
+            extra_body,
             headers: node.get("headers").map(Node::text_map).unwrap_or_default(),
             query: node.get("query").map(Node::text_map).unwrap_or_default(),
             not_identity: node.get("not_identity").map(Node::texts).unwrap_or_default(),
@@ -104,6 +129,8 @@ impl Loader<'_> {
                 "kind" | "identity" => true,
                 "corpus" | "threshold" => kind == ProviderKind::Lexical,
                 "account" => kind == ProviderKind::Fireworks,
+                "api" => kind == ProviderKind::OpenAi,
+                "anthropic_version" | "prompt_caching" => kind == ProviderKind::Anthropic,
                 _ => !kind.is_embedded(),
             };
             if !applies && !entry.value.is_null() {
@@ -111,6 +138,44 @@ impl Loader<'_> {
                 self.error(entry.span, message, "take it out");
             }
         }
+    }
+
+    /// Reports further fields that would replace what a request is made of.
+    pub fn check_extra_body(&mut self, node: &Node) {
+        self.check_extra_body_of(node, "extra_body");
+    }
+
+    /// The same, under another name.
+    pub fn check_extra_body_of(&mut self, node: &Node, key: &str) {
+        for entry in node.get(key).map(Node::entries).unwrap_or_default() {
+            let name = &*entry.key;
+            let remedy = match name {
+                "model" => "write `model:` on the model",
+                "messages" | "input" | "prompt" | "system" | "instructions" => "say it in the arms' recipes",
+                "n" => "write `draws:`: each draw is a request of its own",
+                "stream" | "background" => "take it out: responses are read whole",
+                "headers" | "query" => "write it on the provider itself",
+                _ => continue,
+            };
+            self.error(entry.span, format!("`{name}` in `{key}` would replace what this program says"), remedy);
+        }
+    }
+
+    /// Reports a form of answers where the protocol has another word for it.
+    pub fn check_response_format(&mut self, node: &Node, kind: ProviderKind, api: ProviderApi) {
+        let Some(entry) = node.entry("response_format") else { return };
+        let remedy = match kind {
+            ProviderKind::Lexical | ProviderKind::Replay => "take it out",
+            ProviderKind::Anthropic => "write `extra_body: {output_config: {format: …}}`",
+            ProviderKind::Ollama => "write `extra_body: {format: …}`",
+            _ if api == ProviderApi::Responses => "write `extra_body: {text: {format: …}}`",
+            _ => return,
+        };
+        self.error(
+            entry.span,
+            format!("`response_format` means nothing to `{}` as it is spoken here", kind.as_str()),
+            remedy,
+        );
     }
 
     /// Reads the name of an environment variable; anything else may be a key, and is not shown.

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::capabilities::{fields_taken, needs_max_output_tokens};
-use super::super::{ProviderConfig, Span, TrialConfig, WhenUnsupported};
+use super::super::{ProviderConfig, Served, Span, TrialConfig, WhenUnsupported};
 use super::Loader;
+use super::decoding::{Draft, Given, Setting};
 use super::models::Models;
 use super::trials::Asked;
 
@@ -35,7 +35,13 @@ impl Loader<'_> {
                 continue;
             };
             draft.overlay(how.models.overrides.get(&name).map(Vec::as_slice).unwrap_or_default());
-            let table = fields_taken(provider.kind, &model.model, provider.base_url.is_some());
+            let served = Served {
+                kind: provider.kind,
+                api: provider.api,
+                model: &model.model,
+                own_address: provider.base_url.is_some(),
+            };
+            let table = served.fields();
             let own = how.models.takes.get(&name);
             let takes = |field: &str| match own {
                 Some(own) => own.iter().any(|taken| taken == field),
@@ -71,12 +77,24 @@ impl Loader<'_> {
             if is_left_out {
                 continue;
             }
+            if own.is_none() {
+                is_left_out |= self.check_values(&mut draft, &served, &name, how, place.is_some(), &mut reported);
+            }
+            if let (Some(most), Some(given)) = (model.max_context, draft.fields.get("max_output_tokens"))
+                && given.setting.most_count().is_some_and(|count| count >= most)
+                && place.is_some()
+                && reported.insert((name.clone(), given.at))
+            {
+                let message =
+                    format!("an answer of `{name}` would leave no room for the question: its context is {most} tokens");
+                self.error(given.at, message, "lower `max_output_tokens`");
+            }
+            if is_left_out {
+                continue;
+            }
             let has_limit = draft.fields.contains_key("max_output_tokens") || how.has_own_limit;
             let at = Span { at: model.at, length: name.chars().count() as u32 };
-            if place.is_some()
-                && needs_max_output_tokens(provider.kind)
-                && !has_limit
-                && reported.insert((name.clone(), at))
+            if place.is_some() && served.needs_max_output_tokens() && !has_limit && reported.insert((name.clone(), at))
             {
                 let message = format!("{} refuses requests without `max_output_tokens`", provider.kind.as_str());
                 self.error(at, message, "write `decoding: {max_output_tokens: 1024}`, say");
@@ -112,5 +130,72 @@ impl Loader<'_> {
             }
         }
         trials
+    }
+
+    /// Looks at the values that a model takes: ranges, words, and fields that exclude each other. What nobody wrote is
+    /// dropped; says whether the trial is to be left out.
+    fn check_values(
+        &mut self,
+        draft: &mut Draft,
+        served: &Served<'_>,
+        name: &str,
+        how: &Resolve<'_>,
+        is_loud: bool,
+        reported: &mut BTreeSet<(String, Span)>,
+    ) -> bool {
+        let who = served.kind.as_str();
+        let fields: Vec<&str> = draft.fields.keys().copied().collect();
+        let effort = match draft.fields.get("effort").map(|given| &given.setting) {
+            Some(Setting::Text(text)) => Some(text.clone()),
+            _ => None,
+        };
+        let mut wrong: Vec<(&'static str, Given, String, String)> = Vec::new();
+        for (field, given) in &draft.fields {
+            let mut add = |message: String, remedy: String| wrong.push((*field, given.clone(), message, remedy));
+            if let Some(other) = served.is_excluded(field, &fields, effort.as_deref()) {
+                let message = format!("the model `{name}` ({who}) takes `{field}` or `{other}`, not both");
+                add(message, format!("take one out, or write `decoding: {{{field}: unset}}` on the model"));
+            }
+            match &given.setting {
+                Setting::Number(number) => {
+                    if let Some(most) = served.most(field).filter(|most| number.to_f64() > f64::from(*most)) {
+                        let message = format!("the model `{name}` ({who}) takes a `{field}` of at most {most}");
+                        add(message, "lower it, or say with `takes: […]` on the model that the table is wrong".into());
+                    }
+                }
+                Setting::Texts(texts) if *field == "stop" => {
+                    if let Some(most) = served.most_stops().filter(|most| texts.len() > *most) {
+                        add(
+                            format!("the model `{name}` ({who}) takes at most {most} stop texts"),
+                            "leave some out".into(),
+                        );
+                    }
+                }
+                Setting::Text(text) if *field == "effort" => {
+                    if let Some(words) = served.efforts().filter(|words| !words.contains(&text.as_str())) {
+                        let message = format!("the model `{name}` ({who}) knows no effort `{text}`");
+                        add(message, format!("known: {}", words.join(", ")));
+                    }
+                }
+                _ => {}
+            }
+        }
+        let mut is_left_out = false;
+        for (field, given, message, remedy) in wrong {
+            draft.fields.remove(field);
+            if given.implied {
+                continue;
+            }
+            is_left_out |= how.when == WhenUnsupported::Skip;
+            if !is_loud || !reported.insert((name.to_owned(), given.at)) {
+                continue;
+            }
+            if how.when == WhenUnsupported::Skip {
+                self.note(given.at, format!("trials of `{name}` with this are left out: {message}"));
+            } else {
+                self.error(given.at, message, remedy);
+            }
+        }
+        is_left_out
     }
 }

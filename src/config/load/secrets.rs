@@ -24,21 +24,25 @@ pub(super) struct Secrets {
 impl Secrets {
     /// Looks for literal keys and for addresses with a password, and reports each.
     pub fn look(&mut self, root: &Node, found: &mut Vec<Diagnostic>) {
-        self.look_at(root, "", found);
+        self.look_at(root, "", "", found);
     }
 
-    fn look_at(&mut self, node: &Node, key: &str, found: &mut Vec<Diagnostic>) {
+    fn look_at(&mut self, node: &Node, within: &str, key: &str, found: &mut Vec<Diagnostic>) {
         for item in node.items() {
-            self.look_at(item, key, found);
+            self.look_at(item, within, key, found);
         }
         for entry in node.entries() {
             if matches(&entry.key) {
                 self.refuse(&entry.key, entry.span, found);
             }
-            self.look_at(&entry.value, &entry.key, found);
+            self.look_at(&entry.value, key, &entry.key, found);
         }
         let Some(text) = node.text() else { return };
-        if matches(text) || (is_key_name(key) && is_key_like(text)) {
+        // A header or a parameter that is called `key` is one; elsewhere it is a word like any other.
+        let is_sent = matches!(within, "headers" | "query" | "extra_body");
+        let is_named =
+            is_key_name(key) || (is_sent && matches!(key.to_ascii_lowercase().as_str(), "key" | "auth" | "code"));
+        if matches(text) || (is_named && is_key_like(text)) {
             self.refuse(text, node.span, found);
         } else if key == "api_key_env" && !super::providers::is_variable(text) {
             // What stands there instead of a name is probably the key; it is judged where it is used.
@@ -116,13 +120,28 @@ fn has_digit(text: &str) -> bool {
 /// Says whether a key's name promises a secret.
 fn is_key_name(key: &str) -> bool {
     let key = key.to_ascii_lowercase().replace('-', "_");
-    let endings = ["api_key", "apikey", "token", "secret", "password", "authorization", "access_key", "private_key"];
+    let endings = [
+        "api_key",
+        "apikey",
+        "token",
+        "secret",
+        "password",
+        "authorization",
+        "access_key",
+        "private_key",
+        "subscription_key",
+        "signing_key",
+        "credential",
+        "credentials",
+        "cookie",
+    ];
     endings.iter().any(|ending| key.ends_with(ending))
 }
 
 /// Says whether a text may be a secret: no name of a variable, no short word.
 fn is_key_like(text: &str) -> bool {
-    let text = text.strip_prefix("Bearer ").unwrap_or(text);
+    let text =
+        ["Bearer ", "Basic ", "bearer ", "Token "].iter().find_map(|word| text.strip_prefix(word)).unwrap_or(text);
     text.len() >= 12 && !text.contains(char::is_whitespace) && !text.starts_with(['$', '<', '{'])
 }
 

@@ -1,0 +1,205 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::environment::Variables;
+use super::failure::Failure;
+use super::who;
+use crate::config::{self, Config, ModelConfig, ProviderApi, ProviderConfig, ProviderKind, Served};
+use crate::flow::Clock;
+use crate::provider::{
+    ClientSettings, ModelWire, Online, OnlineSettings, PromptCaching, Protocol, Proxies, Secret, Timeouts, Trusted,
+    WireSettings,
+};
+use crate::request::{Decoding, Request};
+
+/// Is the version of Anthropic's protocol that this program was written for.
+const ANTHROPIC_VERSION: &str = "2023-06-01";
+
+/// Is what asking takes from outside: variables, proxies, the clock.
+pub struct Outside<'a> {
+    /// The variables that keys are named by.
+    pub variables: &'a Variables,
+    /// The proxies of the environment.
+    pub proxies: &'a Proxies,
+    /// The clock.
+    pub clock: &'a Clock,
+}
+
+/// Returns the address that a provider's paths are added to: its own, or that of the kind.
+fn base_url(provider: &ProviderConfig) -> String {
+    let own = provider.base_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
+    match provider.kind {
+        ProviderKind::Anthropic => own.unwrap_or_else(|| "https://api.anthropic.com".to_owned()),
+        ProviderKind::Fireworks => own.unwrap_or_else(|| "https://api.fireworks.ai/inference/v1".to_owned()),
+        ProviderKind::Ollama => own.unwrap_or_else(|| "http://127.0.0.1:11434".to_owned()),
+        ProviderKind::LlamaCpp => {
+            let own = own.unwrap_or_else(|| "http://127.0.0.1:8080".to_owned());
+            // The predecessor's address of the engine has no path.
+            let has_path = own.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
+            if has_path { own } else { format!("{own}/v1") }
+        }
+        _ => own.unwrap_or_else(|| "https://api.openai.com/v1".to_owned()),
+    }
+}
+
+/// Returns the address that a provider over a network is asked at, for showing.
+pub fn address_of(provider: &ProviderConfig) -> Option<String> {
+    (!provider.kind.is_embedded()).then(|| base_url(provider))
+}
+
+/// Says whether an address is OpenAI's own, whoever wrote it.
+fn is_openai(base_url: &str) -> bool {
+    base_url.to_ascii_lowercase().starts_with("https://api.openai.com/")
+}
+
+fn protocol(kind: ProviderKind, api: ProviderApi) -> Protocol {
+    match kind {
+        ProviderKind::Anthropic => Protocol::Messages,
+        ProviderKind::Ollama => Protocol::Ollama,
+        _ if api == ProviderApi::Responses => Protocol::Responses,
+        _ => Protocol::Chat,
+    }
+}
+
+fn names(served: &Served<'_>) -> BTreeMap<String, String> {
+    Decoding::FIELDS.iter().map(|field| ((*field).to_owned(), served.wire_name(field).to_owned())).collect()
+}
+
+/// Says how the requests of a provider's models are written.
+fn wire_settings<'m>(provider: &ProviderConfig, models: impl Iterator<Item = &'m ModelConfig>) -> WireSettings {
+    let model = |model: &ModelConfig| {
+        let served = Served {
+            kind: provider.kind,
+            api: provider.api,
+            model: &model.model,
+            own_address: provider.base_url.is_some(),
+        };
+        let mut names = names(&served);
+        names.extend(model.sends_as.clone());
+        let fields = provider.body_fields(model).into_iter();
+        let extra = fields.filter(|(_, (_, is_keyed))| !is_keyed).map(|(name, (value, _))| (name, value)).collect();
+        (model.model.clone(), ModelWire { names, extra, num_ctx: model.num_ctx.map(u64::from) })
+    };
+    WireSettings {
+        protocol: protocol(provider.kind, provider.api),
+        says_store: provider.kind == ProviderKind::OpenAi && is_openai(&base_url(provider)),
+        prompt_caching: match provider.prompt_caching {
+            config::PromptCaching::Off => PromptCaching::Off,
+            config::PromptCaching::FiveMinutes => PromptCaching::FiveMinutes,
+            config::PromptCaching::OneHour => PromptCaching::OneHour,
+        },
+        models: models.map(model).collect(),
+    }
+}
+
+/// Says how a request is written: by the provider of the config that has its identity, else as the identity alone tells.
+///
+/// `None`: nothing is sent for it, since who answers it is embedded here.
+pub fn wire_of(config: Option<&Config>, request: &Request) -> Option<WireSettings> {
+    let known = config.into_iter().flat_map(|config| {
+        let providers = config.providers.values().filter(|provider| !provider.kind.is_embedded());
+        providers.filter(|provider| who::identity(provider, None) == request.provider).map(move |provider| {
+            let models = config.models.values().filter(|model| model.provider == provider.name);
+            wire_settings(provider, models)
+        })
+    });
+    let mut known: Vec<WireSettings> = known.collect();
+    if let Some(at) = known.iter().position(|wire| wire.models.contains_key(&request.model)) {
+        return Some(known.swap_remove(at));
+    }
+    let mut words = request.provider.0.split(' ');
+    let kinds = [
+        ProviderKind::OpenAi,
+        ProviderKind::Anthropic,
+        ProviderKind::Ollama,
+        ProviderKind::Fireworks,
+        ProviderKind::LlamaCpp,
+    ];
+    let kind = kinds.into_iter().find(|kind| Some(kind.as_str()) == words.clone().next())?;
+    let address = words.nth(1).unwrap_or_default();
+    let api = if request.provider.0.ends_with(who::RESPONSES) { ProviderApi::Responses } else { ProviderApi::Chat };
+    let served = Served { kind, api, model: &request.model, own_address: address.contains("://") };
+    let model = ModelWire { names: names(&served), ..ModelWire::default() };
+    Some(WireSettings {
+        protocol: protocol(kind, api),
+        says_store: kind == ProviderKind::OpenAi && (address == "default" || is_openai(address)),
+        prompt_caching: PromptCaching::Off,
+        models: [(request.model.clone(), model)].into(),
+    })
+}
+
+/// Returns the key of a provider; `None` where it takes none.
+///
+/// Errors: the variable that names it is not set, or holds what can be no key. The value is never shown.
+pub fn key_of(config_label: &str, provider: &ProviderConfig, variables: &Variables) -> Result<Option<Secret>, Failure> {
+    let Some(name) = &provider.api_key_env else { return Ok(None) };
+    let place = format!("{config_label}:{}:{}", provider.at.line, provider.at.column);
+    let Some(value) = variables.get(name) else {
+        let message = format!("provider `{}` needs a key, and {name} is not set", provider.name);
+        let hint = format!("set {name} in the environment, or in `.env` beside the config; {place} is the provider");
+        return Err(Failure::usage(message).hint(&hint));
+    };
+    match Secret::new(&value) {
+        Some(secret) => Ok(Some(secret)),
+        None => {
+            let message = format!("{name} holds what cannot be a key: white space, or characters beyond ASCII");
+            Err(Failure::usage(message).hint(&format!("it is the key of provider `{}`, {place}", provider.name)))
+        }
+    }
+}
+
+/// Makes the provider that asks over a network. A key that is missing is missed when something has to be asked, not here.
+pub fn online(config: &Config, provider: &ProviderConfig, outside: &Outside<'_>) -> Result<Arc<Online>, Failure> {
+    let kind = provider.kind;
+    let trusted = match &provider.ca_file {
+        None => None,
+        Some(file) => {
+            let refused =
+                |why: String| Failure::usage(format!("provider `{}`: `{}`: {why}", provider.name, file.written));
+            let pem = std::fs::read(&file.path).map_err(|error| refused(error.to_string()))?;
+            Some(Trusted::read(&pem).map_err(refused)?)
+        }
+    };
+    let defaults = Timeouts::default();
+    let asking = &provider.asking;
+    let timeouts = Timeouts {
+        connect: asking.connect_timeout.unwrap_or(defaults.connect),
+        send: defaults.send,
+        read: asking.read_timeout.unwrap_or(defaults.read),
+        total: asking.total_timeout.unwrap_or(defaults.total),
+    };
+    let unkeyed = |table: &BTreeMap<String, String>| -> BTreeMap<String, String> {
+        let is_unkeyed = |name: &str| provider.not_identity.iter().any(|known| known.eq_ignore_ascii_case(name));
+        table.iter().filter(|(name, _)| is_unkeyed(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+    };
+    let base_url = base_url(provider);
+    let is_own_server = match kind {
+        ProviderKind::Ollama | ProviderKind::LlamaCpp => true,
+        ProviderKind::OpenAi => !is_openai(&base_url),
+        _ => false,
+    };
+    let models = config.models.values().filter(|model| model.provider == provider.name);
+    let key = provider.api_key_env.as_ref().and_then(|name| outside.variables.get(name));
+    let settings = OnlineSettings {
+        identity: who::identity(provider, None),
+        name: provider.name.clone(),
+        wire: wire_settings(provider, models),
+        base_url,
+        key: key.and_then(|key| Secret::new(&key)),
+        key_env: provider.api_key_env.clone(),
+        headers: unkeyed(&provider.headers),
+        query: unkeyed(&provider.query),
+        anthropic_version: provider.anthropic_version.clone().unwrap_or_else(|| ANTHROPIC_VERSION.to_owned()),
+        is_own_server,
+        is_llama_cpp: kind == ProviderKind::LlamaCpp,
+        client: ClientSettings {
+            trusted,
+            allow_http: provider.allow_http,
+            timeouts,
+            proxies: outside.proxies.clone(),
+            ..ClientSettings::default()
+        },
+    };
+    let online = Online::new(settings, outside.clock.clone());
+    online.map(Arc::new).map_err(|why| Failure::usage(format!("provider `{}`: {why}", provider.name)))
+}

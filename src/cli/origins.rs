@@ -1,0 +1,147 @@
+use super::build::Building;
+use super::failure::Failure;
+use super::finish::{duration_text, thousands};
+use super::unaskable::wanted_of;
+use crate::config::{Reaction, Reuse};
+use crate::digest::BlobId;
+use crate::engine::{NodeDone, output_of};
+use crate::plan::From;
+use crate::report::{ArmOrigin, ProvenancePage};
+use crate::request::DrawAddress;
+use crate::run::{Provenance, RunRecord, ViewEntry};
+use crate::store::Commit;
+
+/// Is what is to be said of where answers came from.
+pub(super) struct Complaint {
+    /// The words.
+    pub(super) text: String,
+    /// Whether the config makes an error of it.
+    pub(super) is_error: bool,
+}
+
+/// Says when, by whom and how the answers of a run were given: views that are no part of its root.
+impl Building<'_, '_> {
+    /// Makes the views, durable, and says what the config does not put up with.
+    pub(super) fn origins(
+        &self,
+        record: &RunRecord,
+        done: &[Option<NodeDone>],
+    ) -> Result<(Vec<ViewEntry>, Vec<Complaint>), Failure> {
+        let (mut views, mut blobs, mut complaints) = (Vec::new(), Vec::new(), Vec::new());
+        for trial in &self.planning.plan.trials {
+            let slug = &trial.label.slug;
+            let is_embedded =
+                self.planning.trials.iter().any(|other| other.slug == *slug && other.provider.kind.is_embedded());
+            let mut origins = Provenance::default();
+            if !is_embedded {
+                for (side, nodes) in &trial.infer {
+                    for node in nodes {
+                        self.gather(&mut origins, side, node.get(), done)?;
+                    }
+                }
+            }
+            let found = judge(slug, &origins, &self.planning.project.config.reuse);
+            let page = page(record, slug, trial.label.note.clone(), &origins, &found);
+            complaints.extend(found);
+            let mut files = vec![("reports/provenance.md", page.to_markdown().into_bytes())];
+            if origins.is_remote() {
+                files.push(("results/timings.csv", origins.timings_csv()?));
+            }
+            for (name, bytes) in files {
+                let staged = self.session.stage(&bytes)?;
+                let blob = staged.blob();
+                views.push(ViewEntry { slug: slug.clone(), name: name.to_owned(), blob: blob.id, size: blob.size });
+                blobs.push(staged);
+            }
+        }
+        self.session.commit(vec![Commit { record: None, blobs }])?;
+        Ok((views, complaints))
+    }
+
+    fn gather(
+        &self,
+        origins: &mut Provenance,
+        side: &'static str,
+        at: usize,
+        done: &[Option<NodeDone>],
+    ) -> Result<(), Failure> {
+        let node = &self.planning.plan.graph.nodes()[at];
+        let requests = node.inputs.iter().find_map(|(name, from)| -> Option<BlobId> {
+            let From::Output(maker, output) = from else { return None };
+            let row = &done.get(maker.get())?.as_ref()?.row;
+            Some(output_of(row, output).filter(|_| name == "requests")?.0)
+        });
+        let Some(requests) = requests else { return Ok(()) };
+        let dataset = node.scope.rsplit('/').nth(1).unwrap_or_default();
+        let wanted = wanted_of(self.store, &self.planning.plan.graph, node, &requests);
+        let addresses: Vec<DrawAddress> = wanted.iter().map(|wanted| wanted.address).collect();
+        for (wanted, draw) in wanted.iter().zip(self.store.draws(&addresses)?) {
+            if let Some(draw) = draw {
+                origins.add(side, dataset, &wanted.item, &draw);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Compares where the answers came from with what the config puts up with.
+fn judge(slug: &str, origins: &Provenance, reuse: &Reuse) -> Vec<Complaint> {
+    let mut found = Vec::new();
+    let served = origins.served_models();
+    if reuse.same_served_model != Reaction::Ignore && served.len() > 1 {
+        let counts: Vec<String> =
+            served.iter().map(|(model, n)| format!("`{model}` {} times", thousands(*n))).collect();
+        let text = format!(
+            "trial {slug}: its answers were served by several models ({}); `exp build {slug} --fresh` asks for all of \
+             them again, `exp build {slug} --fresh --condition control` for the control's",
+            counts.join(", ")
+        );
+        found.push(Complaint { text, is_error: reuse.same_served_model == Reaction::Refuse });
+    }
+    if let Some(limit) = reuse.max_gap_between_arms
+        && limit.then != Reaction::Ignore
+        && let Some(gap) = origins.widest_gap()
+        && gap.seconds > limit.seconds
+    {
+        let text = format!(
+            "trial {slug}: the arms of item `{}` of `{}` were answered {} apart, and `max_gap_between_arms` allows {}; \
+             `exp build {slug} --fresh --condition control` asks for the control again",
+            gap.item,
+            gap.dataset,
+            duration_text(std::time::Duration::from_secs(gap.seconds)),
+            duration_text(std::time::Duration::from_secs(limit.seconds)),
+        );
+        found.push(Complaint { text, is_error: limit.then == Reaction::Refuse });
+    }
+    found
+}
+
+fn page(
+    record: &RunRecord,
+    slug: &str,
+    note: Option<String>,
+    origins: &Provenance,
+    found: &[Complaint],
+) -> ProvenancePage {
+    let arms = origins.arms.iter().map(|(side, arm)| ArmOrigin {
+        side: (*side).to_owned(),
+        draws: arm.draws,
+        first: arm.first.clone(),
+        last: arm.last.clone(),
+        repeated: arm.repeated,
+        counts: vec![
+            ("bought", arm.bought.clone()),
+            ("served model", arm.served.clone()),
+            ("revision stated by the server", arm.revisions.clone()),
+            ("fingerprint", arm.fingerprints.clone()),
+            ("served behind a router by", arm.upstreams.clone()),
+        ],
+    });
+    ProvenancePage {
+        run_id: record.run_id.clone(),
+        trial: slug.to_owned(),
+        note,
+        arms: arms.collect(),
+        warnings: found.iter().map(|complaint| complaint.text.clone()).collect(),
+    }
+}

@@ -1,0 +1,345 @@
+use std::collections::{HashMap, HashSet};
+
+use super::failure::Failure;
+use super::planning::Planning;
+use super::unaskable::requests_of;
+use crate::ask::{Ceiling, Tariff, Tariffs};
+use crate::digest::{ActionKey, Decimal};
+use crate::engine::NodeDone;
+use crate::flow::Money;
+use crate::request::{Billed, Circumstances, DrawAddress, Usage};
+use crate::run::{CostRange, CostSummary};
+use crate::step::Wanted;
+use crate::store::{LedgerLine, Store};
+
+/// Is what a run's sessions did about one draw.
+#[derive(Default)]
+struct Bought {
+    answers: Vec<(Usage, Circumstances)>,
+    /// Attempts that are under way, or whose end nobody wrote down.
+    open: u64,
+    /// Attempts that may have been billed, as the provider's adapter judged.
+    uncertain: u64,
+}
+
+/// Reads from the draw log what the given sessions bought. An attempt without an end is open: the process died.
+fn bought(store: &Store, sessions: &[String]) -> Result<HashMap<DrawAddress, Bought>, Failure> {
+    let mut bought: HashMap<DrawAddress, Bought> = HashMap::new();
+    let mut open: HashMap<DrawAddress, u64> = HashMap::new();
+    for session in sessions {
+        store.ledger(std::slice::from_ref(session), |line| {
+            let mut end = |address| {
+                if let Some(count) = open.get_mut(&address) {
+                    *count = count.saturating_sub(1);
+                }
+            };
+            match line {
+                LedgerLine::Intent(addresses) => {
+                    addresses.into_iter().for_each(|address| *open.entry(address).or_default() += 1);
+                }
+                LedgerLine::Answer { address, usage, circumstances, .. } => {
+                    end(address);
+                    bought.entry(address).or_default().answers.push((usage, circumstances));
+                }
+                LedgerLine::Failure { address, circumstances, .. } => {
+                    end(address);
+                    if circumstances.billed == Some(Billed::Uncertain) {
+                        bought.entry(address).or_default().uncertain += 1;
+                    }
+                }
+            }
+        })?;
+        // An attempt ends in the session that began it.
+        for (address, count) in open.drain().filter(|(_, count)| *count > 0) {
+            bought.entry(address).or_default().open += count;
+        }
+    }
+    Ok(bought)
+}
+
+/// Sums up what a run cost.
+struct Account<'a> {
+    store: &'a Store,
+    tariffs: &'a Tariffs,
+    bought: HashMap<DrawAddress, Bought>,
+    counted: HashSet<DrawAddress>,
+    spent: Money,
+    saved: Money,
+    unknown: u64,
+    attempts: u64,
+    /// None once an uncertain attempt has no ceiling.
+    uncertain: Option<Money>,
+}
+
+impl<'a> Account<'a> {
+    fn open(store: &'a Store, tariffs: &'a Tariffs, sessions: &[String]) -> Result<Self, Failure> {
+        Ok(Self {
+            store,
+            tariffs,
+            bought: bought(store, sessions)?,
+            counted: HashSet::new(),
+            spent: Money::ZERO,
+            saved: Money::ZERO,
+            unknown: 0,
+            attempts: 0,
+            uncertain: Some(Money::ZERO),
+        })
+    }
+
+    /// Counts draws that the run wants, each once, however often it is told of them.
+    fn count(&mut self, draws: &[Wanted]) -> Result<(), Failure> {
+        let mut reused = Vec::new();
+        for wanted in draws {
+            let request = &wanted.request;
+            let is_free = self.tariffs.of(&request.provider, &request.model) == Tariff::Free;
+            if is_free || !self.counted.insert(wanted.address) {
+                continue;
+            }
+            let Some(own) = self.bought.remove(&wanted.address) else {
+                reused.push(wanted);
+                continue;
+            };
+            for (usage, circumstances) in &own.answers {
+                match self.tariffs.price(&request.provider, &request.model, usage, circumstances) {
+                    Some(price) => self.spent = self.spent.plus(price),
+                    None => self.unknown += 1,
+                }
+            }
+            let ceiling = match self.tariffs.ceiling(request) {
+                Ceiling::Known(ceiling) => Some(ceiling),
+                Ceiling::Unknown => None,
+            };
+            self.be_uncertain(own.open + own.uncertain, ceiling);
+            // What was tried here without success may have been answered by another build.
+            if own.answers.is_empty() {
+                reused.push(wanted);
+            }
+        }
+        let addresses: Vec<DrawAddress> = reused.iter().map(|wanted| wanted.address).collect();
+        for (wanted, draw) in reused.iter().zip(self.store.draws(&addresses)?) {
+            let Some(draw) = draw else { continue };
+            let (provider, model) = (&wanted.request.provider, &wanted.request.model);
+            let price = self.tariffs.price(provider, model, &draw.answer.usage, &draw.circumstances);
+            self.saved = self.saved.plus(price.unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    fn be_uncertain(&mut self, attempts: u64, ceiling: Option<Money>) {
+        if attempts > 0 {
+            self.attempts += attempts;
+            self.uncertain = self.uncertain.zip(ceiling).map(|(sum, ceiling)| sum.plus(ceiling.times(attempts)));
+        }
+    }
+
+    fn close(mut self) -> CostSummary {
+        // What was bought and is in no request that can be read: nobody can say at which price.
+        for left in std::mem::take(&mut self.bought).into_values() {
+            let bought = left.answers.iter().filter(|(_, how)| how.bought.as_deref() != Some("embedded"));
+            self.unknown += bought.count() as u64;
+            self.be_uncertain(left.open + left.uncertain, None);
+        }
+        let max = self.uncertain.map(Money::to_f64);
+        CostSummary {
+            spent: self.spent.to_f64(),
+            saved: self.saved.to_f64(),
+            unknown: self.unknown,
+            uncertain: CostRange { attempts: self.attempts, min: 0.0, max },
+        }
+    }
+}
+
+/// Sums up what a run cost, from the draw log, at the prices of now: spent is the known price of what its sessions bought,
+/// a second answer to one draw included; saved that of the answers that were there already; uncertain attempts range from
+/// nothing to their ceilings.
+pub fn cost_of(
+    planning: &Planning<'_>,
+    store: &Store,
+    sessions: &[String],
+    done: &[Option<NodeDone>],
+    tariffs: &Tariffs,
+) -> Result<CostSummary, Failure> {
+    if planning.trials.iter().all(|trial| trial.provider.kind.is_embedded()) {
+        return Ok(CostSummary::default());
+    }
+    let mut account = Account::open(store, tariffs, sessions)?;
+    let mut seen: HashSet<ActionKey> = HashSet::new();
+    for trial in &planning.plan.trials {
+        for node in trial.infer.values().flatten() {
+            if planning.resolution.keys[node.get()].is_none_or(|key| seen.insert(key)) {
+                account.count(&requests_of(planning, store, done, *node))?;
+            }
+        }
+    }
+    Ok(account.close())
+}
+
+/// Returns what a build saved that found a whole run done: all that the run's answers cost or would have cost.
+pub fn all_saved(of: Option<&CostSummary>) -> CostSummary {
+    let money = |usd: f64| Decimal::from_f64(usd).and_then(Money::usd).unwrap_or_default();
+    let saved = of.map_or(Money::ZERO, |cost| money(cost.spent).plus(money(cost.saved)));
+    CostSummary { saved: saved.to_f64(), ..CostSummary::default() }
+}
+
+/// Writes what was spent and saved: `$0.21 spent, $1.94 saved`, and what is not known.
+pub fn words(cost: &CostSummary) -> String {
+    let money = |usd: f64| Decimal::from_f64(usd).and_then(Money::usd).unwrap_or_default();
+    let mut text = format!("{} spent, {} saved", money(cost.spent), money(cost.saved));
+    let CostRange { attempts, max, .. } = cost.uncertain;
+    if attempts > 0 {
+        let most = max.map_or_else(|| "an unknown amount".to_owned(), |max| money(max).to_string());
+        let attempts = if attempts == 1 { "1 attempt".to_owned() } else { format!("{attempts} attempts") };
+        text.push_str(&format!(", up to {most} more uncertain ({attempts})"));
+    }
+    if cost.unknown > 0 {
+        text.push_str(&format!(", {} of unknown price", cost.unknown));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::ask::Rates;
+    use crate::request::{Answer, AnswerStatus, Decoding, FailureCode, Message, ProviderIdentity, Request, Role};
+    use crate::store::{Access, LoggedDraw, LoggedFailure, Session};
+
+    /// A dollar a million for input, ten for output; a ceiling of 0.001 for each request.
+    fn tariffs() -> Tariffs {
+        let rate = |text: &str| Money::per_token(text.parse().unwrap()).unwrap();
+        let rates = Rates { input: rate("1"), output: rate("10"), cached_input: Some(rate("0.5")), ..Rates::default() };
+        let mut tariffs = Tariffs::default();
+        tariffs.add(ProviderIdentity("p".into()), "m", Tariff::Rated(rates), false, None);
+        tariffs.add(ProviderIdentity("here".into()), "m", Tariff::Free, false, None);
+        tariffs
+    }
+
+    fn wanted(provider: &str, n: u32, limit: Option<u32>) -> Wanted {
+        // The overhead is 256 for the request and 32 for the message: with 112 bytes, 400 tokens, and 60 for the answer.
+        let request = Request {
+            provider: ProviderIdentity(provider.into()),
+            model: "m".into(),
+            revision: None,
+            messages: vec![Message::new(Role::User, format!("{n:0112}"))],
+            decoding: Decoding { max_output_tokens: limit, ..Decoding::default() },
+            extra: std::collections::BTreeMap::new(),
+            recording: None,
+            draw_salt: None,
+        };
+        let address = DrawAddress { request: request.key(), generation: 0, number: 0 };
+        Wanted { item: n.to_string(), request: Arc::new(request), address }
+    }
+
+    fn answer(session: &Session, wanted: &Wanted, tokens: Option<(u64, u64)>, cached: u64) {
+        let usage = Usage { input_tokens: tokens.map(|t| t.0), output_tokens: tokens.map(|t| t.1), ..Usage::default() };
+        let answer = Answer {
+            status: AnswerStatus::Stop,
+            text: "text".into(),
+            reasoning: None,
+            finish_reason: None,
+            served_model: None,
+            usage,
+        };
+        let circumstances =
+            Circumstances { bought: Some("online".into()), cached_tokens: Some(cached), ..Circumstances::default() };
+        let draw = LoggedDraw { address: wanted.address, answer, circumstances, raw: Vec::new() };
+        session.log_draws(&[draw]).unwrap();
+    }
+
+    fn fail(session: &Session, wanted: &Wanted, billed: Billed) {
+        let circumstances = Circumstances { billed: Some(billed), ..Circumstances::default() };
+        let code = FailureCode::Timeout;
+        session
+            .log_failures(&[LoggedFailure { address: wanted.address, code, circumstances, raw: Vec::new() }])
+            .unwrap();
+    }
+
+    fn cost(store: &Store, sessions: &[&str], draws: &[Wanted]) -> CostSummary {
+        let sessions: Vec<String> = sessions.iter().map(|id| (*id).to_owned()).collect();
+        let tariffs = tariffs();
+        let mut account = Account::open(store, &tariffs, &sessions).unwrap();
+        account.count(draws).unwrap();
+        account.count(draws).unwrap();
+        account.close()
+    }
+
+    #[test]
+    fn the_ledger_tells_spent_saved_unknown_and_uncertain_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = camino::Utf8Path::from_path(dir.path()).unwrap().join("store");
+        let store = Store::open(&path, Access::ReadWrite).unwrap();
+        let draws: Vec<Wanted> = (0..8).map(|n| wanted("p", n, Some(60))).collect();
+        let addresses: Vec<DrawAddress> = draws.iter().map(|wanted| wanted.address).collect();
+
+        let before = store.session().unwrap();
+        answer(&before, &draws[0], Some((1000, 100)), 0);
+        let first = store.session().unwrap();
+        first.log_intents(&addresses[1..5]).unwrap();
+        answer(&first, &draws[1], Some((1000, 100)), 600);
+        // A second answer was paid for as well.
+        answer(&first, &draws[1], Some((1000, 100)), 600);
+        answer(&first, &draws[2], None, 0);
+        fail(&first, &draws[3], Billed::No);
+        first.log_intents(&addresses[3..4]).unwrap();
+        fail(&first, &draws[3], Billed::Uncertain);
+        // Of the fourth nothing more is written, and the next session asks again.
+        let second = store.session().unwrap();
+        second.log_intents(&addresses[4..5]).unwrap();
+        answer(&second, &draws[4], Some((2000, 0)), 0);
+
+        let found = cost(&store, &[first.id(), second.id()], &draws);
+        // 1,000 input of which 600 are cached, and 100 output, twice; 2,000 input.
+        let (spent, saved) = (0.0017 * 2.0 + 0.002, 0.002);
+        let uncertain = CostRange { attempts: 2, min: 0.0, max: Some(0.002) };
+        assert_eq!(found, CostSummary { spent, saved, unknown: 1, uncertain });
+        assert_eq!(
+            words(&found),
+            "$0.0054 spent, $0.0020 saved, up to $0.0020 more uncertain (2 attempts), 1 of unknown price"
+        );
+        // To another run all of it was there already.
+        let other = cost(&store, &[], &draws);
+        assert_eq!((other.spent, other.saved), (0.0, 0.002 + 0.0017 + 0.002));
+        assert_eq!((other.unknown, other.uncertain), (0, CostRange::default()));
+        assert_eq!(words(&all_saved(Some(&found))), "$0.00 spent, $0.0074 saved");
+        assert_eq!(words(&all_saved(None)), "$0.00 spent, $0.00 saved");
+    }
+
+    #[test]
+    fn what_has_no_ceiling_has_no_upper_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = camino::Utf8Path::from_path(dir.path()).unwrap().join("store");
+        let store = Store::open(&path, Access::ReadWrite).unwrap();
+        let session = store.session().unwrap();
+        let unlimited = wanted("p", 1, None);
+        session.log_intents(&[unlimited.address]).unwrap();
+        let stray = wanted("p", 2, Some(60));
+        answer(&session, &stray, Some((1, 1)), 0);
+        let found = cost(&store, &[session.id()], &[unlimited]);
+        assert_eq!(found.uncertain, CostRange { attempts: 1, min: 0.0, max: None });
+        // An answer to a request that the run does not know has no price that anybody could tell.
+        assert_eq!((found.unknown, found.spent), (1, 0.0));
+        let shown = "$0.00 spent, $0.00 saved, up to an unknown amount more uncertain (1 attempt), 1 of unknown price";
+        assert_eq!(words(&found), shown);
+    }
+
+    #[test]
+    fn what_is_free_is_not_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = camino::Utf8Path::from_path(dir.path()).unwrap().join("store");
+        let store = Store::open(&path, Access::ReadWrite).unwrap();
+        let session = store.session().unwrap();
+        let draw = wanted("here", 1, None);
+        answer(&session, &draw, None, 0);
+        let mut found = cost(&store, &[], std::slice::from_ref(&draw));
+        assert_eq!(found, CostSummary::default());
+        // Of its own session neither, once it says how it was bought.
+        let circumstances = Circumstances { bought: Some("embedded".into()), ..Circumstances::default() };
+        let other = store.session().unwrap();
+        let logged = store.draws(&[draw.address]).unwrap().remove(0).unwrap();
+        other.log_draws(&[LoggedDraw { circumstances, ..logged }]).unwrap();
+        found = cost(&store, &[other.id()], &[draw]);
+        assert_eq!(found, CostSummary::default());
+    }
+}

@@ -1,0 +1,245 @@
+use std::collections::{BTreeMap, HashMap};
+
+use super::RunError;
+use crate::request::Circumstances;
+use crate::store::LoggedDraw;
+
+/// Sums up when, by whom and how the answers of one arm were given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ArmProvenance {
+    /// How many draws have an answer.
+    pub draws: u64,
+    /// When the first of them was logged: UTC, RFC 3339.
+    pub first: Option<String>,
+    /// When the last of them was.
+    pub last: Option<String>,
+    /// Counts them by how they were bought.
+    pub bought: BTreeMap<String, u64>,
+    /// Counts them by the model that the provider says it served.
+    pub served: BTreeMap<String, u64>,
+    /// Counts them by the provider's fingerprint of what served them.
+    pub fingerprints: BTreeMap<String, u64>,
+    /// Counts them by the revision that the server stated before it was asked.
+    pub revisions: BTreeMap<String, u64>,
+    /// Counts them by who served them behind a router.
+    pub upstreams: BTreeMap<String, u64>,
+    /// How many took more than one attempt.
+    pub repeated: u64,
+}
+
+/// Is the item whose arms were answered furthest apart in time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The dataset.
+    pub dataset: String,
+    /// The item.
+    pub item: String,
+    /// How far apart, in seconds.
+    pub seconds: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Timing {
+    dataset: String,
+    item: String,
+    side: &'static str,
+    number: u32,
+    served: Option<String>,
+    circumstances: Circumstances,
+}
+
+/// Is the first and the last time at which a side of an item was answered, in milliseconds.
+type Span = (i64, i64);
+
+/// Gathers when, by whom and how the answers of one trial were given. None of it enters the root.
+#[derive(Clone, Debug, Default)]
+pub struct Provenance {
+    /// By side: `control`, `treatment`.
+    pub arms: BTreeMap<&'static str, ArmProvenance>,
+    spans: HashMap<(String, String), BTreeMap<&'static str, Span>>,
+    timings: Vec<Timing>,
+}
+
+fn count(counts: &mut BTreeMap<String, u64>, name: Option<&String>) {
+    if let Some(name) = name {
+        *counts.entry(name.clone()).or_default() += 1;
+    }
+}
+
+impl Provenance {
+    /// Takes a draw of the trial.
+    pub fn add(&mut self, side: &'static str, dataset: &str, item: &str, draw: &LoggedDraw) {
+        let LoggedDraw { address, answer, circumstances, .. } = draw;
+        let arm = self.arms.entry(side).or_default();
+        arm.draws += 1;
+        count(&mut arm.bought, circumstances.bought.as_ref());
+        count(&mut arm.served, answer.served_model.as_ref());
+        count(&mut arm.fingerprints, circumstances.fingerprint.as_ref());
+        count(&mut arm.revisions, circumstances.server_revision.as_ref());
+        count(&mut arm.upstreams, circumstances.upstream.as_ref());
+        arm.repeated += u64::from(circumstances.attempts.is_some_and(|attempts| attempts > 1));
+        if let Some(at) = &circumstances.logged_at {
+            // One format, one zone: the order of the texts is that of the times.
+            if arm.first.as_ref().is_none_or(|first| at < first) {
+                arm.first = Some(at.clone());
+            }
+            if arm.last.as_ref().is_none_or(|last| at > last) {
+                arm.last = Some(at.clone());
+            }
+            if let Ok(time) = at.parse::<jiff::Timestamp>() {
+                let time = time.as_millisecond();
+                let spans = self.spans.entry((dataset.to_owned(), item.to_owned())).or_default();
+                let span = spans.entry(side).or_insert((time, time));
+                *span = (span.0.min(time), span.1.max(time));
+            }
+        }
+        if circumstances.bought.as_deref() != Some("embedded") {
+            self.timings.push(Timing {
+                dataset: dataset.to_owned(),
+                item: item.to_owned(),
+                side,
+                number: address.number,
+                served: answer.served_model.clone(),
+                circumstances: circumstances.clone(),
+            });
+        }
+    }
+
+    /// Says whether anything was answered by somebody else than this program.
+    pub fn is_remote(&self) -> bool {
+        !self.timings.is_empty()
+    }
+
+    /// Finds the item whose two sides were answered furthest apart; `None` where no item has both.
+    pub fn widest_gap(&self) -> Option<Gap> {
+        let gap = |spans: &BTreeMap<&'static str, Span>| -> Option<i64> {
+            let (a, b) = (spans.get("control")?, spans.get("treatment")?);
+            Some((a.1 - b.0).max(b.1 - a.0))
+        };
+        let gaps = self.spans.iter().filter_map(|(item, spans)| Some((gap(spans)?, item)));
+        // Of equal ones the first by name, whatever the order of a map.
+        let (widest, (dataset, item)) = gaps.max_by(|a, b| a.0.cmp(&b.0).then_with(|| b.1.cmp(a.1)))?;
+        Some(Gap { dataset: dataset.clone(), item: item.clone(), seconds: (widest.max(0) / 1000) as u64 })
+    }
+
+    /// Counts the models that the providers say they served, over both sides.
+    pub fn served_models(&self) -> BTreeMap<String, u64> {
+        let mut all = BTreeMap::new();
+        for (model, n) in self.arms.values().flat_map(|arm| &arm.served) {
+            *all.entry(model.clone()).or_default() += n;
+        }
+        all
+    }
+
+    /// Writes `timings.csv`: one row for each draw that came from elsewhere, sorted by dataset, item, side and number.
+    pub fn timings_csv(&mut self) -> Result<Vec<u8>, RunError> {
+        let fail = |error: csv::Error| RunError::Unreadable { what: "timings.csv".into(), why: error.to_string() };
+        self.timings
+            .sort_by(|a, b| (&a.dataset, &a.item, a.side, a.number).cmp(&(&b.dataset, &b.item, b.side, b.number)));
+        let mut out = csv::WriterBuilder::new().from_writer(Vec::new());
+        out.write_record([
+            "dataset",
+            "item_id",
+            "condition",
+            "draw",
+            "logged_at",
+            "latency_ms",
+            "attempt",
+            "bought",
+            "http_status",
+            "request_id",
+            "served_model",
+            "fingerprint",
+            "server_revision",
+            "upstream",
+            "service_tier",
+            "cached_tokens",
+            "cache_write_tokens",
+        ])
+        .map_err(fail)?;
+        let number = |n: Option<u64>| n.map(|n| n.to_string()).unwrap_or_default();
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        for Timing { dataset, item, side, number: draw, served, circumstances: c } in &self.timings {
+            out.write_record([
+                dataset.clone(),
+                item.clone(),
+                (*side).to_owned(),
+                draw.to_string(),
+                text(&c.logged_at),
+                number(c.latency_ms),
+                number(c.attempts.map(u64::from)),
+                text(&c.bought),
+                number(c.http_status.map(u64::from)),
+                text(&c.request_id),
+                text(served),
+                text(&c.fingerprint),
+                text(&c.server_revision),
+                text(&c.upstream),
+                text(&c.service_tier),
+                number(c.cached_tokens),
+                number(c.cache_write_tokens),
+            ])
+            .map_err(fail)?;
+        }
+        out.into_inner()
+            .map_err(|error| RunError::Unreadable { what: "timings.csv".into(), why: error.error().to_string() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::{Digest, RequestKey};
+    use crate::request::{Answer, AnswerStatus, DrawAddress, Usage};
+
+    fn draw(at: &str, served: &str, attempts: u32) -> LoggedDraw {
+        LoggedDraw {
+            address: DrawAddress { request: RequestKey::new(Digest::of(b"q")), generation: 0, number: 2 },
+            answer: Answer {
+                status: AnswerStatus::Stop,
+                text: "x".into(),
+                reasoning: None,
+                finish_reason: None,
+                served_model: Some(served.into()),
+                usage: Usage::default(),
+            },
+            circumstances: Circumstances {
+                logged_at: Some(at.into()),
+                attempts: Some(attempts),
+                bought: Some("online".into()),
+                latency_ms: Some(120),
+                ..Circumstances::default()
+            },
+            raw: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn dates_models_and_gaps_are_found() {
+        let mut trial = Provenance::default();
+        trial.add("control", "d", "a", &draw("2026-11-01T00:00:00.000Z", "m-1", 1));
+        trial.add("control", "d", "b", &draw("2026-11-02T00:00:00.000Z", "m-2", 3));
+        trial.add("treatment", "d", "a", &draw("2026-11-08T00:00:01.000Z", "m-2", 1));
+        trial.add("treatment", "d", "c", &draw("2026-12-08T00:00:00.000Z", "m-2", 1));
+        let control = &trial.arms["control"];
+        assert_eq!((control.draws, control.repeated), (2, 1));
+        assert_eq!(control.first.as_deref(), Some("2026-11-01T00:00:00.000Z"));
+        assert_eq!(control.last.as_deref(), Some("2026-11-02T00:00:00.000Z"));
+        assert_eq!(trial.served_models(), BTreeMap::from([("m-1".to_owned(), 1), ("m-2".to_owned(), 3)]));
+        let gap = trial.widest_gap().unwrap();
+        assert_eq!((gap.item.as_str(), gap.seconds), ("a", 7 * 86_400 + 1), "only items with both sides count");
+        let csv = String::from_utf8(trial.timings_csv().unwrap()).unwrap();
+        assert_eq!(csv.lines().count(), 5);
+        assert!(csv.contains("d,a,control,2,2026-11-01T00:00:00.000Z,120,1,online,,,m-1,,,,,,"), "{csv}");
+    }
+
+    #[test]
+    fn what_is_embedded_has_no_timings() {
+        let mut trial = Provenance::default();
+        let mut embedded = draw("2026-11-01T00:00:00.000Z", "m", 1);
+        embedded.circumstances.bought = Some("embedded".into());
+        trial.add("control", "d", "a", &embedded);
+        assert!(!trial.is_remote());
+        assert_eq!(trial.widest_gap(), None);
+    }
+}
