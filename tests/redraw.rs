@@ -22,7 +22,7 @@ fn config(reuse: &str) -> String {
          answer: {{extract: '(Ada Pell|Jon Abel)', if_absent: missing}}\n\
          control: prompts/control.txt\n\
          prompt_sets:\n  one: prompts/one.txt\n  two: prompts/two.txt\n\
-         decoding: {{temperature: 0.7, max_output_tokens: 30}}\n\
+         decoding: {{temperature: 2, max_output_tokens: 30}}\n\
          analysis: {{bootstrap_samples: 50, permutation_samples: 50}}\n\
          parts_per_dataset: 3\n{reuse}"
     )
@@ -41,7 +41,7 @@ fn project() -> Project {
     };
     project.file("data/d.jsonl", (0..ITEMS).map(row).collect::<String>());
     project.file("prompts/control.txt", "You answer questions.\n");
-    project.file("prompts/one.txt", "Answer in one word.\n");
+    project.file("prompts/one.txt", "Answer in at most four words.\n");
     project.file("prompts/two.txt", "Answer in at most three words.\n");
     project.config(&config(""));
     project
@@ -141,7 +141,8 @@ fn a_status_is_redrawn_under_every_arm_and_stays_so() {
 
     // Nothing but these items changed, and they did under both arms of both trials.
     let after = texts(&project, &redrawn);
-    let changed: BTreeSet<_> = before.iter().filter(|(place, text)| after[*place] != **text).map(|(place, _)| place).collect();
+    let changed: BTreeSet<_> =
+        before.iter().filter(|(place, text)| after[*place] != **text).map(|(place, _)| place).collect();
     assert!(changed.iter().all(|place| lost.contains(&place.2)), "{changed:?}");
     let arms: BTreeSet<(&str, &str)> = changed.iter().map(|place| (place.0.as_str(), place.1.as_str())).collect();
     assert_eq!(arms.len(), 4, "{arms:?}");
@@ -156,7 +157,7 @@ fn a_status_is_redrawn_under_every_arm_and_stays_so() {
     let plain = project.build();
     assert_eq!((requests(&plain, "sent"), &plain["root"]), (0, &redrawn["root"]));
     assert_eq!(plain["up_to_date"], true);
-    let why = project.exp(&["why", "infer"]).expect_code(0);
+    let why = project.exp(&["why", "infer", "--against", first["run_id"].as_str().unwrap()]).expect_code(0);
     assert!(why.stdout.contains("redraws"), "{}", why.stdout);
     project.exp(&["audit", "--rerun"]).expect_code(0);
     project.exp(&["archive"]).expect_code(0);
@@ -186,7 +187,11 @@ fn fresh_leaves_redrawn_items_behind_as_well() {
     let redrawn = project.json(&["build", "--redraw-status", "no_answer"]);
     assert!(requests(&redrawn, "sent") > 0);
     let fresh = project.json(&["build", "--fresh"]);
-    assert_eq!((requests(&fresh, "sent"), requests(&fresh, "reused")), (ALL, 0), "a redrawn draw is none that is fresh");
+    assert_eq!(
+        (requests(&fresh, "sent"), requests(&fresh, "reused")),
+        (ALL, 0),
+        "a redrawn draw is none that is fresh"
+    );
 }
 
 #[test]

@@ -111,7 +111,9 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
             let exit = build::build(&project, &args, &build::Mode::default(), out, &clock)?;
             if let Some(line) = kept_by {
                 let config = &project.config_label;
-                out.note(&format!("a build without --fresh uses the earlier answers; to keep these, write into {config}:"));
+                out.note(&format!(
+                    "a build without --fresh uses the earlier answers; to keep these, write into {config}:"
+                ));
                 out.note(&line);
             }
             Ok(exit)

@@ -43,8 +43,9 @@ pub fn fresh(project: &mut Project, args: &BuildArgs) -> Result<String, Failure>
 pub fn redraw(global: &Global, project: Project, args: &BuildArgs, out: &Output) -> Result<Project, Failure> {
     let wanted = statuses(&args.redraw_status)?;
     if args.select.condition != ConditionArg::Both {
-        return Err(Failure::usage("--redraw-status asks again under both arms: it goes without --condition")
-            .hint("an arm that was asked again because of its answers is compared fairly only with one that was as well"));
+        return Err(Failure::usage("--redraw-status asks again under both arms: it goes without --condition").hint(
+            "an arm that was asked again because of its answers is compared fairly only with one that was as well",
+        ));
     }
     PlanInputs::check(&project, &args.select)?;
     let store = project.home.open_store(Access::ReadOnly, out)?;
@@ -66,19 +67,17 @@ pub fn redraw(global: &Global, project: Project, args: &BuildArgs, out: &Output)
         }
     }
     let names: Vec<String> = wanted.iter().map(ToString::to_string).collect();
-    let said = format!(
-        "{} items of run {} ended as {}",
-        thousands(items as u64),
-        record.run_id,
-        names.join(" or ")
-    );
+    let said = format!("{} items of run {} ended as {}", thousands(items as u64), record.run_id, names.join(" or "));
     if new.is_empty() {
         let why = if items == 0 { "nothing is redrawn" } else { "they are redrawn already" };
         out.note(&format!("{said}: {why}"));
         return Ok(project);
     }
     if args.dry_run {
-        out.note(&format!("{said}: {} requests would be asked again; nothing was written", thousands(new.len() as u64)));
+        out.note(&format!(
+            "{said}: {} requests would be asked again; nothing was written",
+            thousands(new.len() as u64)
+        ));
         return Ok(project);
     }
     let edited = if project.config.redraws.is_some() { None } else { Some(named(&project, &path)?) };
@@ -187,8 +186,9 @@ fn named(project: &Project, path: &Utf8Path) -> Result<String, Failure> {
     let written = write_yaml_string(project.home.shown(path).as_str());
     let text = std::str::from_utf8(&project.config_bytes).ok();
     text.and_then(|text| with_reuse(text, "redraws", &written)).ok_or_else(|| {
-        Failure::usage(format!("`{}` cannot be edited surely", project.config_label))
-            .hint(format!("write `redraws: {written}` under `reuse:` there, make that file (empty lines will do), and ask again"))
+        Failure::usage(format!("`{}` cannot be edited surely", project.config_label)).hint(format!(
+            "write `redraws: {written}` under `reuse:` there, make that file (empty lines will do), and ask again"
+        ))
     })
 }
 
