@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Compares warm builds with nothing to do: `exp` over a plan of about 10,000 actions, `ninja` over as many edges.
-# Prints medians in milliseconds and ratios; below 1 is faster than ninja. Usage: benches/ninja.sh [RUNS] (default 15).
+# Prints medians in milliseconds and ratios; below 1 is faster than ninja. Then the same without the checks of sizes (their
+# time, measured by itself, taken off), and for plans of a quarter, half and twice as many actions.
+# Usage: benches/ninja.sh [RUNS] (default 15).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,17 +19,18 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
 # A project: one dataset in many parts, one control, four treatments, the embedded reader.
-project=$dir/project
-mkdir -p "$project/config/prompts"
-for ((n = 0; n < items; n++)); do
-    printf '{"id":"q%d","question":"What number has lamp %d?","context":"Lamp %d has number %d. Lamp %d has number %d.","answers":["%d"]}\n' \
-        $n $n $n $((n * 7)) $((n + 1)) $((n * 7 + 1)) $((n * 7))
-done >"$project/config/lamps.jsonl"
-echo 'Answer the question.' >"$project/config/prompts/control.txt"
-for set in brief careful plain strict; do
-    echo "Answer the question. Be $set." >"$project/config/prompts/$set.txt"
-done
-cat >"$project/config/eval_config.yaml" <<'YAML'
+make_project() {
+    local project=$1 n set
+    mkdir -p "$project/config/prompts"
+    for ((n = 0; n < items; n++)); do
+        printf '{"id":"q%d","question":"What number has lamp %d?","context":"Lamp %d has number %d. Lamp %d has number %d.","answers":["%d"]}\n' \
+            $n $n $n $((n * 7)) $((n + 1)) $((n * 7 + 1)) $((n * 7))
+    done >"$project/config/lamps.jsonl"
+    echo 'Answer the question.' >"$project/config/prompts/control.txt"
+    for set in brief careful plain strict; do
+        echo "Answer the question. Be $set." >"$project/config/prompts/$set.txt"
+    done
+    cat >"$project/config/eval_config.yaml" <<'YAML'
 version: 1
 models:
   - {name: lexical-baseline, provider: lexical}
@@ -43,6 +46,10 @@ prompt_sets:
   strict: config/prompts/strict.txt
 decoding: {temperature: 0, max_output_tokens: 32}
 YAML
+}
+
+project=$dir/project
+make_project "$project"
 build=("$exp" -C "$project" build --json --parts-per-dataset "$parts")
 field() { grep -o "\"$1\": *[0-9a-z]*" | head -n 1 | grep -o '[0-9a-z]*$'; }
 echo "building once: $items items in $parts parts under 5 arms" >&2
@@ -52,15 +59,19 @@ second=$("${build[@]}" -q)
 actions=$(field total <<<"$second")
 
 # As many edges for ninja, each with an output of its own in one of 256 directories.
+make_graph() {
+    local graph=$1 edges=$2 n
+    mkdir -p "$graph"
+    touch "$graph/in"
+    {
+        printf 'rule make\n  command = : > $out\n'
+        for ((n = 0; n < edges; n++)); do printf 'build out/%02x/%05d: make in\n' $((n % 256)) "$n"; done
+    } >"$graph/build.ninja"
+    ninja -C "$graph" --quiet >/dev/null
+    ninja -C "$graph" | grep -q 'no work to do'
+}
 graph=$dir/graph
-mkdir -p "$graph"
-touch "$graph/in"
-{
-    printf 'rule make\n  command = : > $out\n'
-    for ((n = 0; n < actions; n++)); do printf 'build out/%02x/%05d: make in\n' $((n % 256)) "$n"; done
-} >"$graph/build.ninja"
-ninja -C "$graph" --quiet >/dev/null
-ninja -C "$graph" | grep -q 'no work to do'
+make_graph "$graph" "$actions"
 
 # Runs each command once in every round, so that what else the machine does hits all alike.
 names=() commands=() times=()
@@ -81,13 +92,18 @@ time_of() {
     taken=$((${to/./} - ${from/./}))
 }
 median() { printf '%s\n' "$@" | sort -n | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'; }
-for ((round = -2; round < runs; round++)); do
-    for at in "${!commands[@]}"; do
-        time_of "${commands[at]}"
-        # The first two rounds warm things up.
-        if [ "$round" -ge 0 ]; then times[at]+="$taken "; fi
+rounds() {
+    local round at
+    for ((round = -2; round < runs; round++)); do
+        for at in "${!commands[@]}"; do
+            time_of "${commands[at]}"
+            # The first two rounds warm things up.
+            if [ "$round" -ge 0 ]; then times[at]+="$taken "; fi
+        done
     done
-done
+}
+rounds
+checks=$(cargo bench --quiet --locked --bench size_checks -- "$project/store" "$runs" | tail -n 1)
 
 # One prompt edited: what follows from it runs, the rest is reused. Each edit is new, so that each does the same work.
 edited=()
@@ -104,3 +120,25 @@ row() { awk -v name="$1" -v us="$2" -v base="$ninja_median" 'BEGIN { printf "%-4
 echo "$actions actions, $actions edges; median of $runs runs, $(nproc) cores, $(ninja --version | sed 's/^/ninja /'), $("$exp" --version)"
 for at in "${!commands[@]}"; do row "${names[at]}" "$(median ${times[at]})"; done
 row "exp, one prompt edited ($ran actions ran)" "$(median "${edited[@]}")"
+without=$(($(median ${times[1]} | cut -d. -f1) - checks))
+row "checks of sizes by themselves" "$checks"
+row "exp, nothing to do, less these" "$without"
+
+# Plans of other sizes, each in turn with as many edges.
+printf '%10s %12s %12s %10s %22s\n' actions exp ninja ratio 'exp per 1,000 actions'
+for parts in 125 252 505 1010; do
+    project=$dir/project-$parts graph=$dir/graph-$parts
+    make_project "$project"
+    build=("$exp" -C "$project" build --json --parts-per-dataset "$parts")
+    "${build[@]}" -q >/dev/null
+    actions=$(field total <<<"$("${build[@]}" -q)")
+    make_graph "$graph" "$actions"
+    names=() commands=() times=()
+    measure "ninja, nothing to do" null_ninja
+    measure "exp, nothing to do" null_exp
+    rounds
+    awk -v n="$actions" -v ninja="$(median ${times[0]})" -v exp="$(median ${times[1]})" 'BEGIN {
+        printf "%10d %9.1f ms %9.1f ms %8.2f x %19.2f ms\n", n, exp / 1000, ninja / 1000, exp / ninja, exp / n
+    }'
+    rm -rf "$project" "$graph"
+done

@@ -322,15 +322,15 @@ fn no_config_at_all() {
 }
 
 #[test]
-fn a_provider_that_cannot_be_asked_in_this_version() {
+fn a_provider_without_its_key() {
     let project = project();
     let network = CONFIG
         .replace("models: [{name: reader, provider: lexical}]", "models: [{name: reader, provider: far, model: m-1}]")
         .replace("datasets:", "providers: {far: {kind: openai, api_key_env: NO_KEY}}\ndatasets:");
     project.config(&network);
     let expected = "\
-error: 4 answers of `openai default address` are not in the store, and that provider cannot be asked here
-  hint: this version asks `lexical` and `replay` only; answers that are in the store are reused
+error: provider `far` needs a key, and NO_KEY is not set
+  hint: set NO_KEY in the environment, or in `.env` beside the config; config/eval_config.yaml:3:13 is the provider
   hint: nothing was sent
 ";
     refuses(&project, &["build"], expected);

@@ -12,8 +12,8 @@ use std::path::PathBuf;
 
 use exp::digest::{BlobId, Decimal};
 use exp::plan::{
-    Analysis, MergeParams, Multiplicity, OutcomeRule, Outcomes, ParseParams, RevisedScorer, ScoreParams, ScorerConfig,
-    ScorerSettings, StatsParams, Support, TrialDataset,
+    Analysis, MergeParams, Multiplicity, OptionalAnalyses, OutcomeRule, Outcomes, ParseParams, RevisedScorer,
+    ScoreParams, ScorerConfig, ScorerSettings, StatsParams, Support, TrialDataset,
 };
 use exp::scoring::{ABSTENTION_PHRASES, Abstention, qa_normal};
 use exp::step::{Input, Inputs, Outputs, ReadBlobs, StepError, merge, metric_names, parse, score, stats};
@@ -136,7 +136,12 @@ fn tables(temp: &str, prepared: &[(bool, &str)], draws: &BTreeMap<String, Vec<Dr
             let params = ParseParams { extraction: None };
             let parsed = run(&BTreeMap::from([("answers".to_owned(), answers)]), |i, o| parse::run(&params, i, o));
             let scorer = ScorerConfig { name: "qa".to_owned(), settings: qa() };
-            let params = ScoreParams { scorers: vec![RevisedScorer { scorer, revision: 1 }], outcomes, open: *open };
+            let params = ScoreParams {
+                scorers: vec![RevisedScorer { scorer, revision: 1 }],
+                outcomes,
+                open: *open,
+                support_shares: false,
+            };
             let score_inputs = BTreeMap::from([
                 ("parsed".to_owned(), parsed["parsed"].clone()),
                 ("gold".to_owned(), gold_text.clone()),
@@ -150,6 +155,7 @@ fn tables(temp: &str, prepared: &[(bool, &str)], draws: &BTreeMap<String, Vec<Dr
         datasets.push(TrialDataset { name: name.to_owned(), open: *open, metrics: metric_names(&qa(), "qa", *open) });
     }
     let params = MergeParams {
+        subgroups: Vec::new(),
         temperature: Some(decimal(temp)),
         draws: if temp == "0.0" { 1 } else { 5 },
         datasets,
@@ -277,6 +283,8 @@ fn blocks_are_the_predecessors_where_it_was_right() {
         let params = StatsParams {
             temperature: Some(decimal(temp)),
             datasets: vec![dataset("closed", false), dataset("open", true)],
+            exclusions: None,
+            optional: OptionalAnalyses::default(),
             analysis: Analysis {
                 primary: Vec::new(),
                 alpha: decimal("0.05"),
@@ -286,7 +294,7 @@ fn blocks_are_the_predecessors_where_it_was_right() {
                 random_seed: 1337,
                 cluster: true,
                 margins: BTreeMap::new(),
-                risk_thresholds: Vec::new(),
+                ..Analysis::default()
             },
         };
         let inputs = BTreeMap::from([("paired".to_owned(), paired(&scores, temp))]);

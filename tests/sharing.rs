@@ -337,7 +337,9 @@ fn builds_of_one_or_two_configs_at_once_end_in_runs_of_their_own() {
 fn every_action_has_a_label_of_its_own() {
     let project = project(2);
     let points = "{top_p: 0.9}, {top_p: 0.8}, {top_k: 3}, {name: t07, top_k: 4}, {name: x}";
-    let config = Setup { sets: 2, ..Setup::default() }.config().replace("m, provider: lexical", "m, provider: ollama");
+    let config = Setup { sets: 2, ..Setup::default() }
+        .config()
+        .replace("m, provider: lexical", "m, provider: ollama, num_ctx: 512");
     project.config(&format!("{config}sweep: {{decoding: [{points}]}}\n"));
     let plan = project.json(&["plan"]);
     let mut keys: BTreeMap<String, Value> = BTreeMap::new();

@@ -93,21 +93,23 @@ fn what_was_concluded_is_said_again_word_for_word() {
     assert_eq!(text(project.exp(&["build"])), slow_text);
     assert!(slow_text.0.contains("up to date: "), "{slow_text:?}");
     assert_eq!(without_duration(project.build()), without_duration(slow));
-    // Hashing every input anew is a reason to look at every input, and at the program; what they are is the same.
-    std::fs::remove_dir(project.path("store/actions")).unwrap();
-    std::fs::rename(project.path("hidden"), project.path("store/actions")).unwrap();
-    assert_eq!(project.json(&["build", "--no-stat-cache"])["up_to_date"], true);
-    hide_actions_again(&project);
-    assert_eq!(project.json(&["build", "--no-stat-cache"])["up_to_date"], true);
-    // By force nothing is concluded.
-    assert_ne!(ran(&project.exp(&["build", "--force", "--json"]).expect_code(0)), 0);
 }
 
-/// Hides the records once more, after they answered for rows that were gone.
-fn hide_actions_again(project: &Project) {
-    assert_eq!(project.conclusions(), 1, "nothing is concluded from records");
-    let (rows, path) = (project.path("store/index.sqlite"), project.path("store/actions"));
-    assert!(rows.exists() && path.exists());
+#[test]
+fn inputs_hashed_anew_are_concluded_from_and_force_concludes_nothing() {
+    let (project, _) = concluded();
+    for _ in 0..2 {
+        assert_eq!(project.json(&["build", "--no-stat-cache"])["up_to_date"], true);
+    }
+    // The program is looked at byte for byte then, and so has another name.
+    assert_eq!(project.conclusions(), 2);
+    assert_ne!(project.json(&["build", "--force"])["actions"]["executed"], 0);
+    let (project, _) = concluded();
+    project.json(&["build", "--no-stat-cache"]);
+    hide_actions(&project);
+    assert_eq!(project.json(&["build", "--no-stat-cache"])["up_to_date"], true);
+    project.file("prompts/plain.txt", "Copy the exact span!\n");
+    assert_ne!(ran(&project.exp(&["build", "--no-stat-cache", "--json"]).expect_code(0)), 0);
 }
 
 #[test]
@@ -175,14 +177,6 @@ fn a_run_that_is_gone_is_not_named() {
     assert_eq!((&named["run_id"], &named["up_to_date"]), (&"mine".into(), &false.into()));
     assert_eq!(project.build()["run_id"], "mine");
     assert_eq!(project.json(&["build", "--run-id", "mine"])["up_to_date"], true);
-}
-
-#[test]
-fn what_another_command_forgot_is_not_concluded() {
-    let (project, _) = concluded();
-    project.exp(&["clean", "--clean-prepared"]).expect_code(0);
-    assert_eq!(project.conclusions(), 0);
-    assert_ne!(ran(&project.exp(&["build", "--json"]).expect_code(0)), 0);
 }
 
 #[test]
@@ -258,6 +252,26 @@ fn another_program_concludes_for_itself() {
     std::fs::write(&copy, bytes).unwrap();
     std::fs::File::options().append(true).open(&copy).unwrap().set_modified(old).unwrap();
     assert_ne!(ran(&by_copy(&["build", "--json"]).expect_code(0)), 0);
+}
+
+#[test]
+fn a_program_that_another_one_runs_concludes_nothing() {
+    // To the system the loader is what runs, whatever program it was given.
+    let loader = Path::new("/lib64/ld-linux-x86-64.so.2");
+    if !loader.exists() {
+        return println!("skipped: no loader at {}", loader.display());
+    }
+    let (project, _) = concluded();
+    let loaded = |args: &[&str]| {
+        let mut command = Command::new(loader);
+        run(command.arg(env!("CARGO_BIN_EXE_exp")).args(args).current_dir(project.dir()).env_clear())
+    };
+    for flags in [&["build", "--json"][..], &["build", "--json", "--no-stat-cache"]] {
+        assert_eq!(loaded(flags).expect_code(0).json()["up_to_date"], true);
+        assert_eq!(project.conclusions(), 1);
+    }
+    hide_actions(&project);
+    assert_ne!(ran(&loaded(&["build", "--json"]).expect_code(0)), 0);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::ticket::Message;
 use super::waiting::{Claimed, Waiting};
 use super::{AskError, Expected, Inbox, Policies, Providers, Settlement, Tariffs, Ticket};
 use crate::digest::DrawId;
-use crate::flow::{Budget, Clock, Event, Events, StopFlag};
+use crate::flow::{Budget, Clock, Event, Events, StopFlag, Tally};
 use crate::request::{DrawAddress, FailureCode, ProviderIdentity};
 use crate::store::{Claim, Session, StoreError};
 
@@ -118,6 +118,7 @@ impl Asker<'_> {
                 if let Err(error) = going {
                     serving.waiting.fail(&error);
                 }
+                serving.tell();
             }
             for lane in lanes.values() {
                 lane.end();
@@ -126,6 +127,11 @@ impl Asker<'_> {
         })
     }
 }
+
+/// Is what a draw counts as that the store had.
+const REUSED: Tally = Tally { reused: 1, sent: 0, failed: 0, tokens: 0 };
+/// Is what a draw counts as that failed.
+const FAILED: Tally = Tally { reused: 0, sent: 0, failed: 1, tokens: 0 };
 
 /// Is the state of an asker at work; one thread owns it.
 struct Serving<'s> {
@@ -144,10 +150,17 @@ fn store(error: StoreError) -> AskError {
 
 impl Serving<'_> {
     fn take_in(&mut self, ticket: Ticket) {
-        let failed = self.waiting.add(ticket);
-        self.counts.failed += failed;
-        if failed > 0 {
-            (self.asker.events)(Event::Drawn { reused: 0, sent: 0, failed, tokens: 0 });
+        (self.asker.events)(Event::Wanted { owner: ticket.owner, draws: ticket.wanted.len() as u64 });
+        self.waiting.add(ticket);
+    }
+
+    /// Counts, and tells, what was settled since the last time.
+    fn tell(&mut self) {
+        if let Some((tally, owners)) = self.waiting.take_tally() {
+            self.counts.reused += tally.reused;
+            self.counts.sent += tally.sent;
+            self.counts.failed += tally.failed;
+            (self.asker.events)(Event::Drawn { tally, owners });
         }
     }
 
@@ -157,23 +170,13 @@ impl Serving<'_> {
             self.waiting.forget(&logged.settled);
             return self.break_off(error);
         }
-        let (mut sent, mut failed) = (0, 0);
-        let mut tokens = 0;
         for (id, settled) in &logged.settled {
-            match settled {
-                Ok(answer) => {
-                    sent += 1;
-                    tokens += answer.usage.output_tokens.unwrap_or(0);
-                }
-                Err(_) => failed += 1,
-            }
             self.embedded_out.remove(id);
-            self.waiting.settle(id, settled);
-        }
-        self.counts.sent += sent;
-        self.counts.failed += failed;
-        if sent + failed > 0 {
-            (self.asker.events)(Event::Drawn { reused: 0, sent, failed, tokens });
+            let tally = match settled {
+                Ok(answer) => Tally { sent: 1, tokens: answer.usage.output_tokens.unwrap_or(0), ..Tally::default() },
+                Err(_) => FAILED,
+            };
+            self.waiting.settle(id, settled, tally);
         }
     }
 
@@ -214,11 +217,8 @@ impl Serving<'_> {
         match closed {
             Closed::Stopped => {
                 for id in ids {
-                    self.waiting.settle(id, &Err(FailureCode::ProviderStopped));
+                    self.waiting.settle(id, &Err(FailureCode::ProviderStopped), FAILED);
                 }
-                let failed = ids.len() as u64;
-                self.counts.failed += failed;
-                (self.asker.events)(Event::Drawn { reused: 0, sent: 0, failed, tokens: 0 });
             }
             Closed::Parked(wait) => {
                 let error = AskError::Parked { identity: identity.0.clone(), seconds: wait.as_secs() };
@@ -257,16 +257,10 @@ impl Serving<'_> {
             return Ok(());
         }
         let found = self.asker.session.store().draws(addresses).map_err(store)?;
-        let mut reused = 0;
         for (address, draw) in addresses.iter().zip(found) {
             if let Some(draw) = draw {
-                reused += 1;
-                self.waiting.settle(&address.id(), &Ok(draw.answer));
+                self.waiting.settle(&address.id(), &Ok(draw.answer), REUSED);
             }
-        }
-        if reused > 0 {
-            self.counts.reused += reused;
-            (self.asker.events)(Event::Drawn { reused, sent: 0, failed: 0, tokens: 0 });
         }
         Ok(())
     }

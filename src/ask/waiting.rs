@@ -1,9 +1,10 @@
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::{AskError, Settled, Settlement, Ticket};
 use crate::digest::DrawId;
+use crate::flow::Tally;
 use crate::request::{DrawAddress, FailureCode, ProviderIdentity, Request};
 
 /// Is a draw that this build has claimed, ready to be sent.
@@ -52,6 +53,8 @@ pub(super) struct Waiting<'w> {
     elsewhere: BTreeSet<DrawId>,
     tickets: HashMap<u32, Open>,
     out: usize,
+    tally: Tally,
+    tallies: BTreeMap<u32, Tally>,
     done: &'w mut (dyn FnMut(Settlement) + Send),
 }
 
@@ -65,12 +68,14 @@ impl<'w> Waiting<'w> {
             elsewhere: BTreeSet::new(),
             tickets: HashMap::new(),
             out: 0,
+            tally: Tally::default(),
+            tallies: BTreeMap::new(),
             done,
         }
     }
 
-    /// Takes a ticket in, and returns how many of its draws are not asked because they were rejected before.
-    pub(super) fn add(&mut self, ticket: Ticket) -> u64 {
+    /// Takes a ticket in. Draws that were rejected before are not asked; they have failed.
+    pub(super) fn add(&mut self, ticket: Ticket) {
         let owner = ticket.owner;
         let mut left = 0;
         let mut draws = HashMap::new();
@@ -96,12 +101,13 @@ impl<'w> Waiting<'w> {
             }
             left += 1;
         }
-        let rejected = draws.len() as u64;
+        let rejected = Tally { failed: draws.len() as u64, ..Tally::default() };
+        self.tally += rejected;
+        *self.tallies.entry(owner).or_default() += rejected;
         self.tickets.insert(owner, Open { left, draws });
         if left == 0 {
             self.end(owner);
         }
-        rejected
     }
 
     /// Says whether no ticket is open and nothing is under way.
@@ -208,10 +214,12 @@ impl<'w> Waiting<'w> {
         self.draws.remove(id)
     }
 
-    /// Settles a draw for all tickets that want it, and ends those that want nothing more.
-    pub(super) fn settle(&mut self, id: &DrawId, settled: &Settled) {
+    /// Settles a draw for all tickets that want it, and ends those that want nothing more. `tally` is what it counts as.
+    pub(super) fn settle(&mut self, id: &DrawId, settled: &Settled, tally: Tally) {
+        self.tally += tally;
         let Some(wanted) = self.remove(id) else { return };
         for owner in wanted.owners {
+            *self.tallies.entry(owner).or_default() += tally;
             let Some(open) = self.tickets.get_mut(&owner) else { continue };
             open.draws.insert(*id, settled.clone());
             open.left -= 1;
@@ -219,6 +227,13 @@ impl<'w> Waiting<'w> {
                 self.end(owner);
             }
         }
+    }
+
+    /// Returns what was counted since the last call; `None` where nothing was.
+    pub(super) fn take_tally(&mut self) -> Option<(Tally, Vec<(u32, Tally)>)> {
+        let tally = std::mem::take(&mut self.tally);
+        let tallies = std::mem::take(&mut self.tallies).into_iter().collect();
+        (tally != Tally::default()).then_some((tally, tallies))
     }
 
     /// Gives draws up: the tickets that want them end with the error, and what only those wanted is wanted no more.

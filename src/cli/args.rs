@@ -69,6 +69,8 @@ pub enum Command {
     Compare(CompareArgs),
     /// Check a run (or an archive) against the store: manifest, records, bytes, links
     Audit(AuditArgs),
+    /// Ask for some answers of a run again and test old against new: has the hosted model changed?
+    Drift(DriftArgs),
     /// Score again everything that was ever answered, with the config as it is now; asks nothing
     Score(ScoreArgs),
     /// Write a run into one portable file
@@ -79,6 +81,8 @@ pub enum Command {
     Clean(CleanArgs),
     /// Ask a run to stop between actions
     Stop(StopArgs),
+    /// Write down what is to be tested, before the answers are seen
+    Seal(SealArgs),
     /// Print the JSON Schema of the config
     Schema,
     /// Print a completion script for a shell
@@ -296,6 +300,39 @@ pub struct AuditArgs {
     pub inputs: bool,
 }
 
+/// Says which answers to ask for again.
+#[derive(Debug, Clone, Args)]
+pub struct DriftArgs {
+    /// The run
+    #[arg(default_value = "latest")]
+    pub run: String,
+    /// How many requests to ask again, over all models, decodings, datasets and arms in proportion
+    #[arg(long, value_name = "N", env = "EXP_N", value_parser = positive)]
+    pub n: usize,
+    /// Spend no more than this, in US dollars
+    #[arg(long, value_name = "USD", env = "EXP_MAX_COST", value_parser = amount)]
+    pub max_cost: Option<Money>,
+    /// Spend what it costs, without being asked
+    #[arg(long, short = 'y')]
+    pub yes: bool,
+    /// Let builds use the new answers: write their generation into the config
+    #[arg(long)]
+    pub adopt: bool,
+    /// Chooses other requests (default: the seed of the config's analysis)
+    #[arg(long, value_name = "SEED", env = "EXP_SEED")]
+    pub seed: Option<u64>,
+    /// Go on with a drift that was stopped, by the generation that it named
+    #[arg(long, value_name = "N", env = "EXP_GENERATION")]
+    pub generation: Option<u32>,
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("a whole number from 1 on".to_owned()),
+        Ok(n) => Ok(n),
+    }
+}
+
 /// Says what to score again.
 #[derive(Debug, Clone, Args)]
 pub struct ScoreArgs {
@@ -346,6 +383,17 @@ pub struct CleanArgs {
 pub struct StopArgs {
     /// The run (default: the newest that is running)
     pub run: Option<String>,
+}
+
+/// Says how the plan is sealed.
+#[derive(Debug, Clone, Args)]
+pub struct SealArgs {
+    /// Show what would be sealed, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Seal anew over a plan that is there
+    #[arg(long)]
+    pub replace: bool,
 }
 
 /// Says which shell.

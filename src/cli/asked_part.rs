@@ -29,8 +29,6 @@ pub struct AskedPart {
     pub requests: BlobId,
     /// Which of them had been redrawn.
     pub redraws: Redraws,
-    /// The answers.
-    pub answers: BlobId,
     /// How answers were read, where they were.
     pub parse: Option<Recorded>,
     /// How they were scored, where they were.
@@ -46,9 +44,7 @@ pub fn asked_parts(store: &Store, manifest: &Manifest) -> Result<Vec<AskedPart>,
         let Some(place) = action.label.strip_prefix("infer/") else { continue };
         let Some((scope, arm)) = split(place, &arms) else { continue };
         let Some(asked) = recorded(store, action)? else { continue };
-        let (Some(requests), Some(answers)) = (asked.spec.inputs.get("requests"), asked.outputs.get("answers")) else {
-            continue;
-        };
+        let Some(requests) = asked.spec.inputs.get("requests") else { continue };
         let redraws = match asked.spec.inputs.get("redraws") {
             Some(blob) => Redraws::parse(&store.read(blob)?)
                 .map_err(|error| damaged(action, &format!("the file of redraws: {error}")))?,
@@ -64,7 +60,6 @@ pub fn asked_parts(store: &Store, manifest: &Manifest) -> Result<Vec<AskedPart>,
             infer: asked.params.read()?,
             requests: *requests,
             redraws,
-            answers: *answers,
             parse: of_step(StepKind::Parse)?,
             score: of_step(StepKind::Score)?,
         });

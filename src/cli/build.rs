@@ -1,5 +1,6 @@
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::args::BuildArgs;
@@ -21,12 +22,15 @@ use crate::engine::{Engine, MissReason, NodeDone, NodeFailure, RangeResult, Verd
 use crate::flow::{Budget, Clock, Event, Money, StopFlag};
 use crate::plan::{From, NodeIndex, StepKind};
 use crate::provider::Proxies;
-use crate::run::{ViewDir, check_run_id};
+use crate::run::{Catalog, ServedModel, ViewDir, check_run_id};
 use crate::step::StepError;
 use crate::store::{Access, Commit, Session, Store};
 
 /// Is the program and its version, as records name it.
 pub const TOOL: &str = concat!("exp ", env!("CARGO_PKG_VERSION"));
+
+/// How often the display goes on of itself.
+const TICK: Duration = Duration::from_millis(200);
 
 /// Says what else a build has to know, beyond what was typed.
 #[derive(Default)]
@@ -76,6 +80,7 @@ pub fn build(project: &Project, args: &BuildArgs, mode: &Mode, out: &Output, clo
         session: &session,
         store: &store,
         planning,
+        served: Mutex::default(),
         budget: Budget::new(args.max_cost.or_else(|| Money::usd(project.config.max_usd?))),
         variables,
         proxies: environment::proxies(),
@@ -97,6 +102,8 @@ pub(super) struct Building<'b, 'p> {
     pub(super) planning: Planning<'p>,
     /// What may be spent.
     pub(super) budget: Budget,
+    /// What servers said that they serve.
+    pub(super) served: Mutex<Vec<ServedModel>>,
     /// The variables that keys are named by.
     variables: Variables,
     /// The proxies of the environment.
@@ -298,14 +305,26 @@ impl Building<'_, '_> {
             who::providers(config, &planning.trials, &planning.sources, &read, outside.as_ref())?
         };
         let policies = who::policies(config, &planning.trials, self.args);
-        let expected = crate::ask::Expected::default();
+        let expected = who::expected(&planning.trials, &Catalog::read(self.store)?);
         let tariffs = prices::tariffs(&planning.trials, &planning.sources);
-        let progress = Progress::new(self.out, self.clock, range.len());
+        let progress = Progress::new(self.out, self.clock, &self.budget, &planning.plan, range.len());
         let stop = self.stop.clone();
         let ignore_stop = self.args.ignore_stop;
-        let events = |event: Event| {
+        let look_at_stop = || {
             if !ignore_stop && dir.is_some_and(ViewDir::stop_requested) {
                 stop.raise();
+            }
+        };
+        let events = |event: Event| {
+            look_at_stop();
+            if let Event::Looked { provider, model, revision, context_length, note } = &event {
+                self.served.lock().unwrap_or_else(PoisonError::into_inner).push(ServedModel {
+                    provider: provider.clone(),
+                    model: model.clone(),
+                    revision: revision.clone(),
+                    context_length: *context_length,
+                    note: note.clone(),
+                });
             }
             // Before there is a run, what fails is an error in a file, told whole at the end.
             if dir.is_some() || !matches!(event, Event::Failed { .. }) {
@@ -339,7 +358,21 @@ impl Building<'_, '_> {
             parts_in_flight: jobs.unwrap_or(16).max(1),
             answering_threads: threads,
         };
-        let result = engine.run(&planning.plan.graph, range, &planning.resolution, done)?;
+        let has_ended = AtomicBool::new(false);
+        let result = std::thread::scope(|scope| {
+            // Nothing may happen for long while answers are waited for: the display goes on, and a wish to stop is seen.
+            let ticking = scope.spawn(|| {
+                while !has_ended.load(Ordering::Relaxed) {
+                    std::thread::park_timeout(TICK);
+                    look_at_stop();
+                    progress.tick();
+                }
+            });
+            let result = engine.run(&planning.plan.graph, range, &planning.resolution, done);
+            has_ended.store(true, Ordering::Relaxed);
+            ticking.thread().unpark();
+            result
+        })?;
         progress.end();
         Ok(result)
     }

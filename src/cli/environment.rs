@@ -66,12 +66,9 @@ fn parse(text: &str) -> Result<BTreeMap<String, String>, usize> {
 
 /// Takes quotes off a value (in double quotes `\"`, `\\` and `\n` are known), or a comment off one without quotes.
 fn unquoted(value: &str) -> Option<String> {
-    let quote = match value.chars().next() {
-        Some(quote @ ('"' | '\'')) => quote,
-        _ => {
-            let end = value.find(" #").or_else(|| value.find("\t#")).unwrap_or(value.len());
-            return Some(value[..end].trim_end().to_owned());
-        }
+    let Some(quote @ ('"' | '\'')) = value.chars().next() else {
+        let end = value.find(" #").or_else(|| value.find("\t#")).unwrap_or(value.len());
+        return Some(value[..end].trim_end().to_owned());
     };
     let mut out = String::new();
     let mut rest = value[1..].chars();

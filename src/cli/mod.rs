@@ -8,6 +8,11 @@ mod build;
 mod clean;
 mod compare;
 mod completions;
+mod drift;
+mod drift_ask;
+mod drift_print;
+mod drift_sample;
+mod drift_score;
 mod environment;
 mod failure;
 mod fetch;
@@ -34,6 +39,8 @@ mod reasons;
 mod redraw;
 mod run_life;
 mod score;
+mod seal;
+mod sealed;
 mod show;
 mod signals;
 mod spending;
@@ -124,11 +131,13 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Show(args) => show::show(global, &args, out),
         Command::Compare(args) => compare::compare(global, &args, out),
         Command::Audit(args) => audit::audit(global, &args, out),
+        Command::Drift(args) => drift::drift(global, &args, out, &clock),
         Command::Score(args) => score::score(global, &args, out, &clock),
         Command::Archive(args) => archive::archive(global, &args, out),
         Command::Import(args) => import::import(global, &args, out),
         Command::Clean(args) => clean::clean(global, &args, out),
         Command::Stop(args) => stop::stop(global, &args, out),
+        Command::Seal(args) => seal::seal(global, &args, out, &clock),
         Command::Schema => {
             let schema = crate::config::json_schema();
             Output::exact(&serde_json::to_string_pretty(&schema).unwrap_or_default());

@@ -42,9 +42,15 @@ fn base_url(provider: &ProviderConfig) -> String {
     }
 }
 
-/// Returns the address that a provider over a network is asked at, for showing.
-pub fn address_of(provider: &ProviderConfig) -> Option<String> {
-    (!provider.kind.is_embedded()).then(|| base_url(provider))
+/// Says in one line where a provider is asked, over which proxy, and whether others can read along; `None`: nowhere.
+pub fn route(provider: &ProviderConfig, proxies: &Proxies) -> Option<String> {
+    if provider.kind.is_embedded() {
+        return None;
+    }
+    let address = base_url(provider);
+    let proxy = proxies.shown(&address).map(|proxy| format!(", over the proxy {proxy}")).unwrap_or_default();
+    let plain = if provider.allow_http && address.starts_with("http://") { ", in plain http" } else { "" };
+    Some(format!("{} is asked at {address}{proxy}{plain}", provider.name))
 }
 
 /// Says whether an address is OpenAI's own, whoever wrote it.
@@ -137,15 +143,13 @@ pub fn key_of(config_label: &str, provider: &ProviderConfig, variables: &Variabl
     let Some(value) = variables.get(name) else {
         let message = format!("provider `{}` needs a key, and {name} is not set", provider.name);
         let hint = format!("set {name} in the environment, or in `.env` beside the config; {place} is the provider");
-        return Err(Failure::usage(message).hint(&hint));
+        return Err(Failure::usage(message).hint(hint));
     };
-    match Secret::new(&value) {
-        Some(secret) => Ok(Some(secret)),
-        None => {
-            let message = format!("{name} holds what cannot be a key: white space, or characters beyond ASCII");
-            Err(Failure::usage(message).hint(&format!("it is the key of provider `{}`, {place}", provider.name)))
-        }
+    if let Some(secret) = Secret::new(&value) {
+        return Ok(Some(secret));
     }
+    let message = format!("{name} holds what cannot be a key: white space, or characters beyond ASCII");
+    Err(Failure::usage(message).hint(format!("it is the key of provider `{}`, {place}", provider.name)))
 }
 
 /// Makes the provider that asks over a network. A key that is missing is missed when something has to be asked, not here.

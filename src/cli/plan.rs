@@ -1,9 +1,11 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::args::{BuildArgs, Global, SelectArgs};
+use super::environment;
 use super::failure::{Exit, Failure};
 use super::finish::thousands;
 use super::limits::step_limits;
+use super::online::route;
 use super::output::Output;
 use super::plan_inputs::PlanInputs;
 use super::planning::Planning;
@@ -30,6 +32,13 @@ fn show(project: &Project, args: &SelectArgs, limits: StepLimits, force: bool, o
     let seen = preview(&mut planning, &store)?;
     print(&planning, &seen, out);
     Ok(Exit::Done)
+}
+
+/// Says where each provider of the plan is asked.
+fn routes(planning: &Planning<'_>) -> Vec<String> {
+    let proxies = environment::proxies();
+    let routes: BTreeSet<String> = planning.trials.iter().filter_map(|trial| route(trial.provider, &proxies)).collect();
+    routes.into_iter().collect()
 }
 
 #[derive(Default, Clone, Copy)]
@@ -75,6 +84,10 @@ fn print(planning: &Planning<'_>, seen: &Preview, out: &Output) {
     for (name, count) in seen.sends.iter().filter(|(_, count)| **count > 0) {
         out.line(&format!("  {name}: {} requests to send", thousands(*count)));
     }
+    let routes = routes(planning);
+    for route in &routes {
+        out.line(&format!("  {route}"));
+    }
     let offline = planning.trials.iter().all(|trial| trial.provider.kind.is_embedded());
     let price = if offline { "$0.00: nothing here is asked over a network" } else { "price unknown in this version" };
     out.line(&format!(
@@ -106,6 +119,7 @@ fn print(planning: &Planning<'_>, seen: &Preview, out: &Output) {
         "actions": {"total": sum.hit + sum.run + sum.waits, "hit": sum.hit, "run": sum.run, "waits": sum.waits},
         "requests": {"total": seen.wanted, "reused": seen.wanted - seen.to_send, "to_send": seen.to_send},
         "sends": seen.sends,
+        "routes": routes,
         "nodes": actions,
     }));
 }

@@ -1,3 +1,4 @@
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::build::Building;
@@ -63,6 +64,7 @@ impl Building<'_, '_> {
                 root: None,
                 manifest: None,
                 cost_usd: None,
+                served: Vec::new(),
             }
         };
         let mut record = record;
@@ -152,6 +154,7 @@ impl Building<'_, '_> {
             let row = &done.get(node.get())?.as_ref()?.row;
             crate::engine::output_of(row, output)
         });
+        self.note_served(&mut record);
         record.root = all_done.then(|| root_of(&views));
         record.updated_at = self.clock.now();
         let cost = self.cost(&record, done)?;
@@ -193,6 +196,16 @@ impl Building<'_, '_> {
         let finished = self.finished(record, false, 0, done, result, cost, started);
         finish::print(&finished, project, self.out);
         Ok(exit)
+    }
+
+    /// Writes down what servers said that they serve; what they were not asked this time stands as it was.
+    fn note_served(&self, record: &mut RunRecord) {
+        let looked = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+        for now in looked.iter() {
+            record.served.retain(|before| (&before.provider, &before.model) != (&now.provider, &now.model));
+            record.served.push(now.clone());
+        }
+        record.served.sort();
     }
 
     /// Finds a finished run that shows the same, unless this build was asked for by name.

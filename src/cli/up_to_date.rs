@@ -150,9 +150,8 @@ impl<'b> UpToDate<'b> {
             && !error.is_forbidden()
         {
             let Failure { message, causes, .. } = Failure::from(error);
-            let causes: String = causes.iter().map(|cause| format!(": {cause}")).collect();
-            self.out
-                .note(&format!("what was found could not be kept, and the next build looks again: {message}{causes}"));
+            let why = [&[message], causes.as_slice()].concat().join(": ");
+            self.out.note(&format!("what was found could not be kept, and the next build looks again: {why}"));
         }
     }
 }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use super::args::{BuildArgs, UncertainArg};
 use super::failure::Failure;
 use super::online::{Outside, online};
-use crate::ask::{Policies, Policy, Providers};
+use crate::ask::{Expected, ExpectedRevision, Policies, Policy, Providers};
 use crate::config::{Config, ProviderApi, ProviderConfig, ProviderKind, ScorerConfig, Source};
 use crate::digest::BlobId;
 use crate::plan::{Facts, SelectedTrial, Sources};
 use crate::provider::{Lexical, LexicalSettings, Provider as _, Replay, lexical};
 use crate::request::ProviderIdentity;
+use crate::run::Catalog;
 use crate::step;
 
 /// Ends the identity of who is asked by OpenAI's responses.
@@ -125,6 +126,7 @@ pub fn policies(config: &Config, trials: &[SelectedTrial<'_>], args: &BuildArgs)
             retry_uncertain,
             requests_per_minute: asking.requests_per_minute.map(u64::from),
             tokens_per_minute: asking.tokens_per_minute,
+            first_wait: asking.first_wait.unwrap_or(default.first_wait),
             max_attempts: asking.max_attempts.unwrap_or(default.max_attempts),
             max_wait: asking.max_wait.unwrap_or(default.max_wait),
             max_retry_time: asking.max_retry_time.unwrap_or(default.max_retry_time),
@@ -140,6 +142,27 @@ pub fn policies(config: &Config, trials: &[SelectedTrial<'_>], args: &BuildArgs)
         policies.add(identity(trial.provider, None), policy);
     }
     policies
+}
+
+/// Says which revision each server is expected to serve: the one that the config states, else the one of the last run.
+pub fn expected(trials: &[SelectedTrial<'_>], catalog: &Catalog) -> Expected {
+    let mut expected = Expected::default();
+    for trial in trials.iter().filter(|trial| !trial.provider.kind.is_embedded()) {
+        let provider = identity(trial.provider, None);
+        let model = &trial.model.model;
+        let last = || {
+            let served = catalog.made_here().rev().flat_map(|entry| &entry.record.served);
+            served
+                .filter(|served| served.provider == provider.0 && served.model == *model)
+                .find_map(|s| s.revision.clone())
+        };
+        let stated = trial.model.revision.clone();
+        let is_stated = stated.is_some();
+        if let Some(revision) = stated.or_else(last) {
+            expected.add(provider, model, ExpectedRevision { revision, is_stated });
+        }
+    }
+    expected
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ pub struct AskingLimits {
     pub total_timeout: Option<Duration>,
     /// How often a draw is sent at most in one build.
     pub max_attempts: Option<u32>,
+    /// The wait before a second attempt, where the server names none; it doubles from there.
+    pub first_wait: Option<Duration>,
     /// The longest wait that a provider may ask for (`Retry-After`); beyond it the action is set aside until the next build.
     pub max_wait: Option<Duration>,
     /// How long a draw may be tried in all, waits included.

@@ -5,7 +5,10 @@ use camino::Utf8PathBuf;
 use crate::digest::Decimal;
 use crate::request::Decoding;
 
-use super::{ArmConfig, Budget, DatasetConfig, Generation, ModelConfig, PromptSet, ProviderConfig, Reuse, SourceFile};
+use super::{
+    ArmConfig, Budget, DatasetConfig, DatasetExclusions, Exclusions, Generation, ModelConfig, PromptSet,
+    ProviderConfig, Reuse, SourceFile,
+};
 
 /// Is one point of the decoding axis.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,8 +96,23 @@ pub enum Multiplicity {
     Holm,
     /// Benjamini-Hochberg: false discovery rate.
     BenjaminiHochberg,
+    /// Benjamini-Yekutieli: false discovery rate under any dependence.
+    BenjaminiYekutieli,
     /// No correction.
     None,
+}
+
+/// Says what a signed-rank test does with differences of zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ZeroRule {
+    /// They are dropped before ranking.
+    #[default]
+    Wilcox,
+    /// They are ranked, and their ranks dropped.
+    Pratt,
+    /// They are ranked, and their ranks split.
+    Zsplit,
 }
 
 /// Says what is tested and how.
@@ -119,6 +137,34 @@ pub struct Analysis {
     pub margins: BTreeMap<String, Decimal>,
     /// Abstention thresholds of the risk-coverage table.
     pub risk_thresholds: Vec<Decimal>,
+    /// What signed-rank tests do with zeros.
+    pub wilcoxon_zeros: ZeroRule,
+    /// The fields of items by whose values results are shown apart.
+    pub subgroups: Vec<String>,
+    /// The power of the designs that are planned for.
+    pub power: Decimal,
+    /// The differences that these designs are to detect.
+    pub targets: Vec<Decimal>,
+}
+
+impl Default for Analysis {
+    fn default() -> Self {
+        Self {
+            primary: Vec::new(),
+            alpha: Decimal::new(5, -2),
+            multiplicity: Multiplicity::Holm,
+            bootstrap_samples: 5000,
+            permutation_samples: 5000,
+            random_seed: 1337,
+            cluster: false,
+            margins: BTreeMap::new(),
+            risk_thresholds: [(0, 0), (25, -2), (5, -1), (75, -2), (1, 0)].map(|(d, e)| Decimal::new(d, e)).to_vec(),
+            wilcoxon_zeros: ZeroRule::Wilcox,
+            subgroups: Vec::new(),
+            power: Decimal::new(8, -1),
+            targets: [(2, -2), (5, -2), (1, -1)].map(|(d, e)| Decimal::new(d, e)).to_vec(),
+        }
+    }
 }
 
 /// Says which of the optional analyses are made.
@@ -195,6 +241,8 @@ pub struct Config {
     pub analysis: Analysis,
     /// Which optional analyses are made.
     pub optional: OptionalAnalyses,
+    /// The plan that was sealed beforehand, where `analysis_plan.lock` stands in the project's root.
+    pub plan_lock: Option<SourceFile>,
     /// How datasets are divided.
     pub parts: Parts,
     /// Which asking of the requests is used.
@@ -213,4 +261,17 @@ pub struct Config {
     pub max_concurrent_jobs: Option<u32>,
     /// Requests in flight at once.
     pub max_concurrent_requests: Option<u32>,
+}
+
+impl Config {
+    /// Says which answers and items the analysis leaves out.
+    pub fn exclusions(&self) -> Exclusions {
+        let of_dataset = |dataset: &DatasetConfig| DatasetExclusions {
+            max_items: dataset.max_items,
+            max_items_by_label: dataset.max_items_by_label.clone(),
+            conditions: dataset.conditions.clone(),
+        };
+        let datasets = self.datasets.iter().map(|(name, dataset)| (name.clone(), of_dataset(dataset))).collect();
+        Exclusions { outcomes: self.outcomes, datasets }
+    }
 }

@@ -6,6 +6,7 @@
 //! text → `tree` (spans; what YAML allows and a config should not) → `language` (unknown keys, types, ranges; also the
 //! JSON Schema) → `load` (meaning: references, files, trials, legacy spellings) → [`Config`].
 
+mod analysis_plan;
 mod arm;
 mod asking;
 mod capabilities;
@@ -25,6 +26,7 @@ mod span;
 mod tree;
 mod yaml_string;
 
+pub use analysis_plan::{AnalysisPlan, DatasetExclusions, Exclusions};
 pub use arm::{ArmConfig, PromptSet};
 pub use asking::AskingLimits;
 pub use capabilities::{CAPABILITIES_AS_OF, Served};
@@ -37,7 +39,7 @@ pub use diagnostic::{Diagnostic, Severity};
 pub use edit::with_reuse;
 pub use experiment::{
     Analysis, Config, DecodingPoint, Multiplicity, OptionalAnalyses, OutcomeRule, Outcomes, Parts, TrialConfig, Views,
-    WhenUnsupported,
+    WhenUnsupported, ZeroRule,
 };
 pub use files::{Disk, FileKind, Files};
 pub use language::json_schema;

@@ -8,16 +8,19 @@ pub enum Event {
         /// Whether some of its draws failed.
         partial: bool,
     },
+    /// An action wants draws.
+    Wanted {
+        /// The action, in the caller's numbering.
+        owner: u32,
+        /// How many.
+        draws: u64,
+    },
     /// Draws were settled.
     Drawn {
-        /// Draws found in the store.
-        reused: u64,
-        /// Draws that were sent and answered.
-        sent: u64,
-        /// Draws that failed.
-        failed: u64,
-        /// Tokens of output that the answers sent for have.
-        tokens: u64,
+        /// What became of them, each counted once.
+        tally: Tally,
+        /// The same for each action that wanted some, in the caller's numbering; a draw counts for all that wanted it.
+        owners: Vec<(u32, Tally)>,
     },
     /// A server said what it serves under a model's name.
     Looked {
@@ -53,6 +56,28 @@ pub enum Event {
         /// Why, in one line.
         why: String,
     },
+}
+
+/// Counts what became of draws.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Draws found in the store.
+    pub reused: u64,
+    /// Draws that were sent and answered.
+    pub sent: u64,
+    /// Draws that failed.
+    pub failed: u64,
+    /// Tokens of output that the answers sent for have.
+    pub tokens: u64,
+}
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.reused += other.reused;
+        self.sent += other.sent;
+        self.failed += other.failed;
+        self.tokens += other.tokens;
+    }
 }
 
 /// Takes events; called from any thread.

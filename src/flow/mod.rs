@@ -9,6 +9,6 @@ mod stop;
 
 pub use budget::{Budget, Reservation, Spending};
 pub use clock::Clock;
-pub use event::{Event, Events};
+pub use event::{Event, Events, Tally};
 pub use money::Money;
 pub use stop::StopFlag;

@@ -6,8 +6,8 @@ use super::plan::{Facts, Plan, Sources, TrialPlan, View, arm_files, instructions
 use super::selection::{SelectedTrial, Side};
 use super::spec::{Name, ParamsDoc};
 use super::{
-    AggregateParams, BuildParams, CostsParams, Frame, InferParams, MergeParams, ParseParams, PlanError, ReplayParams,
-    ReportParams, RevisedScorer, ScoreParams, StatsParams, StepKind, TrialDataset, TrialLabel,
+    AggregateParams, BuildParams, CostsParams, Effectiveness, Frame, InferParams, MergeParams, ParseParams, PlanError,
+    ReplayParams, ReportParams, RevisedScorer, ScoreParams, StatsParams, StepKind, TrialDataset, TrialLabel,
 };
 use crate::config::{ArmConfig, Config, DatasetConfig, ProviderKind, Source, SourceFile};
 use crate::digest::{Digest, Encoder};
@@ -63,6 +63,8 @@ pub(super) struct Reported {
     label: TrialLabel,
     stats: NodeIndex,
     costs: NodeIndex,
+    /// The `infer` actions of the control: trials that have the same share it.
+    control: Vec<NodeIndex>,
 }
 
 impl<'p, 'c> Expansion<'p, 'c> {
@@ -92,6 +94,10 @@ impl<'p, 'c> Expansion<'p, 'c> {
             for part in parts {
                 let gold = From::Output(prepare, part_name(&["gold"], *part));
                 merge_inputs.push((part_name(&["gold", name], *part), gold));
+                if !config.analysis.subgroups.is_empty() {
+                    let items = From::Output(prepare, part_name(&["items"], *part));
+                    merge_inputs.push((part_name(&["items", name], *part), items));
+                }
             }
             let metrics = dataset.scorers.iter().flat_map(|scorer| (self.facts.metrics)(scorer, open)).collect();
             datasets.push(TrialDataset { name: name.clone(), open, metrics });
@@ -120,13 +126,25 @@ impl<'p, 'c> Expansion<'p, 'c> {
                 draws: trial.point.draws,
                 datasets: datasets.clone(),
                 conditions: sides.iter().map(|side| side.as_str().to_owned()).collect(),
+                subgroups: config.analysis.subgroups.clone(),
             },
             merge_inputs,
             &scope,
         )?;
         let paired = || vec![("paired".into(), From::Output(merge, "paired".into()))];
-        let analysis = config.analysis.clone();
-        let stats = self.node(StepKind::Stats, &StatsParams { temperature, datasets, analysis }, paired(), &scope)?;
+        let mut stats_inputs = paired();
+        if let Some(lock) = &config.plan_lock {
+            stats_inputs.push(("plan".into(), self.plan.graph.source(find(self.sources, lock)?)));
+        }
+        let stats_params = StatsParams {
+            temperature,
+            datasets: datasets.clone(),
+            analysis: config.analysis.clone(),
+            exclusions: config.plan_lock.as_ref().map(|_| config.exclusions()),
+            optional: config.optional,
+        };
+        let stats = self.node(StepKind::Stats, &stats_params, stats_inputs, &scope)?;
+        let is_priced = config.optional.cost_effectiveness;
         let costs = self.node(
             StepKind::Costs,
             &CostsParams {
@@ -138,6 +156,11 @@ impl<'p, 'c> Expansion<'p, 'c> {
                 bootstrap_samples: config.analysis.bootstrap_samples,
                 random_seed: config.analysis.random_seed,
                 alpha: config.analysis.alpha,
+                effectiveness: is_priced.then(|| Effectiveness {
+                    temperature,
+                    datasets,
+                    cluster: config.analysis.cluster,
+                }),
             },
             paired(),
             &scope,
@@ -168,15 +191,29 @@ impl<'p, 'c> Expansion<'p, 'c> {
             report_inputs,
             &scope,
         )?;
-        for (name, node, output) in [
+        let views = [
             ("results/predictions.csv", merge, "predictions.csv"),
             ("results/per_item_scores.csv", merge, "per_item_scores.csv"),
             ("results/significance.json", stats, "significance.json"),
             ("results/costs.json", costs, "costs.json"),
             ("reports/report.md", report, "report.md"),
-        ] {
+        ];
+        let optional = [
+            (config.optional.power_analysis, "results/power_analysis.json", stats, "power_analysis.json"),
+            (config.optional.mixed_effects, "results/mixed_models.json", stats, "mixed_models.json"),
+            (
+                stats_params.sweeps_support(),
+                "results/unsupported_sensitivity.json",
+                stats,
+                "unsupported_sensitivity.json",
+            ),
+            (is_priced, "results/cost_effectiveness.json", costs, "cost_effectiveness.json"),
+        ];
+        let optional = optional.into_iter().filter(|view| view.0).map(|(_, name, node, output)| (name, node, output));
+        for (name, node, output) in views.into_iter().chain(optional) {
             self.plan.views.push(View { slug: trial.slug.clone(), name, node, output });
         }
+        let control = infer.get(Side::Control.as_str()).cloned().unwrap_or_default();
         let base = trial.decoding.max_output_tokens;
         self.plan.trials.push(TrialPlan {
             label: label.clone(),
@@ -186,7 +223,7 @@ impl<'p, 'c> Expansion<'p, 'c> {
             prompts,
             infer,
         });
-        Ok(Reported { label, stats, costs })
+        Ok(Reported { label, stats, costs, control })
     }
 
     /// Adds the run's report over all trials.
@@ -195,15 +232,25 @@ impl<'p, 'c> Expansion<'p, 'c> {
         for trial in trials {
             let slug = &trial.label.slug;
             inputs.push((format!("significance/{slug}").into(), From::Output(trial.stats, "significance.json".into())));
+            inputs.push((format!("differences/{slug}").into(), From::Output(trial.stats, "differences".into())));
             inputs.push((format!("costs/{slug}").into(), From::Output(trial.costs, "costs.json".into())));
         }
+        if let Some(lock) = &self.config.plan_lock {
+            inputs.push(("plan".into(), self.plan.graph.source(find(self.sources, lock)?)));
+        }
+        let analysis = &self.config.analysis;
         let params = AggregateParams {
             trials: trials.iter().map(|trial| trial.label.clone()).collect(),
-            alpha: self.config.analysis.alpha,
+            alpha: analysis.alpha,
+            shared_controls: shared_controls(trials),
+            resamples: analysis.permutation_samples,
+            random_seed: analysis.random_seed,
+            cluster: analysis.cluster,
         };
         let node = self.node(StepKind::Aggregate, &params, inputs, &Arc::from(""))?;
-        let (name, output) = ("aggregate_report.md", "aggregate_report.md");
-        self.plan.views.push(View { slug: String::new(), name, node, output });
+        for name in ["aggregate_report.md", "multiplicity.json", "effects.json"] {
+            self.plan.views.push(View { slug: String::new(), name, node, output: name });
+        }
         Ok(())
     }
 
@@ -225,6 +272,7 @@ impl<'p, 'c> Expansion<'p, 'c> {
             model: trial.model.name.clone(),
             provider: trial.provider.kind.as_str().to_owned(),
             prompt_set: trial.prompt_set_name.to_owned(),
+            point: trial.decoding_label.clone(),
             decoding,
             draws: trial.point.draws,
             note: (self.facts.note)(trial.provider),
@@ -272,7 +320,8 @@ impl<'p, 'c> Expansion<'p, 'c> {
             .iter()
             .map(|scorer| RevisedScorer { scorer: scorer.clone(), revision: (self.facts.scorer_revision)(scorer) })
             .collect();
-        let score = ScoreParams { scorers, outcomes: self.config.outcomes, open };
+        let support_shares = open && self.config.optional.unsupported_sensitivity;
+        let score = ScoreParams { scorers, outcomes: self.config.outcomes, open, support_shares };
         let score = Arc::new(ParamsDoc::new(&score)?);
         let arm_label = match side {
             Side::Treatment => trial.prompt_set_name.to_owned(),
@@ -411,6 +460,20 @@ fn arm_of<'t>(trial: &SelectedTrial<'t>, side: Side) -> &'t ArmConfig {
         Side::Control => &trial.prompt_set.control,
         Side::Treatment => &trial.prompt_set.treatment,
     }
+}
+
+/// Lists the trials that share a control: those whose control is the same actions.
+fn shared_controls(trials: &[Reported]) -> Vec<Vec<String>> {
+    let mut groups: BTreeMap<&[NodeIndex], Vec<String>> = BTreeMap::new();
+    for trial in trials.iter().filter(|trial| !trial.control.is_empty()) {
+        groups.entry(&trial.control).or_default().push(trial.label.slug.clone());
+    }
+    let mut groups: Vec<_> = groups.into_values().filter(|slugs| slugs.len() > 1).collect();
+    for slugs in &mut groups {
+        slugs.sort();
+    }
+    groups.sort();
+    groups
 }
 
 fn words(value: &crate::digest::Value) -> String {

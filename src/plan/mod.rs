@@ -14,8 +14,9 @@ mod step_kind;
 pub use error::PlanError;
 pub use graph::{From, Graph, Node, NodeIndex, SourceBlob};
 pub use params::{
-    AggregateParams, BuildParams, CostsParams, FetchParams, Frame, InferParams, MergeParams, ParseParams,
-    PrepareParams, ReplayParams, ReportParams, RevisedScorer, ScoreParams, StatsParams, TrialDataset, TrialLabel,
+    AggregateParams, BuildParams, CostsParams, Effectiveness, FetchParams, Frame, InferParams, MergeParams,
+    ParseParams, PrepareParams, ReplayParams, ReportParams, RevisedScorer, ScoreParams, StatsParams, TrialDataset,
+    TrialLabel,
 };
 pub use plan::{Facts, Plan, Sources, TrialPlan, View, is_open, needed_files};
 pub use selection::{SelectedTrial, Selection, Side, select};
@@ -25,7 +26,7 @@ pub use step_kind::StepKind;
 
 // Steps see the config's vocabulary through the plan, and only what is part of a parameter.
 pub use crate::config::{
-    Analysis, AnswerConfig, Condition, DatasetFormat, DuplicateIds, FieldMap, IfAbsent, LongPromptPrice, Multiplicity,
-    OutcomeRule, Outcomes, Parts, Pick, Price, RecordingFormat, RecordingMapping, ScorerConfig, ScorerSettings,
-    Support,
+    Analysis, AnalysisPlan, AnswerConfig, Condition, DatasetFormat, DuplicateIds, Exclusions, FieldMap, IfAbsent,
+    LongPromptPrice, Multiplicity, OptionalAnalyses, OutcomeRule, Outcomes, Parts, Pick, Price, RecordingFormat,
+    RecordingMapping, ScorerConfig, ScorerSettings, Support, ZeroRule,
 };

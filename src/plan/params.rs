@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use crate::config::{
-    Analysis, AnswerConfig, Condition, DatasetFormat, DuplicateIds, FieldMap, Outcomes, Parts, Price, RecordingMapping,
-    ScorerConfig,
+    Analysis, AnswerConfig, Condition, DatasetFormat, DuplicateIds, Exclusions, FieldMap, OptionalAnalyses, Outcomes,
+    Parts, Price, RecordingMapping, ScorerConfig,
 };
 use crate::digest::Decimal;
 use crate::request::{Decoding, ProviderIdentity};
@@ -122,6 +122,9 @@ pub struct ScoreParams {
     pub outcomes: Outcomes,
     /// Whether the dataset is open-book.
     pub open: bool,
+    /// Writes which share of an answer's words its passage holds, for the sweep of the support threshold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub support_shares: bool,
 }
 
 /// Names one dataset of a trial.
@@ -134,6 +137,20 @@ pub struct TrialDataset {
     pub open: bool,
     /// The metrics, in the order of columns, as the scorers name them.
     pub metrics: Vec<String>,
+}
+
+impl TrialDataset {
+    /// Says whether its answers are judged by whether their passage bears them out.
+    pub fn judges_support(&self) -> bool {
+        self.open && self.metrics.iter().any(|metric| metric.ends_with("unsupported_rate"))
+    }
+}
+
+impl StatsParams {
+    /// Says whether `unsupported_sensitivity.json` is made: it is wanted, and there is something to sweep.
+    pub fn sweeps_support(&self) -> bool {
+        self.optional.unsupported_sensitivity && self.datasets.iter().any(TrialDataset::judges_support)
+    }
 }
 
 /// Says how a trial's tables are labelled. Inputs per dataset `D` (its name), part `NNNNN`, arm `control|treatment`:
@@ -151,9 +168,13 @@ pub struct MergeParams {
     pub datasets: Vec<TrialDataset>,
     /// The conditions that were built: `control`, `treatment` or both.
     pub conditions: Vec<String>,
+    /// The fields of items that make subgroups; where there are any, `items/D/NNNNN` are inputs too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subgroups: Vec<String>,
 }
 
-/// Says what is tested. Input `paired`; output `significance.json`.
+/// Says what is tested. Inputs `paired` and, where one is sealed, `plan`; outputs `significance.json`, `differences`, and
+/// those of the optional analyses.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StatsParams {
@@ -164,6 +185,12 @@ pub struct StatsParams {
     pub datasets: Vec<TrialDataset>,
     /// What is tested and how.
     pub analysis: Analysis,
+    /// What is left out of the analysis; given where a plan is sealed, which is then the input `plan`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exclusions: Option<Exclusions>,
+    /// Which optional analyses are made of it: `power_analysis.json`, `mixed_models.json`,
+    /// `unsupported_sensitivity.json`.
+    pub optional: OptionalAnalyses,
 }
 
 /// Says what tokens cost. Input `paired`; output `costs.json`.
@@ -188,6 +215,22 @@ pub struct CostsParams {
     pub random_seed: u64,
     /// The level of tests; intervals are at 1 − alpha.
     pub alpha: Decimal,
+    /// What `cost_effectiveness.json` is made of; absent: it is not made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effectiveness: Option<Effectiveness>,
+}
+
+/// Says whose effects are held against what they cost.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Effectiveness {
+    /// The temperature, as in [`MergeParams`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<Decimal>,
+    /// The datasets, sorted by name.
+    pub datasets: Vec<TrialDataset>,
+    /// Whether items of one group count as dependent.
+    pub cluster: bool,
 }
 
 /// Describes a trial in words, for reports.
@@ -202,6 +245,8 @@ pub struct TrialLabel {
     pub provider: String,
     /// The prompt set's name.
     pub prompt_set: String,
+    /// The name of the point on the decoding axis.
+    pub point: String,
     /// The decoding fields, in words, in a fixed order.
     pub decoding: Vec<(String, String)>,
     /// How many draws.
@@ -223,7 +268,8 @@ pub struct ReportParams {
     pub alpha: Decimal,
 }
 
-/// Says what the run's report is about. Inputs `significance/SLUG` and `costs/SLUG`; output `aggregate_report.md`.
+/// Says what the run's report is about. Inputs `significance/SLUG`, `differences/SLUG` and `costs/SLUG`, and `plan` where
+/// one is sealed; outputs `aggregate_report.md`, `multiplicity.json`, `effects.json`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AggregateParams {
@@ -231,6 +277,15 @@ pub struct AggregateParams {
     pub trials: Vec<TrialLabel>,
     /// The level of tests.
     pub alpha: Decimal,
+    /// The trials that share a control, as slugs: each list has two or more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shared_controls: Vec<Vec<String>>,
+    /// Sign changes of the test with a shared control; 0 is none.
+    pub resamples: u32,
+    /// The seed of its stream.
+    pub random_seed: u64,
+    /// Whether items of one group count as dependent.
+    pub cluster: bool,
 }
 
 /// Names what is fetched. Output `source`.

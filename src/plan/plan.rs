@@ -83,6 +83,7 @@ pub fn needed_files<'a>(config: &'a Config, trials: &[SelectedTrial<'a>]) -> Vec
         files.extend(dataset.user.iter());
         files.extend(instructions(dataset));
     }
+    files.extend(config.plan_lock.iter());
     for trial in trials {
         if let Some(Source::File(file)) = &trial.provider.corpus {
             files.push(file);

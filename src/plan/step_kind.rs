@@ -71,17 +71,8 @@ impl StepKind {
     /// `tests/revisions.rs` holds the digest of each step's output on a fixture against this number.
     pub fn revision(self) -> u32 {
         match self {
-            Self::Fetch
-            | Self::Prepare
-            | Self::Build
-            | Self::Infer
-            | Self::Parse
-            | Self::Score
-            | Self::Merge
-            | Self::Stats
-            | Self::Costs
-            | Self::Report
-            | Self::Aggregate => 1,
+            Self::Fetch | Self::Prepare | Self::Build | Self::Infer | Self::Parse => 1,
+            Self::Score | Self::Merge | Self::Stats | Self::Costs | Self::Report | Self::Aggregate => 2,
         }
     }
 }

@@ -77,7 +77,7 @@ fn span(text: &str) -> Option<Duration> {
             };
         rest = &after[unit..];
     }
-    let day = Duration::from_secs(86_400);
+    let day = Duration::from_hours(24);
     Some(Duration::try_from_secs_f64(total).unwrap_or(day).min(day))
 }
 

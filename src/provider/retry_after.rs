@@ -6,7 +6,7 @@ use jiff::fmt::rfc2822;
 use super::http::Reply;
 
 /// Is the longest wait that is believed; whoever asks for more is understood to ask for this much.
-const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+const LONGEST: Duration = Duration::from_hours(366 * 24);
 
 /// Reads how long a server asks to wait: `retry-after-ms`, else `retry-after` in seconds (a fraction is fine) or as a date.
 ///

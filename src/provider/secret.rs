@@ -6,11 +6,11 @@ use std::sync::Arc;
 pub struct Secret(Arc<str>);
 
 impl Secret {
-    /// Takes a key, without the white space that files and shells leave around it; `None` where nothing is left, or where
-    /// it holds what no header can carry.
+    /// Takes a key, without the white space that files and shells leave around it; `None` where nothing is left, where it
+    /// holds what no header can carry, or where it has more than 4,096 bytes.
     pub fn new(key: &str) -> Option<Self> {
         let key = key.trim();
-        (!key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic())).then(|| Self(key.into()))
+        ((1..=4096).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())).then(|| Self(key.into()))
     }
 
     /// Returns the key, for the header that carries it and for finding it in what comes back.

@@ -36,7 +36,7 @@ pub struct Delta {
     pub signs: (u64, u64, u64),
     /// The name of the test, and its p-value.
     pub test: Option<(String, f64)>,
-    /// The corrected p-value, where the test belongs to a family.
+    /// The corrected p-value, where the test belongs to the family that was stated beforehand.
     pub q: Option<f64>,
 }
 

@@ -6,6 +6,7 @@
 
 mod aggregate_report;
 mod cost_summary;
+mod detail;
 mod markdown;
 mod metric_row;
 mod number;
@@ -15,8 +16,9 @@ mod section;
 mod trial_report;
 mod verdict;
 
-pub use aggregate_report::{AggregateReport, AggregateRow, AggregateTrial};
+pub use aggregate_report::{AggregateReport, AggregateRow, AggregateTrial, InteractionRow};
 pub use cost_summary::{ArmCost, CostSummary, PairedCostDifference};
+pub use detail::{Detail, DrawsRow, EquivalenceRow, MissingRow};
 pub use metric_row::{Delta, Estimate, MetricRow, Unit};
 pub use prompt_file::PromptFile;
 pub use provenance_page::{ArmOrigin, ProvenancePage};

@@ -1,9 +1,9 @@
 use std::fmt::Write;
 
-use super::MetricRow;
 use super::markdown::{Table, code};
 use super::metric_row::test_name;
 use super::number::{NONE, count, p_cell, p_value};
+use super::{Detail, MetricRow};
 
 /// Says what a section is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub struct Section {
     pub counts: [Option<ArmCounts>; 2],
     /// The main metric by the rows' label, where there are several.
     pub labels: Vec<(String, MetricRow)>,
+    /// What there is beyond these.
+    pub detail: Detail,
 }
 
 /// Is McNemar's test.
@@ -84,6 +86,7 @@ impl Section {
         };
         text.push_str(&self.arm_table(level));
         text.push_str(&self.significance(level));
+        text.push_str(&self.detail.render());
         text.push_str(&self.label_table());
         text + &self.answers()
     }

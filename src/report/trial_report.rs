@@ -1,5 +1,6 @@
 use std::fmt::Write;
 
+use super::aggregate_report::deviation_text;
 use super::markdown::{Table, code, prose};
 use super::number::{count, level};
 use super::{CostSummary, PromptFile, Section, Verdict};
@@ -19,6 +20,8 @@ pub struct TrialReport {
     pub family: FamilyNote,
     /// What the trial says about each primary metric.
     pub verdicts: Vec<Verdict>,
+    /// What is not as the sealed plan says, as what, sealed, now; none where no plan is sealed.
+    pub deviations: Option<Vec<[String; 3]>>,
     /// The files of the prompts.
     pub prompts: Vec<PromptFile>,
     /// The comparisons.
@@ -91,7 +94,9 @@ impl TrialReport {
         if self.verdicts.is_empty() {
             text.push_str("No primary metric is compared in this trial.\n");
         }
-        let _ = write!(text, "\n{}\n\n", self.family.sentence());
+        let _ = write!(text, "\n{}\n", self.family.sentence());
+        text.push_str(&deviation_text(self.deviations.as_deref()));
+        text.push('\n');
         text.push_str(&self.prompts());
         match &self.temperature {
             Some(temperature) => {

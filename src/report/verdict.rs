@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use super::markdown::code;
 use super::metric_row::test_name;
 use super::number::{difference, p_value, range, value};
@@ -10,11 +12,30 @@ pub struct Verdict {
     pub dataset: String,
     /// The metric there.
     pub metric: MetricRow,
+    /// What weakens the verdict, in words.
+    pub cautions: Vec<String>,
+    /// What a test against a margin says, in words.
+    pub equivalence: Option<String>,
+    /// The smallest difference that these items could have shown.
+    pub detectable: Option<f64>,
 }
 
 impl Verdict {
-    /// Says in words what changed, by how much, how sure that is, and what it does not show.
+    /// Says in words what changed, by how much, how sure that is, what it does not show, and what weakens it.
     pub(super) fn render(&self, family: &FamilyNote) -> String {
+        let mut text = self.conclusion(family);
+        let mut more = String::new();
+        for caution in &self.cautions {
+            let _ = write!(more, " **Caution:** {caution}.");
+        }
+        if let Some(equivalence) = &self.equivalence {
+            let _ = write!(more, " Against the margin: {equivalence}.");
+        }
+        text.truncate(text.trim_end().len());
+        text + &more + "\n"
+    }
+
+    fn conclusion(&self, family: &FamilyNote) -> String {
         let metric = &self.metric;
         let title = format!("- **{} in {}:**", metric.heading(), code(&self.dataset));
         let Some((delta, mean)) = metric.delta.as_ref().and_then(|delta| Some((delta, delta.mean?))) else {
@@ -49,9 +70,15 @@ impl Verdict {
                 capitalised(&tested)
             )
         } else {
+            let smallest = self.detectable.map_or_else(String::new, |smallest| {
+                format!(
+                    " The smallest difference that these items show reliably is {}.",
+                    difference(metric.unit, smallest).trim_start_matches('+')
+                )
+            });
             format!(
                 "{title} no difference shown: {size}. {}. It does not show that the arms are equal: every difference \
-                 within the interval fits these answers.\n",
+                 within the interval fits these answers.{smallest}\n",
                 capitalised(&tested)
             )
         }

@@ -1,4 +1,4 @@
-use super::{RunError, RunState};
+use super::{RunError, RunState, ServedModel};
 use crate::digest::{ActionKey, BlobId, Digest, PlanId, RootId};
 
 /// Is one file of the project that the run read.
@@ -182,6 +182,24 @@ impl Default for CostRange {
     }
 }
 
+/// Says under which sealed plan a run was analysed.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealEntry {
+    /// The plan's path.
+    pub path: String,
+    /// Its content.
+    pub blob: BlobId,
+    /// When it was sealed.
+    pub sealed_at: String,
+    /// How many answers the run is made of.
+    pub draws: u64,
+    /// How many of them were logged before that.
+    pub draws_before: u64,
+    /// How many do not say when they were logged: imported ones.
+    pub draws_undated: u64,
+}
+
 /// Is an action that failed.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -226,6 +244,12 @@ pub struct Manifest {
     pub requests: RequestCounts,
     /// What it cost.
     pub cost_usd: CostSummary,
+    /// What servers said that they serve.
+    #[serde(default)]
+    pub served: Vec<ServedModel>,
+    /// The plan that was sealed beforehand, where there is one, once all views are there.
+    #[serde(default)]
+    pub sealed: Option<SealEntry>,
     /// The trials, sorted by slug.
     pub trials: Vec<TrialEntry>,
     /// What failed.
@@ -293,7 +317,7 @@ impl Manifest {
     }
 }
 
-const SHORT_FIELDS: [&str; 14] = [
+const SHORT_FIELDS: [&str; 15] = [
     "schema_version",
     "run_id",
     "state",
@@ -308,6 +332,7 @@ const SHORT_FIELDS: [&str; 14] = [
     "num_trials",
     "requests",
     "cost_usd",
+    "sealed",
 ];
 
 /// Serialises the fields that are not lists.
@@ -332,6 +357,7 @@ impl serde::Serialize for Short<'_> {
         map.serialize_entry("num_trials", &m.num_trials)?;
         map.serialize_entry("requests", &m.requests)?;
         map.serialize_entry("cost_usd", &m.cost_usd)?;
+        map.serialize_entry("sealed", &m.sealed)?;
         map.end()
     }
 }
@@ -372,6 +398,8 @@ mod tests {
             num_trials: 0,
             requests: RequestCounts::default(),
             cost_usd: CostSummary::default(),
+            served: Vec::new(),
+            sealed: None,
             trials: Vec::new(),
             failures: Vec::new(),
             sources: Vec::new(),

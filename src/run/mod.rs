@@ -45,6 +45,7 @@ mod root;
 mod run_blobs;
 #[cfg(test)]
 mod sample_run;
+mod served_model;
 mod stratified;
 mod trial_manifest;
 mod view;
@@ -67,13 +68,14 @@ pub use explain::{Cause, Change, Explanation, explain};
 pub use finding::Finding;
 pub use import::{Imported, import};
 pub use manifest::{
-    ActionEntry, CostRange, CostSummary, FailureEntry, Manifest, OutputEntry, PromptEntry, RequestCounts, SourceEntry,
-    TrialEntry, TrialSettings, ViewEntry,
+    ActionEntry, CostRange, CostSummary, FailureEntry, Manifest, OutputEntry, PromptEntry, RequestCounts, SealEntry,
+    SourceEntry, TrialEntry, TrialSettings, ViewEntry,
 };
 pub use provenance::{ArmProvenance, Gap, Provenance};
 pub use record::{ImportTrust, RunRecord, RunState, check_run_id, fresh_run_id};
 pub use root::root_of;
 pub use run_blobs::RunBlobs;
+pub use served_model::ServedModel;
 pub use stratified::stratified;
 pub use trial_manifest::trial_manifest;
 pub use view::{LATEST, MANIFEST_NAME, STOP_NAME, ViewDir};

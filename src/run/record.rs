@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{CostSummary, RunError};
+use super::{CostSummary, RunError, ServedModel};
 use crate::digest::{BlobId, PlanId, RootId};
 use crate::plan::path_segment;
 
@@ -82,6 +82,9 @@ pub struct RunRecord {
     /// What it cost, as its manifest has it; absent where nothing has a price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<CostSummary>,
+    /// What servers said that they serve, when they were last looked at for this run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub served: Vec<ServedModel>,
     /// Set where the run came out of an archive: how far it is believed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<ImportTrust>,

@@ -276,7 +276,9 @@ pub(super) fn make(place: &Place, sample: &Sample<'_>) -> Manifest {
         config,
         num_trials: 1,
         requests: RequestCounts::default(),
+        served: Vec::new(),
         cost_usd: CostSummary::default(),
+        sealed: None,
         trials: vec![trial],
         failures: Vec::new(),
         sources: vec![prompt, data],
@@ -307,6 +309,7 @@ pub(super) fn publish(place: &Place, session: &Session, manifest: &Manifest) {
         parent: None,
         root: manifest.root,
         manifest: Some(blob),
+        served: Vec::new(),
         cost_usd: None,
         imported: None,
     };

@@ -43,13 +43,14 @@ impl Qa {
         Self { unsupported: settings.unsupported, abstention: Abstention::new(&settings.abstentions) }
     }
 
-    /// Scores an unsupported answer 1, any other 0.
-    fn unsupported(&self, normal: &str, abstained: f64, gold: &Gold<'_>) -> f64 {
+    /// Scores an unsupported answer 1, any other 0; the share of its words that the passage holds stands beside it.
+    fn unsupported(&self, normal: &str, abstained: f64, gold: &Gold<'_>) -> (f64, Option<f64>) {
         if !self.unsupported.applies(abstained) {
-            return 0.0;
+            return (0.0, None);
         }
         let context = qa_normal(gold.context.unwrap_or_default());
-        f64::from(u8::from(!self.unsupported.is_supported(normal, &context)))
+        let (is_supported, share) = self.unsupported.judge(normal, &context);
+        (f64::from(u8::from(!is_supported)), Some(share))
     }
 }
 
@@ -79,9 +80,10 @@ impl Score for Qa {
             return Scores::new(self.metrics(false), &[em, f1, abstained]);
         }
         let false_answer = if gold.unanswerable { 1.0 - abstained } else { 0.0 };
-        let unsupported = if is_blank || abstained > 0.0 { 0.0 } else { self.unsupported(&normal, abstained, gold) };
+        let judged = !is_blank && abstained == 0.0;
+        let (unsupported, support) = if judged { self.unsupported(&normal, abstained, gold) } else { (0.0, None) };
         let values = [em, f1, abstained, false_answer, unsupported];
-        Scores::new(self.metrics(true), &values)
+        Scores::new(self.metrics(true), &values).with_support(support)
     }
 }
 

@@ -2,13 +2,28 @@
 
 /// A short list of metric values, in the order of the scorer's `metrics`.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Scores(Vec<(&'static str, f64)>);
+pub struct Scores {
+    values: Vec<(&'static str, f64)>,
+    support: Option<f64>,
+}
 
 impl Scores {
     /// Pairs `values` with `metrics`, in order. Surplus elements of either are dropped.
     pub fn new(metrics: &[&'static str], values: &[f64]) -> Self {
         debug_assert_eq!(metrics.len(), values.len());
-        Self(metrics.iter().copied().zip(values.iter().copied()).collect())
+        Self { values: metrics.iter().copied().zip(values.iter().copied()).collect(), support: None }
+    }
+
+    /// Adds which share of the answer's words the passage holds.
+    #[must_use]
+    pub fn with_support(self, support: Option<f64>) -> Self {
+        Self { support, ..self }
+    }
+
+    /// Returns the share of the answer's words, with repeats, that occur in the passage, 0 to 1; none where support is
+    /// not asked for: for abstentions, blank answers and closed-book items.
+    pub fn support(&self) -> Option<f64> {
+        self.support
     }
 
     /// Finds the value of `metric`.
@@ -18,7 +33,7 @@ impl Scores {
 
     /// Walks over the metrics and their values, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'static str, f64)> + '_ {
-        self.0.iter().copied()
+        self.values.iter().copied()
     }
 }
 

@@ -36,16 +36,18 @@ impl Unsupported {
         abstained < self.threshold
     }
 
-    /// Says whether the passage bears out the answer, both in the normal form of `qa`.
+    /// Says whether the passage bears out the answer, both in the normal form of `qa`, and which share of its words occur
+    /// there.
     ///
-    /// An answer that normalises to nothing is not borne out by anything.
-    pub(super) fn is_supported(&self, normal_answer: &str, normal_context: &str) -> bool {
-        match self.strategy {
-            Strategy::Baseline => contains_tokens(normal_context, normal_answer),
-            Strategy::Overlap => {
-                share_found(normal_answer, normal_context).is_some_and(|share| share >= self.min_token_overlap)
-            }
+    /// An answer that normalises to nothing is not borne out by anything; its share is 0.
+    pub(super) fn judge(&self, normal_answer: &str, normal_context: &str) -> (bool, f64) {
+        if self.strategy == Strategy::Baseline && contains_tokens(normal_context, normal_answer) {
+            return (true, 1.0);
         }
+        let share = share_found(normal_answer, normal_context);
+        let is_supported =
+            self.strategy == Strategy::Overlap && share.is_some_and(|share| share >= self.min_token_overlap);
+        (is_supported, share.unwrap_or(0.0))
     }
 }
 
@@ -74,10 +76,10 @@ mod tests {
     #[test]
     fn baseline_wants_whole_tokens_side_by_side() {
         let rule = Unsupported::default();
-        assert!(rule.is_supported("red cat", "big red cat sat"));
-        assert!(!rule.is_supported("cat red", "big red cat sat"));
-        assert!(!rule.is_supported("art", "big party"));
-        assert!(!rule.is_supported("", "big party"));
+        assert!(rule.judge("red cat", "big red cat sat").0);
+        assert!(!rule.judge("cat red", "big red cat sat").0);
+        assert!(!rule.judge("art", "big party").0);
+        assert!(!rule.judge("", "big party").0);
     }
 
     #[test]
@@ -90,9 +92,9 @@ mod tests {
             min_token_overlap,
             ..Unsupported::default()
         };
-        assert!(rule(0.75).is_supported("x x y z", "y x"));
-        assert!(!rule(0.76).is_supported("x x y z", "y x"));
-        assert!(!rule(0.0).is_supported("", "y x"));
+        assert!(rule(0.75).judge("x x y z", "y x").0);
+        assert!(!rule(0.76).judge("x x y z", "y x").0);
+        assert!(!rule(0.0).judge("", "y x").0);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Equivalence and non-inferiority of a paired comparison.
 
-use super::interval::{Interval, is_level};
+use super::interval::{Interval, Method, is_level};
+use super::mean::t_interval_of;
 use super::paired::Paired;
 use super::special::student_sf;
 
@@ -79,10 +80,17 @@ impl Equivalence {
 /// None below two pairs, where all differences are equal, for a margin that is
 /// not positive, and for an alpha outside (0, ½).
 pub fn equivalence(paired: &Paired, margin: f64, alpha: f64) -> Option<Equivalence> {
+    equivalence_of(paired.mean?, paired.standard_error?, paired.n as f64 - 1.0, margin, alpha)
+}
+
+/// Tests an estimate with its standard error, which may be cluster-robust, on `df` degrees of freedom.
+///
+/// None like [`equivalence`], and where `df` or the error is not positive.
+pub fn equivalence_of(mean: f64, standard_error: f64, df: f64, margin: f64, alpha: f64) -> Option<Equivalence> {
     let fits = margin > 0.0 && margin.is_finite() && is_level(alpha) && alpha < 0.5;
-    let standard_error = paired.standard_error.filter(|&se| fits && se > 0.0)?;
-    let mean = paired.mean?;
-    let df = paired.n as f64 - 1.0;
+    if !(fits && standard_error > 0.0 && df > 0.0 && mean.is_finite()) {
+        return None;
+    }
     let t_lower = (mean + margin) / standard_error;
     let t_upper = (mean - margin) / standard_error;
     let (p_lower, p_upper) = (student_sf(t_lower, df), student_sf(-t_upper, df));
@@ -95,7 +103,7 @@ pub fn equivalence(paired: &Paired, margin: f64, alpha: f64) -> Option<Equivalen
         p_upper,
         p: p_lower.max(p_upper),
         df,
-        interval: paired.interval(1.0 - 2.0 * alpha)?,
+        interval: t_interval_of(mean, standard_error, df, 1.0 - 2.0 * alpha, Method::StudentT)?,
     })
 }
 

@@ -35,6 +35,8 @@ pub enum Method {
     Normal,
     /// The interval of Hartung and Knapp for a random-effects mean.
     HartungKnapp,
+    /// Fieller's interval of a ratio of means.
+    Fieller,
 }
 
 impl Method {
@@ -57,6 +59,7 @@ impl Method {
             Self::HodgesLehmannExact => "hodges-lehmann-exact",
             Self::Normal => "normal",
             Self::HartungKnapp => "hartung-knapp",
+            Self::Fieller => "fieller",
         }
     }
 }

@@ -10,6 +10,7 @@
 //! rounded to a lattice and collapsed to distinct values, built once per block.
 
 mod adjust;
+mod arm_cells;
 mod binomial;
 mod binomial_draw;
 mod bootstrap;
@@ -20,7 +21,9 @@ mod effects;
 mod equivalence;
 mod exact_sum;
 mod fair_sum;
+mod gee;
 mod hodges_lehmann;
+mod interaction;
 mod interval;
 mod lattice;
 mod max_t;
@@ -28,7 +31,9 @@ mod mcnemar;
 mod mean;
 mod meta;
 mod missing;
+mod moments;
 mod nested;
+mod ols;
 mod one_way;
 mod paired;
 mod paired_table;
@@ -36,6 +41,7 @@ mod permutation;
 mod power;
 mod proportion;
 mod rank_law;
+mod ratio;
 mod selective;
 mod signed_ranks;
 pub mod special;
@@ -44,6 +50,7 @@ mod walsh;
 mod wilcoxon;
 
 pub use adjust::{Adjustment, adjust, benjamini_hochberg, holm};
+pub use arm_cells::{ArmCells, ArmModel};
 pub use binomial::{binomial_ln_tails, binomial_test, half_binomial_cdf};
 pub use bootstrap::{Bootstrap, Resampling, bootstrap, cluster_bootstrap, jackknife_acceleration, quantile};
 pub use clustered::{ClusteredMean, clustered_mean};
@@ -52,9 +59,11 @@ pub use differences::{Differences, Run};
 pub use effects::{
     ArmEffects, Effects, arm_effects, cliffs_delta, cohens_h, effects, hedges_correction, hedges_correction_approximate,
 };
-pub use equivalence::{Equivalence, Verdict, equivalence};
+pub use equivalence::{Equivalence, Verdict, equivalence, equivalence_of};
 pub use exact_sum::{ExactSum, exact_sum};
+pub use gee::logistic_gee;
 pub use hodges_lehmann::{hodges_lehmann, hodges_lehmann_interval};
+pub use interaction::{Interaction, interaction};
 pub use interval::{Interval, Method};
 pub use lattice::{Lattice, lattice_round};
 pub use max_t::{MaxT, max_t};
@@ -62,13 +71,16 @@ pub use mcnemar::{ChiSquared, McNemar, mcnemar, mcnemar_chi_squared, odds_ratio_
 pub use mean::{Mean, mean, t_interval};
 pub use meta::{Heterogeneity, MetaAnalysis, Pooled, meta_analysis};
 pub use missing::{MissingBounds, missing_bounds};
+pub use moments::{DrawMoments, nested_variance_of_moments};
 pub use nested::{NestedVariance, majority_at_k, nested_variance, pass_at_k, plurality};
+pub use ols::clustered_ols;
 pub use one_way::{one_way_changes, one_way_share};
 pub use paired::{Paired, TTest, paired};
 pub use paired_table::PairedTable;
 pub use permutation::{Permutation, PermutationForm, exact_permutation, permutation, sampled_permutation};
 pub use power::{Design, VarianceParts, power};
 pub use proportion::{clopper_pearson, wilson};
+pub use ratio::{Ratio, ratio_of_means};
 pub use selective::{RiskCurve, RiskPoint, SelectiveItem};
 pub use signed_ranks::{SignedRanks, Zeros};
 pub use stream::Stream;

@@ -1,7 +1,7 @@
 //! Draws nested in items.
 
 use super::exact_sum::exact_sum;
-use super::mean::mean;
+use super::mean::{Mean, mean};
 
 /// How an arm's variance splits into items and draws.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,15 +47,17 @@ pub fn nested_variance<I: AsRef<[f64]>>(items: impl IntoIterator<Item = I>) -> N
         let n = values.len() as f64;
         (n > 0.0).then(|| exact_sum(values.iter().copied()) / n)
     };
-    let within = average(&variances);
-    // With one common within-item variance the mean of s²/K is s² times the mean of 1/K.
-    let from_sampling = within.and_then(|v| Some(v * average(&rates)?));
-    let summary = mean(&means);
-    let of_item_means = summary.variance;
+    split(mean(&means), draws, average(&variances), average(&rates))
+}
+
+/// Splits the variance of item means: with one common within-item variance the mean of s²/K is s² times the mean of 1/K.
+pub(super) fn split(means: Mean, draws: u64, within: Option<f64>, rate: Option<f64>) -> NestedVariance {
+    let from_sampling = within.and_then(|v| Some(v * rate?));
+    let of_item_means = means.variance;
     NestedVariance {
-        items: summary.n,
+        items: means.n,
         draws,
-        mean: summary.mean,
+        mean: means.mean,
         within,
         of_item_means,
         from_sampling,

@@ -1,5 +1,7 @@
 //! Prices the tokens.
 
+mod effectiveness;
+
 use super::cost_table::{ArmCosts, CostTable, LongPromptRates, PairedCost, Pricing, UsageSource};
 use super::intervals::Intervals;
 use super::json_lines::{read_lines, write_document};
@@ -37,6 +39,9 @@ pub fn run(params: &CostsParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs)
         arms: Arms::new(arms),
         paired_difference: rates.and_then(|rates| paired_difference(params, &items, rates)),
     };
+    if let Some(wanted) = &params.effectiveness {
+        effectiveness::write(wanted, &items, rates, outputs)?;
+    }
     outputs.put("costs.json", write_document("costs.json", &document)?)
 }
 
@@ -213,6 +218,7 @@ mod tests {
             batch,
             bootstrap_samples: 200,
             random_seed: 1,
+            effectiveness: None,
             alpha: Decimal::new(5, -2),
         }
     }

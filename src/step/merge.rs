@@ -5,17 +5,18 @@ mod item_scores;
 mod predictions;
 mod temperature;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use arm_draws::ArmDraws;
 use item_scores::ItemScoresTable;
 use predictions::PredictionsTable;
 pub(super) use temperature::temperature_label;
 
+use super::dataset::Item;
 use super::gold_line::GoldLabels;
 use super::json_lines::{read_lines, unexpected, write_line};
 use super::paired_item::PairedItem;
-use super::{Inputs, Outputs, StepError};
+use super::{InputProblem, Inputs, Outputs, StepError};
 use crate::plan::{MergeParams, TrialDataset};
 
 /// Is one item of a trial under one arm: the grain of the tables' rows.
@@ -48,12 +49,14 @@ pub fn run(params: &MergeParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs)
     let mut predictions = PredictionsTable::new(params)?;
     let mut scores = ItemScoresTable::new(params)?;
     let mut paired = Vec::new();
+    let mut found = vec![false; params.subgroups.len()];
     let mut datasets: Vec<&TrialDataset> = params.datasets.iter().collect();
     datasets.sort_by(|a, b| a.name.cmp(&b.name));
     for dataset in datasets {
         let order = inputs.text(&format!("order/{}", dataset.name))?;
         let gold = Parts::read(inputs, "gold", &dataset.name)?;
         let labels = labels(&gold)?;
+        let fields = fields(inputs, &dataset.name, &params.subgroups, &mut found)?;
         let arm = |condition: &str| -> Result<Option<[Parts; 2]>, StepError> {
             if !params.conditions.iter().any(|built| built == condition) {
                 return Ok(None);
@@ -82,11 +85,16 @@ pub fn run(params: &MergeParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs)
                 label: (label != dataset.name).then(|| label.into()),
                 item: id.as_str().into(),
                 group: known.group.as_deref().map(Into::into),
+                fields: fields.get(id.as_str()).cloned().unwrap_or_default(),
                 control: of_arm(0, "control")?,
                 treatment: of_arm(1, "treatment")?,
             };
             write_line("paired", &mut paired, &line)?;
         }
+    }
+    let absent: Vec<_> = params.subgroups.iter().zip(&found).filter(|(_, found)| !**found).map(absent_field).collect();
+    if !absent.is_empty() {
+        return Err(StepError::Inputs(absent));
     }
     outputs.put("predictions.csv", predictions.finish()?)?;
     outputs.put("per_item_scores.csv", scores.finish()?)?;
@@ -126,6 +134,43 @@ fn labels(gold: &Parts) -> Result<HashMap<String, GoldLabels<'_>>, StepError> {
     Ok(labels)
 }
 
+/// Reads the subgroup fields of a dataset's items, by id, and notes which of them are found at all.
+fn fields(
+    inputs: &Inputs<'_>,
+    dataset: &str,
+    names: &[String],
+    found: &mut [bool],
+) -> Result<HashMap<String, BTreeMap<String, String>>, StepError> {
+    let mut of_item = HashMap::new();
+    if names.is_empty() {
+        return Ok(of_item);
+    }
+    for (part, text) in Parts::read(inputs, "items", dataset)?.iter() {
+        for line in text.split('\n').filter(|line| !line.is_empty()) {
+            let item = Item::read_question(line).map_err(|problem| unexpected(part, problem.message))?;
+            let values: BTreeMap<String, String> =
+                names.iter().filter_map(|name| Some((name.clone(), item.find(name)?.into_owned()))).collect();
+            for (name, found) in names.iter().zip(&mut *found) {
+                *found |= values.contains_key(name);
+            }
+            of_item.insert(item.id.into_owned(), values);
+        }
+    }
+    Ok(of_item)
+}
+
+fn absent_field((name, _): (&String, &bool)) -> InputProblem {
+    InputProblem {
+        file: "analysis.subgroups".to_owned(),
+        line: None,
+        column: None,
+        source_line: None,
+        message: format!("no item of this trial has the field `{name}`"),
+        remedy: "name a field of the data files, as templates do: `id`, `question`, or a dotted path into the row"
+            .to_owned(),
+    }
+}
+
 /// Reads the ids of a dataset's items, in its order: one JSON text a line.
 fn item_ids<'a>(dataset: &'a str, order: &'a str) -> impl Iterator<Item = Result<super::text::Text<'a>, StepError>> {
     read_lines(dataset, order)
@@ -148,6 +193,7 @@ mod tests {
             draws: 2,
             datasets: vec![dataset("alpha", true, &["em", "exact"]), dataset("beta", false, &["em"])],
             conditions: conditions.iter().map(ToString::to_string).collect(),
+            subgroups: Vec::new(),
         }
     }
 

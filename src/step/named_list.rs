@@ -24,6 +24,16 @@ impl<T> NamedList<T> {
         self.0.iter_mut().find(|(other, _)| other == name).map(|(_, value)| value)
     }
 
+    /// Walks over names and values, in order, to change the values.
+    pub fn iter_mut(&mut self) -> impl ExactSizeIterator<Item = (&str, &mut T)> {
+        self.0.iter_mut().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// Says whether it is empty.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Walks over names and values, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &T)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))

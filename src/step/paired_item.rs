@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::draw_status::DrawStatus;
 use super::text::Text;
 
@@ -17,6 +19,9 @@ pub struct PairedItem<'a> {
     /// The cluster for standard errors.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub group: Option<Text<'a>>,
+    /// The fields that make subgroups, as their names and texts; a field that the item does not have is absent.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, String>,
     /// The control's draws; absent where it was not built.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control: Option<PairedArm>,
@@ -47,6 +52,12 @@ pub struct PairedArm {
     pub scored: u32,
     /// The sum of the scores of each metric of the dataset, in the order of its metrics; empty if no draw has scores.
     pub sums: Vec<f64>,
+    /// The sums of their squares, likewise; left out where they are not needed, as no item has two draws with scores.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub squares: Vec<f64>,
+    /// For each draw that answers from a passage, by number, the share of its words that the passage holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub support: Vec<f64>,
     /// Tokens read; null where the provider did not say.
     pub input_tokens: Vec<Option<u64>>,
     /// Tokens written; null where the provider did not say.

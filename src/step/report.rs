@@ -6,10 +6,14 @@ use super::cost_table::{ArmCosts, CostTable};
 use super::infer::RedrawnItem;
 use super::json_lines::{read_lines, unexpected};
 use super::named_list::NamedList;
-use super::significance::{Arms, Block, Estimate, FamilyTest, MetricBlock, NO_TEMPERATURE, Significance};
+use super::significance::{ArmDraws, Arms, Block, Estimate, FamilyTest, MetricBlock, NO_TEMPERATURE, Significance};
+use super::stats::family::CONFIRMATORY;
 use super::{Inputs, Outputs, StepError};
 use crate::plan::{Multiplicity, ReportParams};
-use crate::report::{self, ArmCost, CostSummary, Delta, FamilyNote, MetricRow, PairedCostDifference};
+use crate::report::{
+    self, ArmCost, CostSummary, Delta, Detail, DrawsRow, EquivalenceRow, FamilyNote, MetricRow, MissingRow,
+    PairedCostDifference,
+};
 use crate::report::{ArmCounts, McNemarRow, PromptFile, Section, SectionKind, TrialReport, Unit, Verdict};
 
 /// Writes `report.md`.
@@ -31,8 +35,11 @@ pub fn run(params: &ReportParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs
     let pooled = [(&results.closed, "closed"), (&results.open, "open")]
         .into_iter()
         .filter_map(|(block, kind)| Some((block.as_ref()?, of_type(kind))))
-        // One dataset of a type is that type, unless its rows have labels of their own to tell apart.
-        .filter(|(block, datasets)| *datasets > 1 || labels(block).len() > 1)
+        // One dataset of a type is that type, unless its rows have labels or subgroups to tell apart.
+        .filter(|(block, datasets)| {
+            let has_fields = block.subgroups.as_ref().is_some_and(|subgroups| subgroups.fields.is_some());
+            *datasets > 1 || labels(block).len() > 1 || has_fields
+        })
         .map(|(block, _)| section(SectionKind::Pooled, block));
     let report = TrialReport {
         slug: trial.slug.clone(),
@@ -47,8 +54,14 @@ pub fn run(params: &ReportParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs
         },
         verdicts: primary(&significance)
             .into_iter()
-            .map(|(test, _, metric)| Verdict { dataset: test.dataset.clone(), metric })
+            .map(|(test, _, metric)| {
+                let block = results.datasets.get(&test.dataset).and_then(|block| block.metrics.get(&test.metric));
+                verdict(test, metric, block)
+            })
             .collect(),
+        deviations: significance.plan.as_ref().map(|plan| {
+            plan.deviations.iter().map(|found| [found.what.clone(), found.sealed.clone(), found.now.clone()]).collect()
+        }),
         prompts: prompts(inputs)?,
         sections: sections.chain(pooled).collect(),
         redrawn: redrawn(inputs)?,
@@ -67,6 +80,7 @@ pub(super) fn correction(multiplicity: Multiplicity) -> Option<String> {
     match multiplicity {
         Multiplicity::Holm => Some("Holm".to_owned()),
         Multiplicity::BenjaminiHochberg => Some("Benjamini-Hochberg".to_owned()),
+        Multiplicity::BenjaminiYekutieli => Some("Benjamini-Yekutieli".to_owned()),
         Multiplicity::None => None,
     }
 }
@@ -89,6 +103,77 @@ pub(super) fn primary(significance: &Significance) -> Vec<(&FamilyTest, bool, Me
     significance.family.tests.iter().filter_map(found).collect()
 }
 
+fn verdict(test: &FamilyTest, metric: MetricRow, block: Option<&MetricBlock>) -> Verdict {
+    let flags = || block.iter().flat_map(|block| &block.verdict.flags);
+    let words = |flag: &String| match flag.as_str() {
+        "differential-missingness" => {
+            Some("outcomes are missing in one arm more often than in the other, which may be the difference")
+        }
+        "bounds-reach-zero" => {
+            Some("if every missing outcome went against it, nothing of the difference would be left")
+        }
+        "few-clusters" => Some("there are fewer than 30 clusters, so that the error may be understated"),
+        _ => None,
+    };
+    Verdict {
+        dataset: test.dataset.clone(),
+        metric,
+        cautions: flags().filter_map(words).map(str::to_owned).collect(),
+        equivalence: block.and_then(|block| block.tost.as_ref()).map(|tost| tost.verdict.clone()),
+        detectable: block.and_then(|block| block.power.as_ref()).and_then(|power| power.smallest_detectable),
+    }
+}
+
+/// Collects what a section says beyond means, differences and tests.
+fn detail(block: &Block) -> Detail {
+    let main = block.mcnemar.as_ref().map(|test| test.metric.as_str());
+    let main = main.or_else(|| block.metrics.iter().next().map(|(name, _)| name));
+    let found = main.and_then(|name| Some((name, block.metrics.get(name)?)));
+    let arm = |arm: &ArmDraws| arm.at_k.iter().map(|row| (row.k, row.pass, row.majority)).collect();
+    let draws = found.and_then(|(name, metric)| {
+        let draws = metric.draws.as_ref()?;
+        Some(DrawsRow {
+            metric: metric_row(block, name),
+            sampling_share: [draws.control.sampling_share, draws.treatment.sampling_share],
+            at_k: [arm(&draws.control), arm(&draws.treatment)],
+        })
+    });
+    let missing = found.and_then(|(name, metric)| {
+        let missing = metric.missing.as_ref()?;
+        Some(MissingRow {
+            metric: metric_row(block, name),
+            only: (missing.only_control, missing.only_treatment),
+            bounds: missing.worst_case.zip(missing.best_case),
+            differential_p: missing.differential_p,
+            is_differential: missing.is_differential,
+        })
+    });
+    let equivalence = block.metrics.iter().filter_map(|(name, metric)| {
+        let tost = metric.tost.as_ref()?;
+        Some(EquivalenceRow {
+            metric: metric_row(block, name),
+            margin: tost.margin,
+            interval: (tost.interval[0], tost.interval[1]),
+            level: tost.interval_level,
+            p: (tost.p_value, tost.p_non_inferiority),
+            verdict: tost.verdict.clone(),
+        })
+    });
+    // Without an abstention there is nothing to select.
+    let risk = block.selective_risk.as_ref().and_then(|risk| {
+        let [control, treatment] = risk.aurc_at_common_coverage.both().map(|area| area.copied().flatten());
+        Some((control?, treatment?, risk.common_coverage.filter(|coverage| *coverage < 1.0)?))
+    });
+    let fields = block.subgroups.iter().flat_map(|subgroups| subgroups.fields.iter()).flat_map(NamedList::iter);
+    Detail {
+        draws,
+        missing,
+        equivalence: equivalence.collect(),
+        risk,
+        fields: fields.map(|(field, values)| (field.to_owned(), main_rows(values))).collect(),
+    }
+}
+
 fn section(kind: SectionKind, block: &Block) -> Section {
     let mut names: Vec<&str> = Vec::new();
     for (name, _) in block.arms.both().into_iter().flatten().flat_map(NamedList::iter) {
@@ -97,9 +182,9 @@ fn section(kind: SectionKind, block: &Block) -> Section {
         }
     }
     let counts = [0, 1].map(|arm| {
-        let (statuses, missing) = (block.statuses.both()[arm]?, block.missing.both()[arm]?);
+        let (statuses, missing) = (block.statuses.both()[arm], block.missing.both()[arm]?);
         Some(ArmCounts {
-            statuses: statuses.iter().map(|(name, count)| (name.clone(), *count)).collect(),
+            statuses: statuses.iter().flat_map(|counts| counts.iter()).map(|(name, n)| (name.clone(), *n)).collect(),
             missing_items: missing.items,
             missing_draws: missing.draws,
         })
@@ -125,18 +210,23 @@ fn section(kind: SectionKind, block: &Block) -> Section {
         mcnemar,
         counts,
         labels: labels(block),
+        detail: detail(block),
     }
 }
 
 /// Returns the main metric of each label, where there are several.
 fn labels(block: &Block) -> Vec<(String, MetricRow)> {
-    let Some(subgroups) = &block.subgroups else { return Vec::new() };
+    block.subgroups.as_ref().map_or_else(Vec::new, |subgroups| main_rows(&subgroups.dataset))
+}
+
+/// Returns the main metric of each of several sets of items.
+fn main_rows(sets: &NamedList<Block>) -> Vec<(String, MetricRow)> {
     let row = |(label, block): (&str, &Block)| {
         let main = block.mcnemar.as_ref().map(|test| test.metric.as_str());
         let name = main.or_else(|| block.metrics.iter().next().map(|(name, _)| name))?;
         Some((label.to_owned(), metric_row(block, name)))
     };
-    subgroups.dataset.iter().filter_map(row).collect()
+    sets.iter().filter_map(row).collect()
 }
 
 fn metric_row(block: &Block, name: &str) -> MetricRow {
@@ -165,7 +255,7 @@ fn delta(of: &MetricBlock) -> Delta {
         interval: ends(of.ci_95, of.ci),
         signs: (of.treatment_higher, of.equal, of.control_higher),
         test: of.test.as_ref().map(|test| (test.name.clone(), test.p_value)),
-        q: of.test.as_ref().and_then(|test| test.q_value),
+        q: of.test.as_ref().filter(|test| test.family.as_deref() == Some(CONFIRMATORY)).and_then(|test| test.q_value),
     }
 }
 
@@ -241,7 +331,7 @@ fn prompts(inputs: &Inputs<'_>) -> Result<Vec<PromptFile>, StepError> {
 pub(super) mod tests {
     use super::*;
     use crate::digest::Decimal;
-    use crate::plan::{Analysis, CostsParams, Price, StatsParams, TrialDataset, TrialLabel};
+    use crate::plan::{Analysis, CostsParams, OptionalAnalyses, Price, StatsParams, TrialDataset, TrialLabel};
     use crate::step::memory::run_in_memory;
     use crate::step::{costs, stats};
 
@@ -254,6 +344,7 @@ pub(super) mod tests {
             model: name.to_owned(),
             provider: name.to_owned(),
             prompt_set: name.to_owned(),
+            point: "t07".to_owned(),
             decoding: vec![("temperature".to_owned(), "0.7".to_owned())],
             draws: 1,
             note: Some(name.to_owned()),
@@ -262,6 +353,12 @@ pub(super) mod tests {
 
     /// Makes `significance.json` and `costs.json` of a trial with 30 items, 12 of them better under treatment.
     pub(in crate::step) fn results(dataset: &str, price: bool) -> (String, String) {
+        let [significance, costs, _] = results_and_differences(dataset, price);
+        (significance, costs)
+    }
+
+    /// Makes the same, and `differences`.
+    pub(in crate::step) fn results_and_differences(dataset: &str, price: bool) -> [String; 3] {
         let half = Decimal::new(5, -2);
         let arm = |em: f64, status: &str, tokens: u32| {
             let (scored, sums) = if status == "stop" { (1, format!("[{em:?}]")) } else { (0, "[]".to_owned()) };
@@ -280,16 +377,13 @@ pub(super) mod tests {
             temperature: Some("0.7".parse().unwrap()),
             datasets: vec![TrialDataset { name: dataset.to_owned(), open: false, metrics: vec!["em".to_owned()] }],
             analysis: Analysis {
-                primary: Vec::new(),
-                alpha: half,
-                multiplicity: Multiplicity::Holm,
                 bootstrap_samples: 200,
                 permutation_samples: 0,
                 random_seed: 1,
-                cluster: false,
-                margins: std::collections::BTreeMap::new(),
-                risk_thresholds: Vec::new(),
+                ..Analysis::default()
             },
+            exclusions: None,
+            optional: OptionalAnalyses::default(),
         };
         let costs_params = CostsParams {
             provider: "p".to_owned(),
@@ -307,11 +401,13 @@ pub(super) mod tests {
             bootstrap_samples: 200,
             random_seed: 1,
             alpha: half,
+            effectiveness: None,
         };
         let inputs = [("paired", paired.as_str())];
         let mut stats = run_in_memory(&inputs, |i, o| stats::run(&stats_params, i, o)).unwrap();
         let mut costs = run_in_memory(&inputs, |i, o| costs::run(&costs_params, i, o)).unwrap();
-        (stats.remove("significance.json").unwrap(), costs.remove("costs.json").unwrap())
+        let [significance, differences] = ["significance.json", "differences"].map(|name| stats.remove(name).unwrap());
+        [significance, costs.remove("costs.json").unwrap(), differences]
     }
 
     fn rendered(name: &str, price: bool) -> String {

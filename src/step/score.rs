@@ -56,12 +56,17 @@ fn scored<'a>(
         open: params.open,
     };
     let mut scores = Vec::with_capacity(5);
+    let mut support = None;
     for scorer in scorers {
         let names = scorer.columns().iter().map(|name| name.as_str().into());
         let empty = draw.status == DrawStatus::Answered(AnswerStatus::Empty);
         let rule = if rule == OutcomeRule::Wrong && empty && scorer.scores_empty() { OutcomeRule::AsIs } else { rule };
         match rule {
-            OutcomeRule::AsIs => scores.extend(names.zip(scorer.score(answer, &gold))),
+            OutcomeRule::AsIs => {
+                let (values, share) = scorer.score(answer, &gold);
+                support = support.or(share.filter(|_| params.support_shares));
+                scores.extend(names.zip(values));
+            }
             OutcomeRule::Wrong => scores.extend(names.zip(scorer.wrong(truth.unanswerable))),
             OutcomeRule::Missing => {}
         }
@@ -72,6 +77,7 @@ fn scored<'a>(
         n: draw.n,
         status: draw.status,
         scores: (!missing).then_some(MetricValues(scores)),
+        support: support.filter(|_| !missing),
         missing,
     }
 }
@@ -100,7 +106,12 @@ mod tests {
             scorer: ScorerConfig { name: name.to_owned(), settings },
             revision: 1,
         };
-        ScoreParams { scorers: vec![revised("qa", qa), revised("strict", exact)], outcomes, open: true }
+        ScoreParams {
+            scorers: vec![revised("qa", qa), revised("strict", exact)],
+            outcomes,
+            open: true,
+            support_shares: false,
+        }
     }
 
     fn score(outcomes: Outcomes, parsed: &str) -> Result<String, StepError> {

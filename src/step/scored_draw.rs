@@ -16,6 +16,9 @@ pub struct ScoredDraw<'a> {
     /// The metrics, as the scorers name them; absent where the draw is missing.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub scores: Option<MetricValues<'a>>,
+    /// The share of the answer's words that its passage holds, where the score asks whether it is borne out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub support: Option<f64>,
     /// Whether the draw has no scores.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub missing: bool,

@@ -108,15 +108,19 @@ impl ColumnScorer {
     }
 
     /// Scores one answer; the values are in the order of the columns.
-    pub(super) fn score(&self, answer: &str, gold: &Gold<'_>) -> impl Iterator<Item = f64> + use<> {
+    ///
+    /// Beside them stands the share of the answer's words that the passage holds, from a scorer that asks for it.
+    pub(super) fn score(&self, answer: &str, gold: &Gold<'_>) -> (impl Iterator<Item = f64> + use<>, Option<f64>) {
         let mut best: Vec<f64> = Vec::new();
+        let mut support = None;
         for scores in self.scorers.iter().map(|scorer| scorer.score(answer, gold)) {
+            support = support.or(scores.support());
             best.resize(scores.iter().len(), 0.0);
             for (value, (_, found)) in best.iter_mut().zip(scores.iter()) {
                 *value = value.max(found);
             }
         }
-        best.into_iter()
+        (best.into_iter(), support)
     }
 
     /// Scores an answer that is wrong for its status alone.
@@ -173,7 +177,7 @@ mod tests {
                 assert_eq!(scorer_revision(&config.settings), scorer.scorers[0].revision());
                 let answers = ["18".to_owned()];
                 let gold = Gold { answers: &answers, unanswerable: false, context: None, open };
-                assert_eq!(scorer.score("18", &gold).count(), scorer.columns().len());
+                assert_eq!(scorer.score("18", &gold).0.count(), scorer.columns().len());
                 assert_eq!(scorer.wrong(false).collect::<Vec<_>>(), vec![0.0; scorer.columns().len()]);
             }
         }
@@ -198,7 +202,7 @@ mod tests {
             ColumnScorer::new(&ScorerConfig { name: "numeric".to_owned(), settings }, false).unwrap()
         };
         let answers = ["100".to_owned()];
-        let score = |scorer: &ColumnScorer| scorer.score("104", &Gold::closed(&answers)).next();
+        let score = |scorer: &ColumnScorer| scorer.score("104", &Gold::closed(&answers)).0.next();
         assert_eq!(score(&numeric("0", "0")), Some(0.0));
         assert_eq!(score(&numeric("4", "0.01")), Some(1.0));
         assert_eq!(score(&numeric("1", "0.04")), Some(1.0));

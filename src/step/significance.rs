@@ -1,14 +1,29 @@
 //! The layout of `significance.json`. What is undefined is null; no number is ever NaN or infinite.
 
+mod block;
+mod metric_block;
+mod plan_block;
+mod pooled;
+mod selective;
+
+pub use block::{Arms, Block, McNemarBlock, Missing, Subgroups};
+pub use metric_block::{
+    ArmDraws, AtK, DrawsBlock, Ends, Estimate, MetricBlock, MissingBlock, PowerBlock, TargetDesign, TestBlock,
+    TostBlock, VerdictBlock, WilcoxonBlock,
+};
+pub use plan_block::{Deviation, PlanBlock};
+pub use pooled::{Heterogeneity, MetaBlock, PooledEffect};
+pub use selective::{RiskPoint, SelectiveRisk};
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::named_list::NamedList;
-use crate::plan::Multiplicity;
+use crate::plan::{Multiplicity, ZeroRule};
 
 /// Is the version of the layout.
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 4;
 
 /// Is the key of a trial that sends no temperature, in the place of `0.7` and the like.
 pub const NO_TEMPERATURE: &str = "default";
@@ -23,8 +38,13 @@ pub struct Significance {
     pub temps: Vec<f64>,
     /// What was asked for.
     pub stats_config: StatsConfig,
-    /// Which tests are corrected together.
+    /// What the sealed plan says otherwise; absent where no plan is sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanBlock>,
+    /// The confirmatory tests, corrected together.
     pub family: Family,
+    /// All other tests of a dataset's metrics: exploratory, and corrected apart.
+    pub exploratory: Family,
     /// The results by temperature.
     pub results: NamedList<TemperatureResults>,
 }
@@ -50,9 +70,18 @@ pub struct StatsConfig {
     /// The primary metrics as `dataset.metric`; empty: the first of each dataset.
     pub primary: Vec<String>,
     /// Margins of equivalence by metric.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub margins: BTreeMap<String, f64>,
     /// Abstention thresholds of the risk-coverage table.
     pub risk_thresholds: Vec<f64>,
+    /// What signed-rank tests do with zeros.
+    pub wilcoxon_zeros: ZeroRule,
+    /// The fields by whose values results are shown apart.
+    pub subgroups: Vec<String>,
+    /// The power that designs are planned for.
+    pub power: f64,
+    /// The differences that designs are to detect.
+    pub targets: Vec<f64>,
 }
 
 /// Lists the tests that are corrected together.
@@ -61,9 +90,11 @@ pub struct StatsConfig {
 pub struct Family {
     /// What the family spans: `trial`.
     pub scope: String,
+    /// `confirmatory`, a list stated beforehand, or `exploratory`, all the rest.
+    pub kind: String,
     /// The correction.
     pub correction: Multiplicity,
-    /// The tests: one for each primary metric.
+    /// The tests.
     pub tests: Vec<FamilyTest>,
 }
 
@@ -94,163 +125,6 @@ pub struct TemperatureResults {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open: Option<Block>,
     /// Each dataset, on all its metrics.
+    #[serde(default, skip_serializing_if = "NamedList::is_empty")]
     pub datasets: NamedList<Block>,
-}
-
-/// Compares the arms on one set of items.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Block {
-    /// `open` or `closed`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// How many items have scores under both arms: those that are compared.
-    pub n_items: u64,
-    /// How many items lack a score under an arm.
-    pub n_missing: u64,
-    /// How many clusters the items make; null where items count as independent.
-    pub n_clusters: Option<u64>,
-    /// The test of the main right-or-wrong metric; null where there is no such metric or no pair.
-    pub mcnemar: Option<McNemarBlock>,
-    /// The differences, treatment minus control, by metric.
-    pub metrics: NamedList<MetricBlock>,
-    /// Each arm's own means, over all its items that have scores.
-    pub arms: Arms<NamedList<Estimate>>,
-    /// How many draws ended how.
-    pub statuses: Arms<BTreeMap<String, u64>>,
-    /// What has no score.
-    pub missing: Arms<Missing>,
-    /// The parts of a set of several row labels.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subgroups: Option<Subgroups>,
-}
-
-/// Holds one value for each arm that was built.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Arms<T> {
-    /// The control.
-    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
-    pub control: Option<T>,
-    /// The treatment.
-    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
-    pub treatment: Option<T>,
-}
-
-impl<T> Arms<T> {
-    /// Makes one from control and treatment, in this order.
-    pub fn new([control, treatment]: [Option<T>; 2]) -> Self {
-        Self { control, treatment }
-    }
-
-    /// Returns control and treatment, in this order.
-    pub fn both(&self) -> [Option<&T>; 2] {
-        [self.control.as_ref(), self.treatment.as_ref()]
-    }
-}
-
-/// Is a mean with its interval.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Estimate {
-    /// The mean over items.
-    pub mean: Option<f64>,
-    /// The 95 % interval.
-    pub ci_95: Option<[f64; 2]>,
-    /// The interval at the confidence level, where that is not 95 %.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ci: Option<[f64; 2]>,
-    /// The method of the interval.
-    pub method: Option<String>,
-    /// How many items.
-    pub n: u64,
-}
-
-/// Compares the arms on one metric.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MetricBlock {
-    /// How many items have the metric under both arms.
-    pub n_items: u64,
-    /// The control's mean over these items.
-    pub control_mean: Option<f64>,
-    /// The treatment's mean over these items.
-    pub treatment_mean: Option<f64>,
-    /// The mean difference.
-    pub delta_mean: Option<f64>,
-    /// Its 95 % interval.
-    pub ci_95: Option<[f64; 2]>,
-    /// Its interval at the confidence level, where that is not 95 %.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ci: Option<[f64; 2]>,
-    /// The method of the interval.
-    pub method: Option<String>,
-    /// The standard error of the mean difference, cluster-robust where items are clustered.
-    pub se: Option<f64>,
-    /// The mean difference over the standard deviation of the differences.
-    pub cohens_dz: Option<f64>,
-    /// How many items are higher under treatment.
-    pub treatment_higher: u64,
-    /// How many are equal.
-    pub equal: u64,
-    /// How many are higher under control.
-    pub control_higher: u64,
-    /// The test of no difference; null where none can be made.
-    pub test: Option<TestBlock>,
-}
-
-/// Is a test of no difference.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TestBlock {
-    /// Which test: `mcnemar-exact`, `paired-t` or `cluster-robust-t`.
-    pub name: String,
-    /// The two-sided p-value.
-    pub p_value: f64,
-    /// Corrected over the trial's family; null for what is not in it.
-    pub q_value: Option<f64>,
-}
-
-/// Is McNemar's test of a right-or-wrong metric.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct McNemarBlock {
-    /// The metric.
-    pub metric: String,
-    /// How an item with several draws was made right or wrong; null where each has one.
-    pub binarised: Option<String>,
-    /// How many items are wrong under control and right under treatment.
-    pub b: u64,
-    /// How many are right under control and wrong under treatment.
-    pub c: u64,
-    /// The exact two-sided p-value.
-    pub p_exact: f64,
-    /// The mid-p value.
-    pub p_mid: f64,
-    /// The conditional odds ratio b/c; null where it is infinite or undefined.
-    pub odds_ratio: Option<f64>,
-    /// Its 95 % interval; an end is null where it is infinite or undefined.
-    pub or_ci_95: [Option<f64>; 2],
-    /// The method of that interval.
-    pub method: String,
-    /// The exact p-value corrected over the trial's family; null where it is not the test that stands in it.
-    pub q_value: Option<f64>,
-}
-
-/// Counts what has no score.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Missing {
-    /// Items without a scored draw.
-    pub items: u64,
-    /// Draws without scores.
-    pub draws: u64,
-}
-
-/// Holds the parts of a set of items.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Subgroups {
-    /// By the rows' label.
-    pub dataset: NamedList<Block>,
 }

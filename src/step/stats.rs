@@ -1,50 +1,97 @@
 //! Tests the arms against each other.
 
 mod block;
+mod draws;
 mod estimate;
 pub(super) mod family;
 mod item_set;
+mod item_table;
+mod metric;
+mod missing;
+mod mixed_models;
+mod power_analysis;
+mod risk;
+mod support_sweep;
+mod verdict;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use block::block;
 use item_set::ItemSet;
+use item_table::ItemTable;
 
-use super::json_lines::{read_lines, unexpected, write_document};
+use super::difference_line::DifferenceLine;
+use super::json_lines::{write_document, write_line};
 use super::merge::{kind_of, temperature_label};
 use super::named_list::NamedList;
 use super::paired_item::PairedItem;
+use super::pooled_effect::pool;
+use super::sealed_plan::sealed_plan;
 use super::significance::{
-    Block, Family, NO_TEMPERATURE, SCHEMA_VERSION, Significance, StatsConfig, Subgroups, TemperatureResults,
+    Block, Deviation, Family, MetaBlock, NO_TEMPERATURE, PlanBlock, SCHEMA_VERSION, Significance, StatsConfig,
+    Subgroups, TemperatureResults,
 };
 use super::{Inputs, Outputs, StepError};
 use crate::digest::Decimal;
-use crate::plan::{Analysis, StatsParams, TrialDataset};
+use crate::plan::{Analysis, AnalysisPlan, Exclusions, StatsParams, TrialDataset};
 
-/// Writes `significance.json`.
+/// Writes `significance.json`, `differences`, and the optional analyses.
 ///
 /// Sets of items that are equal are analysed once and shown in each place, with one interval: a type with a single
 /// dataset is that dataset. Each random stream is named for its set and metric, so that no set depends on another.
 pub fn run(params: &StatsParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs) -> Result<(), StepError> {
-    let text = inputs.text("paired")?;
-    let items: Vec<PairedItem<'_>> = read_lines("paired", &text).collect::<Result<_, _>>()?;
-    let mut datasets: Vec<&TrialDataset> = params.datasets.iter().collect();
-    datasets.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut sets = Sets { analysis: &params.analysis, items: &items, of_item: Vec::new(), datasets, found: Vec::new() };
-    for item in &items {
-        let at = sets.datasets.binary_search_by(|dataset| dataset.name.as_str().cmp(&item.dataset));
-        sets.of_item.push(at.map_err(|_| unexpected("paired", format_args!("no dataset `{}`", item.dataset)))?);
+    let analysis = &params.analysis;
+    let plan = sealed_plan(inputs)?;
+    let mut differences = Vec::new();
+    let mut stated: BTreeMap<String, Vec<(String, usize)>> = BTreeMap::new();
+    for dataset in &params.datasets {
+        let metrics = family::confirmatory(analysis, plan.as_ref(), dataset).into_iter().filter_map(|metric| {
+            let at = dataset.metrics.iter().position(|other| *other == metric)?;
+            Some((metric, at))
+        });
+        stated.insert(dataset.name.clone(), metrics.collect());
     }
-    let (family, results) = sets.results();
+    let table = ItemTable::read(inputs, &params.datasets, |item, dataset| {
+        let metrics = stated.get(&dataset.name).map_or(&[][..], Vec::as_slice);
+        difference(item, metrics).map_or(Ok(()), |line| write_line("differences", &mut differences, &line))
+    })?;
     let label = params.temperature.map_or_else(|| NO_TEMPERATURE.to_owned(), |t| temperature_label(Some(t)));
+    let mut sets = Sets { analysis, plan: plan.as_ref(), table: &table, found: Vec::new() };
+    let (family, exploratory, results) = sets.results();
+    power_analysis::write(params, &label, &results, outputs)?;
+    mixed_models::write(params, &table, outputs)?;
+    support_sweep::write(params, &label, &table, outputs)?;
     let document = Significance {
         schema_version: SCHEMA_VERSION,
         temps: params.temperature.iter().map(Decimal::to_f64).collect(),
-        stats_config: stats_config(&params.analysis),
+        stats_config: stats_config(analysis),
+        plan: plan.as_ref().map(|plan| plan_block(plan, analysis, params.exclusions.as_ref())),
         family,
+        exploratory,
         results: NamedList::from_iter([(label, results)]),
     };
+    outputs.put("differences", differences)?;
     outputs.put("significance.json", write_document("significance.json", &document)?)
+}
+
+/// Returns the differences of an item on the primary metrics of its dataset; none where an arm has no score.
+fn difference<'a>(item: &'a PairedItem<'_>, metrics: &'a [(String, usize)]) -> Option<DifferenceLine<'a>> {
+    let (control, treatment) = (item.control.as_ref()?, item.treatment.as_ref()?);
+    let deltas: BTreeMap<&str, f64> = metrics
+        .iter()
+        .filter_map(|(metric, at)| Some((metric.as_str(), treatment.mean(*at)? - control.mean(*at)?)))
+        .collect();
+    (!deltas.is_empty()).then(|| DifferenceLine {
+        dataset: item.dataset.as_str().into(),
+        item: item.item.as_str().into(),
+        group: item.group.as_deref().map(Into::into),
+        deltas: deltas.into_iter().map(|(metric, delta)| (metric.to_owned(), delta)).collect(),
+    })
+}
+
+fn plan_block(plan: &AnalysisPlan, analysis: &Analysis, exclusions: Option<&Exclusions>) -> PlanBlock {
+    let found = exclusions.map(|exclusions| plan.deviations(analysis, exclusions)).unwrap_or_default();
+    PlanBlock { deviations: found.into_iter().map(|[what, sealed, now]| Deviation { what, sealed, now }).collect() }
 }
 
 fn stats_config(analysis: &Analysis) -> StatsConfig {
@@ -59,72 +106,141 @@ fn stats_config(analysis: &Analysis) -> StatsConfig {
         primary: analysis.primary.clone(),
         margins: analysis.margins.iter().map(|(metric, margin)| (metric.clone(), margin.to_f64())).collect(),
         risk_thresholds: analysis.risk_thresholds.iter().map(Decimal::to_f64).collect(),
+        wilcoxon_zeros: analysis.wilcoxon_zeros,
+        subgroups: analysis.subgroups.clone(),
+        power: analysis.power.to_f64(),
+        targets: analysis.targets.iter().map(Decimal::to_f64).collect(),
     }
 }
 
 /// Holds the sets of items that were analysed, each once.
 struct Sets<'a> {
     analysis: &'a Analysis,
-    items: &'a [PairedItem<'a>],
-    /// The dataset of each item, as a place in `datasets`.
-    of_item: Vec<usize>,
-    datasets: Vec<&'a TrialDataset>,
+    plan: Option<&'a AnalysisPlan>,
+    table: &'a ItemTable,
     /// The items of each set, by place, with its block.
-    found: Vec<(Vec<usize>, Block)>,
+    found: Vec<(Vec<u32>, Block)>,
 }
 
 impl Sets<'_> {
-    /// Analyses every dataset, type and label, and corrects the family.
-    fn results(&mut self) -> (Family, TemperatureResults) {
-        let each: Vec<_> = (0..self.datasets.len())
+    /// Analyses every dataset, type, label and subgroup, and corrects the families.
+    fn results(&mut self) -> (Family, Family, TemperatureResults) {
+        let table = self.table;
+        let each: Vec<usize> = (0..table.datasets.len())
             .map(|at| {
-                let scope = format!("dataset|{}", self.datasets[at].name);
-                self.find(&scope, self.datasets[at].open, |sets, item| sets.of_item[item] == at)
+                let dataset: &TrialDataset = &table.datasets[at];
+                let of_dataset = |item: usize| table.dataset[item] as usize == at;
+                self.find(&format!("dataset|{}", dataset.name), dataset.open, of_dataset)
             })
             .collect();
-        let family = family::correct(self.analysis, &self.datasets, |at, read| read(&mut self.found[each[at]].1));
-        let mut results =
-            TemperatureResults { closed: self.pooled(false), open: self.pooled(true), ..Default::default() };
-        for (dataset, at) in self.datasets.iter().zip(each) {
+        let (family, exploratory) = family::correct(self.analysis, self.plan, &table.datasets, |at, read| {
+            read(&mut self.found[each[at]].1);
+        });
+        let pooled = [false, true].map(|open| self.pooled(open));
+        for (_, block) in &mut self.found {
+            verdict::conclude(block, self.analysis);
+        }
+        let [closed, open] = pooled.map(|pooled| pooled.map(|pooled| self.shown(&pooled)));
+        let mut results = TemperatureResults { closed, open, ..Default::default() };
+        for (dataset, at) in table.datasets.iter().zip(each) {
             results.datasets.push(dataset.name.as_str(), self.found[at].1.clone());
         }
-        (family, results)
+        (family, exploratory, results)
     }
 
-    /// Analyses all items of a type and each of their labels; none where no dataset is of that type.
-    fn pooled(&mut self, open: bool) -> Option<Block> {
-        if !self.datasets.iter().any(|dataset| dataset.open == open) {
+    /// Analyses all items of a type and each of their labels and subgroups; none where no dataset is of that type.
+    fn pooled(&mut self, open: bool) -> Option<PooledSets> {
+        let table = self.table;
+        if !table.datasets.iter().any(|dataset| dataset.open == open) {
             return None;
         }
         let kind = kind_of(open);
-        let of_kind = |sets: &Self, item: usize| sets.datasets[sets.of_item[item]].open == open;
+        let of_kind = |item: usize| table.datasets[table.dataset[item] as usize].open == open;
         let all = self.find(&format!("type|{kind}"), open, of_kind);
-        let labels: BTreeSet<&str> =
-            (0..self.items.len()).filter(|&item| of_kind(self, item)).map(|item| self.items[item].label()).collect();
-        let mut subgroups = NamedList::default();
-        for label in labels {
-            let of_label = |sets: &Self, item: usize| of_kind(sets, item) && sets.items[item].label() == label;
-            let at = self.find(&format!("label|{kind}|{label}"), open, of_label);
-            subgroups.push(label, self.found[at].1.clone());
+        let mut is_present = vec![false; table.labels.len()];
+        for item in (0..table.len()).filter(|&item| of_kind(item)) {
+            is_present[table.label[item] as usize] = true;
         }
-        Some(Block { subgroups: Some(Subgroups { dataset: subgroups }), ..self.found[all].1.clone() })
+        let mut labels: Vec<usize> = (0..table.labels.len()).filter(|&label| is_present[label]).collect();
+        labels.sort_by(|&a, &b| table.labels[a].cmp(&table.labels[b]));
+        let labels = labels.into_iter().map(|label| {
+            let name = &table.labels[label];
+            let of_label = |item: usize| of_kind(item) && table.label[item] as usize == label;
+            (name.clone(), self.find(&format!("label|{kind}|{name}"), open, of_label))
+        });
+        let labels = labels.collect();
+        let mut fields = Vec::new();
+        for (field, column) in &table.fields {
+            let mut order: Vec<usize> = (0..column.values.len()).collect();
+            order.sort_by(|&a, &b| column.values[a].cmp(&column.values[b]));
+            let mut values = Vec::new();
+            for value in order {
+                let of_value =
+                    |item: usize| of_kind(item) && column.of_item.get(item).copied().flatten() == Some(value as u32);
+                if (0..table.len()).any(of_value) {
+                    let name = &column.values[value];
+                    values.push((name.clone(), self.find(&format!("field|{kind}|{field}|{name}"), open, of_value)));
+                }
+            }
+            fields.push((field.clone(), values));
+        }
+        Some(PooledSets { all, labels, fields })
+    }
+
+    /// Puts a type together with its labels and subgroups.
+    fn shown(&self, sets: &PooledSets) -> Block {
+        let block = |at: usize| self.found[at].1.clone();
+        let dataset: NamedList<Block> = sets.labels.iter().map(|(name, at)| (name.clone(), block(*at))).collect();
+        let of_field =
+            |values: &Vec<(String, usize)>| values.iter().map(|(name, at)| (name.clone(), block(*at))).collect();
+        let fields: NamedList<NamedList<Block>> = sets
+            .fields
+            .iter()
+            .filter(|(_, values)| !values.is_empty())
+            .map(|(field, values)| (field.clone(), of_field(values)))
+            .collect();
+        let all = block(sets.all);
+        let meta: NamedList<MetaBlock> = all
+            .metrics
+            .iter()
+            .filter_map(|(metric, _)| {
+                let study = |(name, block): (&str, &Block)| {
+                    let of_label = block.metrics.get(metric);
+                    (name.to_owned(), of_label.and_then(|m| m.delta_mean), of_label.and_then(|m| m.se))
+                };
+                let studies: Vec<_> = dataset.iter().map(study).collect();
+                Some((metric.to_owned(), pool(&studies)?))
+            })
+            .collect();
+        Block {
+            subgroups: (!dataset.is_empty() || !fields.is_empty())
+                .then(|| Subgroups { dataset, fields: (!fields.is_empty()).then_some(fields) }),
+            meta: (!meta.is_empty()).then_some(meta),
+            ..all
+        }
     }
 
     /// Finds the block of a set of items, or makes it under the name `scope`.
-    fn find(&mut self, scope: &str, open: bool, is_in: impl Fn(&Self, usize) -> bool) -> usize {
-        let chosen: Vec<usize> = (0..self.items.len()).filter(|&item| is_in(self, item)).collect();
+    fn find(&mut self, scope: &str, open: bool, is_in: impl Fn(usize) -> bool) -> usize {
+        let chosen: Vec<u32> = (0..self.table.len()).filter(|&item| is_in(item)).map(|item| item as u32).collect();
         // Two sets without any item need not be of one type.
         if !chosen.is_empty()
             && let Some(at) = self.found.iter().position(|(items, _)| *items == chosen)
         {
             return at;
         }
-        let rows = chosen.iter().map(|&item| (self.of_item[item], &self.items[item])).collect();
-        let set = ItemSet::new(scope, open, &self.datasets, rows, self.analysis.cluster);
+        let set = ItemSet::new(scope, open, self.table, chosen, self.analysis.cluster);
         let block = block(&set, self.analysis);
-        self.found.push((chosen, block));
+        self.found.push((set.items, block));
         self.found.len() - 1
     }
+}
+
+/// Names the sets of a type, by their places.
+struct PooledSets {
+    all: usize,
+    labels: Vec<(String, usize)>,
+    fields: Vec<(String, Vec<(String, usize)>)>,
 }
 
 #[cfg(test)]
@@ -132,7 +248,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::plan::Multiplicity;
+    use crate::plan::{Multiplicity, OptionalAnalyses};
     use crate::step::memory::run_in_memory;
 
     fn dataset(name: &str, open: bool, metrics: &[&str]) -> TrialDataset {
@@ -144,16 +260,14 @@ mod tests {
             temperature: Some(Decimal::ZERO),
             datasets,
             analysis: Analysis {
-                primary: Vec::new(),
-                alpha: Decimal::new(5, -2),
-                multiplicity: Multiplicity::Holm,
                 bootstrap_samples: 500,
                 permutation_samples: 500,
                 random_seed: 7,
                 cluster: true,
-                margins: std::collections::BTreeMap::new(),
-                risk_thresholds: Vec::new(),
+                ..Analysis::default()
             },
+            exclusions: None,
+            optional: OptionalAnalyses::default(),
         }
     }
 
@@ -196,7 +310,7 @@ mod tests {
         let (json, text) = analysed(&params, &forty("q", |_| String::new()));
         let results = &json["results"]["0.0"];
         let closed = &results["closed"];
-        assert_eq!((json["schema_version"].as_u64(), &json["temps"][0]), (Some(3), &Value::from(0.0)));
+        assert_eq!((json["schema_version"].as_u64(), &json["temps"][0]), (Some(4), &Value::from(0.0)));
         assert_eq!(closed["subgroups"]["dataset"]["q"], results["datasets"]["q"]);
         assert_eq!(closed["metrics"], results["datasets"]["q"]["metrics"]);
         assert!(results.get("open").is_none());
@@ -208,7 +322,8 @@ mod tests {
         assert_eq!(closed["metrics"]["em"]["delta_mean"].as_f64(), Some(0.2));
         assert_eq!(closed["metrics"]["em"]["test"]["name"], "mcnemar-exact");
         assert_eq!(closed["metrics"]["f1"]["test"]["name"], "paired-t");
-        assert_eq!(closed["metrics"]["f1"]["test"]["q_value"], Value::Null);
+        assert_eq!(closed["metrics"]["em"]["test"]["family"], "confirmatory");
+        assert_eq!(closed["metrics"]["f1"]["test"]["family"], "exploratory");
         assert_eq!(closed["metrics"]["output_tokens"]["delta_mean"].as_f64(), Some(0.0));
         assert_eq!(closed["arms"]["control"]["em"]["method"], "wilson");
         assert_eq!(closed["arms"]["control"]["f1"]["method"], "t");
@@ -305,6 +420,264 @@ mod tests {
         assert_eq!(json["family"]["tests"].as_array().map(Vec::len), Some(1));
         assert_eq!(json["family"]["tests"][0]["metric"], "f1");
         assert_eq!(json["family"]["tests"][0]["q_value"], Value::Null);
+    }
+
+    /// Walks through a document: no empty object, and no text that stands for a number.
+    fn check(at: &str, value: &Value) {
+        match value {
+            Value::Object(fields) => {
+                assert!(!fields.is_empty(), "{at} is empty");
+                fields.iter().for_each(|(name, value)| check(&format!("{at}.{name}"), value));
+            }
+            Value::Array(values) => values.iter().for_each(|value| check(at, value)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_edge_is_a_sound_document() {
+        let several = |id: usize, extra: &str, control: [f64; 2], treatment: [f64; 2]| {
+            let arm = |[em, f1]: [f64; 2]| {
+                format!(
+                    r#"{{"statuses":["stop","stop","stop"],"scored":3,"sums":[{em:?},{f1:?}],"squares":[{em:?},{:?}],"input_tokens":[5,5,5],"output_tokens":[1,null,3]}}"#,
+                    f1 * f1 / 3.0
+                )
+            };
+            format!(
+                "{{\"dataset\":\"q\",\"item\":\"i{id}\"{extra},\"control\":{},\"treatment\":{}}}\n",
+                arm(control),
+                arm(treatment)
+            )
+        };
+        let one = item("q", 0, "", (0.0, 0.5), (1.0, 0.75));
+        let two = one.clone() + &item("q", 1, "", (1.0, 0.5), (0.0, 0.25));
+        let ties: String = (0..9).map(|id| item("q", id, "", (1.0, 0.5), (1.0, 0.5))).collect();
+        let failed =
+            r#"{"statuses":["failed:timeout"],"scored":0,"sums":[],"input_tokens":[null],"output_tokens":[null]}"#;
+        let nothing = format!("{{\"dataset\":\"q\",\"item\":\"i\",\"control\":{failed},\"treatment\":{failed}}}\n");
+        let empty = r#"{"statuses":[],"scored":0,"sums":[],"input_tokens":[],"output_tokens":[]}"#;
+        let unasked = format!("{{\"dataset\":\"q\",\"item\":\"i\",\"treatment\":{empty}}}\n");
+        let draws: String = (0..8).map(|id| several(id, "", [(id % 4) as f64, 1.5], [(id % 3) as f64, 1.0])).collect();
+        let one_cluster: String =
+            (0..6).map(|id| item("q", id, ",\"group\":\"g\"", (0.0, 0.5), ((id % 2) as f64, 0.5))).collect();
+        let balanced: String = (0..40)
+            .map(|id| {
+                let turned = f64::from(u8::from(id % 2 == 0));
+                item("q", id, "", (1.0 - turned, 0.1), (turned, 0.1))
+            })
+            .collect();
+        let cases = [
+            String::new(),
+            one,
+            two,
+            ties,
+            nothing,
+            unasked,
+            draws,
+            one_cluster,
+            balanced,
+            forty("q", |_| String::new()),
+        ];
+        for (at, paired) in cases.iter().enumerate() {
+            for open in [false, true] {
+                let mut params = params(vec![dataset("q", open, &["em", "f1"])]);
+                params.analysis.margins.insert("em".to_owned(), Decimal::new(5, -2));
+                let inputs = [("paired", paired.as_str())];
+                let out = run_in_memory(&inputs, |inputs, outputs| run(&params, inputs, outputs)).unwrap();
+                for (name, text) in out.iter().filter(|(name, _)| name.ends_with(".json")) {
+                    assert!(
+                        !text.contains("NaN") && !text.contains("nf,") && !text.contains("Infinity"),
+                        "{at} {name}"
+                    );
+                    check(&format!("{at} {name}"), &serde_json::from_str(text).unwrap());
+                }
+                let text = &out["significance.json"];
+                let again: Significance = serde_json::from_str(text).unwrap();
+                let written = write_document("x", &again).unwrap();
+                assert_eq!(String::from_utf8(written).unwrap(), *text, "{at}");
+            }
+        }
+    }
+
+    #[test]
+    fn swapped_arms_negate_effects_and_keep_p_and_order_is_nothing() {
+        let both = |swap: bool| -> Vec<String> {
+            (0..50)
+                .map(|id| {
+                    let (c, t) = (f64::from(u8::from(id % 3 == 0)), f64::from(u8::from(id % 7 < 4)));
+                    let (fc, ft) = ((id % 5) as f64 / 4.0, (id % 11) as f64 / 10.0);
+                    let (control, treatment) = if swap { ((t, ft), (c, fc)) } else { ((c, fc), (t, ft)) };
+                    item("q", id, &format!(",\"group\":\"g{}\"", id / 2), control, treatment)
+                })
+                .collect()
+        };
+        let params = params(vec![dataset("q", false, &["em", "f1"])]);
+        let (plain, text) = analysed(&params, &both(false).concat());
+        let (swapped, _) = analysed(&params, &both(true).concat());
+        let mut reversed = both(false);
+        reversed.reverse();
+        assert_eq!(analysed(&params, &reversed.concat()).1, text);
+        for metric in ["em", "f1"] {
+            let of = |json: &Value| json["results"]["0.0"]["datasets"]["q"]["metrics"][metric].clone();
+            let (a, b) = (of(&plain), of(&swapped));
+            for name in [
+                "delta_mean",
+                "cohens_dz",
+                "hedges_gz",
+                "cohens_dav",
+                "cliffs_delta",
+                "rank_biserial",
+                "hodges_lehmann",
+            ] {
+                let (a, b) = (a[name].as_f64().unwrap(), b[name].as_f64().unwrap());
+                assert!((a + b).abs() < 1e-14, "{metric} {name}: {a} {b}");
+            }
+            let tests = a["tests"].as_object().unwrap();
+            assert!(tests.len() >= 5, "{tests:?}");
+            for (name, p) in tests {
+                assert!((p.as_f64().unwrap() - b["tests"][name].as_f64().unwrap()).abs() < 1e-13, "{metric} {name}");
+            }
+            for (name, ends) in a["intervals"].as_object().unwrap() {
+                let other = &b["intervals"][name]["ci_95"];
+                for end in [0, 1] {
+                    let (a, b) = (ends["ci_95"][end].as_f64().unwrap(), other[1 - end].as_f64().unwrap());
+                    assert!((a + b).abs() < 1e-9, "{metric} {name}: {a} {b}");
+                }
+            }
+        }
+        let em = &plain["results"]["0.0"]["datasets"]["q"]["metrics"]["em"];
+        for name in [
+            "cluster-bootstrap-percentile",
+            "cluster-bootstrap-bca",
+            "t-cluster-robust",
+            "bootstrap-bca",
+            "newcombe-10",
+            "bonett-price",
+            "t",
+        ] {
+            assert!(em["intervals"][name]["ci_95"][0].is_number(), "{name}");
+        }
+        let arm = &plain["results"]["0.0"]["datasets"]["q"]["arms"]["control"];
+        assert!(arm["em"]["intervals"]["clopper-pearson"]["ci_95"][0].is_number());
+        assert!(arm["f1"]["intervals"]["cluster-bootstrap-percentile"]["ci_95"][0].is_number());
+    }
+
+    #[test]
+    fn duplicated_items_are_seen_by_clustering() {
+        let copies = |times: usize| -> String {
+            (0..times)
+                .flat_map(|copy| {
+                    (0..40).map(move |id| {
+                        let turned = f64::from(u8::from(id % 3 == 0));
+                        item("q", 100 * copy + id, &format!(",\"group\":\"g{id}\""), (0.0, 0.5), (turned, 0.5))
+                    })
+                })
+                .collect()
+        };
+        let params = params(vec![dataset("q", false, &["em", "f1"])]);
+        let of = |json: &Value, at: &str| json["results"]["0.0"]["datasets"]["q"]["metrics"]["em"][at].clone();
+        let (once, twice) = (analysed(&params, &copies(1)).0, analysed(&params, &copies(3)).0);
+        assert_eq!(of(&once, "se_method"), "independent-items");
+        let ratio = of(&twice, "se").as_f64().unwrap() / of(&once, "se").as_f64().unwrap();
+        assert!((ratio - 1.0).abs() < 1e-12, "{ratio}");
+        let p = |json: &Value, name: &str| of(json, "tests")[name].as_f64().unwrap();
+        assert!((p(&twice, "cluster-robust-t") / p(&once, "paired-t") - 1.0).abs() < 1e-9);
+        assert!((p(&twice, "cluster-permutation-exact") / p(&once, "permutation-exact") - 1.0).abs() < 1e-9);
+        assert!(p(&twice, "paired-t") < p(&once, "paired-t") / 100.0);
+    }
+
+    #[test]
+    fn draws_missing_outcomes_and_margins_are_told() {
+        let arm = |scored: u32, right: u32| {
+            let statuses = if scored == 0 {
+                r#"["content_filter"]"#.to_owned()
+            } else {
+                format!("[{}]", vec!["\"stop\""; scored as usize].join(","))
+            };
+            let sums = if scored == 0 { String::new() } else { format!("{right}.0") };
+            let squares = if scored > 1 { format!(",\"squares\":[{right}.0]") } else { String::new() };
+            format!(
+                r#"{{"statuses":{statuses},"scored":{scored},"sums":[{sums}]{squares},"input_tokens":[],"output_tokens":[]}}"#
+            )
+        };
+        let line = |id: u32, control: String, treatment: String| {
+            format!("{{\"dataset\":\"q\",\"item\":\"{id}\",\"control\":{control},\"treatment\":{treatment}}}\n")
+        };
+        let paired: String = (0..60)
+            .map(|id| line(id, arm(4, id % 4), if id % 5 == 0 { arm(0, 0) } else { arm(4, (id + 1) % 4 + 1) }))
+            .collect();
+        let mut params = params(vec![dataset("q", false, &["em"])]);
+        params.analysis.margins.insert("q.em".to_owned(), Decimal::new(1, -1));
+        let (json, _) = analysed(&params, &paired);
+        let em = &json["results"]["0.0"]["datasets"]["q"]["metrics"]["em"];
+        let missing = &em["missing"];
+        assert_eq!((missing["only_treatment"].as_u64(), missing["is_differential"].as_bool()), (Some(12), Some(true)));
+        assert_eq!(missing["complete_case"], em["delta_mean"]);
+        let (worst, best) = (missing["worst_case"].as_f64().unwrap(), missing["best_case"].as_f64().unwrap());
+        assert!((best - worst - 0.2).abs() < 1e-12);
+        let flags = em["verdict"]["flags"].as_array().unwrap();
+        assert!(flags.contains(&Value::from("differential-missingness")), "{flags:?}");
+        assert!(em["verdict"]["words"].as_str().unwrap().contains("missing in one arm more often"));
+        let draws = &em["draws"]["control"];
+        assert_eq!((draws["items"].as_u64(), draws["draws"].as_u64()), (Some(60), Some(240)));
+        assert_eq!(draws["at_k"].as_array().map(Vec::len), Some(4));
+        // Right counts 0, 1, 2, 3 of 4, each in a quarter of the items: pass@2 is 1 − C(4−c, 2)/6.
+        let pass = (1.0 - 1.0) + (1.0 - 3.0 / 6.0) + (1.0 - 1.0 / 6.0) + 1.0;
+        assert!((draws["at_k"][1]["pass"].as_f64().unwrap() - pass / 4.0).abs() < 1e-12);
+        assert!(draws["sampling_share"].as_f64() > Some(0.0));
+        assert_eq!(em["tost"]["method"], "tost-t");
+        assert!((em["tost"]["interval_level"].as_f64().unwrap() - 0.9).abs() < 1e-12);
+        assert!(em["power"]["targets"][0]["items"].as_u64().is_some());
+        // Without a margin of its own name the pool has none.
+        assert!(json["results"]["0.0"]["closed"]["metrics"]["em"]["tost"].is_object(), "one set, one block");
+    }
+
+    #[test]
+    fn fields_make_subgroups() {
+        let mut params = params(vec![dataset("q", false, &["em", "f1"])]);
+        params.analysis.subgroups = vec!["era".to_owned()];
+        let extra = |id: usize| match id {
+            0..5 => String::new(),
+            _ => format!(",\"fields\":{{\"era\":\"{}\"}}", if id % 2 == 0 { "old" } else { "new" }),
+        };
+        let (json, _) = analysed(&params, &forty("q", extra));
+        let eras = &json["results"]["0.0"]["closed"]["subgroups"]["fields"]["era"];
+        let names: Vec<&String> = eras.as_object().unwrap().keys().collect();
+        assert_eq!(
+            (names.len(), eras["new"]["n_items"].as_u64(), eras["old"]["n_items"].as_u64()),
+            (2, Some(18), Some(17))
+        );
+        assert_eq!(eras["old"]["metrics"]["em"]["test"]["family"], Value::Null);
+        let many = |id: usize| format!(",\"fields\":{{\"era\":\"{id}\"}}");
+        let paired: String = (0..300).map(|id| item("q", id, &many(id), (0.0, 0.0), (0.0, 0.0))).collect();
+        let error = run_in_memory(&[("paired", paired)], |inputs, outputs| run(&params, inputs, outputs)).unwrap_err();
+        assert!(error.to_string().contains("more than 200 values"), "{error}");
+    }
+
+    #[test]
+    fn the_support_sweep_sweeps() {
+        let params = params(vec![dataset("q", true, &["em", "unsupported_rate"])]);
+        let arm = |share: f64| {
+            format!(
+                r#"{{"statuses":["stop"],"scored":1,"sums":[1.0,{:?}],"support":[{share:?}],"input_tokens":[1],"output_tokens":[1]}}"#,
+                f64::from(u8::from(share < 0.6))
+            )
+        };
+        let line = |id: u32| {
+            let (control, treatment) = (arm(f64::from(id % 11) / 10.0), arm(1.0));
+            format!("{{\"dataset\":\"q\",\"item\":\"{id}\",\"control\":{control},\"treatment\":{treatment}}}\n")
+        };
+        let paired: String = (0..55).map(line).collect();
+        let out = run_in_memory(&[("paired", paired)], |inputs, outputs| run(&params, inputs, outputs)).unwrap();
+        let json: Value = serde_json::from_str(&out["unsupported_sensitivity.json"]).unwrap();
+        let points = &json["results"]["0.0"];
+        let means: Vec<f64> = (0..=10)
+            .map(|at| points[format!("{:.2}", f64::from(at) / 10.0)]["control_mean"].as_f64().unwrap())
+            .collect();
+        for (at, mean) in means.iter().enumerate() {
+            assert!((mean - at as f64 / 11.0).abs() < 1e-12, "{means:?}");
+        }
+        assert!(points["0.60"]["ci_95"][1].as_f64() < Some(0.0));
     }
 
     #[test]

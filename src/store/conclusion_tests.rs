@@ -108,6 +108,8 @@ fn a_conclusion_is_found_under_its_key_and_leaves_no_log_beside_the_index() {
     assert!(place.found(&at("a")).is_some() && place.found(&at("b")).is_some());
 }
 
+type Event<'a> = (&'a str, &'a dyn Fn(&Place));
+
 #[test]
 fn whatever_changes_a_row_makes_it_void() {
     let catch_up = |place: &Place| {
@@ -118,7 +120,6 @@ fn whatever_changes_a_row_makes_it_void() {
         let session = place.open().session().unwrap();
         session.store().opened().unwrap().index.reconcile().unwrap();
     };
-    type Event<'a> = (&'a str, &'a dyn Fn(&Place));
     let events: [Event<'_>; 7] = [
         ("an action is recorded", &|place| place.commit(&[3], "")),
         ("an action is recorded again with the same output", &|place| place.commit(&[1], "")),

@@ -119,6 +119,7 @@ static PROVIDER: Table = Table {
         field("response_format", ANY_TABLE, "The form of answers, as chat completions take it."),
         field("timeouts", Shape::Table(&TIMEOUTS), "How long is waited for a response."),
         field("max_attempts", Integer(1, 100), "How often a draw is sent at most in one build. Default: 8."),
+        field("first_wait", Text, "The wait before a second attempt; it doubles from there. Default: `500ms`."),
         field("max_wait", Text, "The longest wait that a server may ask for. Default: `2m`."),
         field("max_retry_time", Text, "How long a draw is tried in all. Default: `15m`."),
         field("requests_per_minute", COUNT, "How many requests are sent in a minute at most."),
@@ -498,7 +499,7 @@ static ANALYSIS: Table = Table {
         field("alpha", SHARE, "The level of tests. Default: 0.05."),
         field(
             "multiplicity",
-            Choice(&["holm", "bh", "benjamini_hochberg", "none"]),
+            Choice(&["holm", "bh", "benjamini_hochberg", "by", "benjamini_yekutieli", "none"]),
             "The correction within a trial's family. Default: `holm`.",
         ),
         field(
@@ -511,6 +512,14 @@ static ANALYSIS: Table = Table {
         field("permutation_samples", Integer(0, MAX), "Sign flips of a permutation test; 0 is none. Default: 5000."),
         field("seed", SIZE, "The seed of every random stream of the analysis. Default: 1337."),
         field("risk_thresholds", List(&SHARE), "Abstention thresholds of the risk-coverage table."),
+        field(
+            "wilcoxon_zeros",
+            Choice(&["wilcox", "pratt", "zsplit"]),
+            "What signed-rank tests do with differences of zero. Default: `wilcox`, which drops them.",
+        ),
+        field("subgroups", TEXTS, "Fields of items by whose values results are shown apart."),
+        field("power", SHARE, "The power that designs are planned for. Default: 0.8."),
+        field("targets", List(&AMOUNT), "Differences that designs are to detect. Default: 0.02, 0.05, 0.1."),
     ],
 };
 

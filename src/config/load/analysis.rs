@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::super::tree::Node;
-use super::super::{Analysis, DatasetConfig, Diagnostic, Multiplicity, OptionalAnalyses, OutcomeRule, Outcomes};
+use super::super::{
+    Analysis, DatasetConfig, Diagnostic, Multiplicity, OptionalAnalyses, OutcomeRule, Outcomes, ZeroRule,
+};
 use super::Loader;
 use super::models::dataset_names;
 use super::providers::suggest;
@@ -33,6 +35,7 @@ impl Loader<'_> {
         };
         let multiplicity = match new.and_then(|node| node.text_at("multiplicity")).as_deref() {
             Some("bh" | "benjamini_hochberg") => Multiplicity::BenjaminiHochberg,
+            Some("by" | "benjamini_yekutieli") => Multiplicity::BenjaminiYekutieli,
             Some("none") => Multiplicity::None,
             Some(_) => Multiplicity::Holm,
             None => by_default,
@@ -75,7 +78,36 @@ impl Loader<'_> {
                 .or_else(|| margins(old, "tost_margins"))
                 .unwrap_or_else(|| if is_old { old_margins() } else { BTreeMap::new() }),
             risk_thresholds: risk_thresholds(new, old),
+            wilcoxon_zeros: match new.and_then(|node| node.text_at("wilcoxon_zeros")).as_deref() {
+                Some("pratt") => ZeroRule::Pratt,
+                Some("zsplit") => ZeroRule::Zsplit,
+                _ => ZeroRule::Wilcox,
+            },
+            subgroups: self.subgroups(new),
+            power: self.power(new),
+            targets: targets(new),
         }
+    }
+
+    fn subgroups(&mut self, new: Option<&Node>) -> Vec<String> {
+        let Some(node) = new.and_then(|node| node.get("subgroups")) else { return Vec::new() };
+        let mut names = node.texts();
+        names.sort();
+        if let Some(name) = names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| &pair[0]) {
+            self.error(node.span, format!("`{name}` is named twice"), "name each field once");
+        }
+        names.dedup();
+        names
+    }
+
+    fn power(&mut self, new: Option<&Node>) -> Decimal {
+        let default = Analysis::default().power;
+        let Some(node) = new.and_then(|node| node.get("power")) else { return default };
+        let power = node.decimal().unwrap_or(default);
+        if power == Decimal::ZERO || power == Decimal::ONE {
+            self.error(node.span, "a power lies between 0 and 1, both excluded", "write 0.8, say");
+        }
+        power
     }
 
     fn check_metric(&mut self, node: &Node, root: &Node) {
@@ -120,11 +152,21 @@ impl Loader<'_> {
     }
 }
 
+/// Reads the differences to detect: sorted, each once; 2, 5 and 10 points where none is written.
+fn targets(new: Option<&Node>) -> Vec<Decimal> {
+    let Some(node) = new.and_then(|node| node.get("targets")) else {
+        return Analysis::default().targets;
+    };
+    let mut targets: Vec<_> = node.items().iter().filter_map(Node::decimal).filter(|t| *t > Decimal::ZERO).collect();
+    targets.sort();
+    targets.dedup();
+    targets
+}
+
 /// Reads the thresholds: clamped to 0 to 1, sorted, each once; an empty list of the predecessor is three points.
 fn risk_thresholds(new: Option<&Node>, old: Option<&Node>) -> Vec<Decimal> {
-    let default = || [0, 25, 5, 75, 1].into_iter().zip([0, -2, -1, -2, 0]).map(|(d, e)| Decimal::new(d, e)).collect();
     let written = [new, old].into_iter().flatten().find_map(|node| node.get("risk_thresholds"));
-    let Some(node) = written else { return default() };
+    let Some(node) = written else { return Analysis::default().risk_thresholds };
     let mut thresholds: Vec<_> =
         node.items().iter().filter_map(Node::decimal).map(|t| t.clamp(Decimal::ZERO, Decimal::ONE)).collect();
     if thresholds.is_empty() {

@@ -23,6 +23,7 @@ impl Loader<'_> {
             connect_timeout: span("connect", timeouts),
             read_timeout: span("read", timeouts),
             total_timeout: span("total", timeouts),
+            first_wait: span("first_wait", Some(node)),
             max_wait: span("max_wait", Some(node)),
             max_retry_time: span("max_retry_time", Some(node)),
             max_attempts: node.integer_at("max_attempts"),

@@ -27,6 +27,9 @@ pub(super) enum TextFile {
     Template,
 }
 
+/// Is the name of the sealed plan, in the project's root.
+const PLAN_LOCK: &str = "analysis_plan.lock";
+
 /// Is the largest text file that is read to be checked.
 const MAX_TEXT: u64 = 16 << 20;
 
@@ -68,6 +71,7 @@ impl<'a> Loader<'a> {
             outcomes: Self::outcomes(root),
             analysis,
             optional: Self::optional(root),
+            plan_lock: self.plan_lock(),
             parts: self.parts(root),
             generation: Self::generation(root),
             redraws: self.redraws(root),
@@ -78,6 +82,12 @@ impl<'a> Loader<'a> {
             max_concurrent_jobs: root.integer_at("max_concurrent_jobs"),
             max_concurrent_requests: root.integer_at("max_concurrent_requests"),
         }
+    }
+
+    /// Finds the sealed plan, which stands beside the config's files and is named nowhere.
+    fn plan_lock(&self) -> Option<SourceFile> {
+        let file = self.source_file(PLAN_LOCK, Span::default());
+        matches!(self.files.kind(&file.path), FileKind::File(_)).then_some(file)
     }
 
     fn parts(&mut self, root: &Node) -> Parts {

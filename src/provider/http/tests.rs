@@ -4,8 +4,11 @@ use std::thread::JoinHandle;
 
 use super::*;
 
+/// Says what a server does once it has read a request.
+type Script = Box<dyn Fn(&mut TcpStream) + Send>;
+
 /// Serves one connection after another, each with the next of these; returns what was received on each.
-fn serve(scripts: Vec<Box<dyn Fn(&mut TcpStream) + Send>>) -> (String, JoinHandle<Vec<Vec<u8>>>) {
+fn serve(scripts: Vec<Script>) -> (String, JoinHandle<Vec<Vec<u8>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let handle = std::thread::spawn(move || {
@@ -36,7 +39,7 @@ fn request_of(stream: &mut TcpStream) -> Vec<u8> {
     bytes
 }
 
-fn say(text: &'static str) -> Box<dyn Fn(&mut TcpStream) + Send> {
+fn say(text: &'static str) -> Script {
     Box::new(move |stream| stream.write_all(text.as_bytes()).unwrap_or_default())
 }
 
@@ -56,7 +59,7 @@ fn call(url: &str) -> Call {
     Call { url: format!("{url}/v1/x"), headers, key, body: Some(b"{\"a\":1}".to_vec()) }
 }
 
-fn failed(script: Box<dyn Fn(&mut TcpStream) + Send>) -> SendFailure {
+fn failed(script: Script) -> SendFailure {
     let (url, server) = serve(vec![script]);
     let failure = client(300, 1000).send(&call(&url)).unwrap_err();
     server.join().unwrap();
@@ -114,7 +117,7 @@ fn a_truncated_body_is_broken_and_kept() {
 
 #[test]
 fn silence_ends_at_the_read_timeout_and_dripping_at_the_total() {
-    let stall: Box<dyn Fn(&mut TcpStream) + Send> = Box::new(|stream| {
+    let stall: Script = Box::new(|stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n").unwrap();
         std::thread::sleep(Duration::from_millis(700));
     });
@@ -185,7 +188,7 @@ fn tls_to_a_plain_port_is_a_fault_of_tls() {
     let server = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let mut bytes = [0; 64];
-        stream.read(&mut bytes).unwrap();
+        assert!(stream.read(&mut bytes).unwrap() > 0);
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
     });
     let failure = client(300, 1000).send(&call(&url)).unwrap_err();

@@ -5,6 +5,7 @@
 //! and turned into probabilities last: a p-value of 1e-300 keeps its digits.
 
 mod beta;
+mod fisher_f;
 mod gamma;
 mod normal;
 mod root;
@@ -12,6 +13,7 @@ mod saddle;
 mod student;
 
 pub use beta::{BetaTails, beta_cdf, beta_quantile, beta_tails};
+pub use fisher_f::f_sf;
 pub use gamma::{chi_squared_quantile, chi_squared_sf, gamma_ratio_ln};
 pub use normal::{normal_cdf, normal_ln_sf, normal_quantile, normal_sf};
 pub use saddle::{binomial_ln_mass, stirling_error};

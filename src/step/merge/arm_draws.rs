@@ -78,10 +78,14 @@ impl ItemDraws<'_, '_> {
     pub(super) fn paired(&self, metrics: &[String]) -> PairedArm {
         let scored: Vec<_> = self.scored.iter().filter_map(|draw| draw.scores.as_ref()).collect();
         let sum = |metric: &String| scored.iter().filter_map(|scores| scores.get(metric)).fold(0.0, |sum, v| sum + v);
+        let squares =
+            |metric: &String| scored.iter().filter_map(|scores| scores.get(metric)).fold(0.0, |sum, v| sum + v * v);
         PairedArm {
             statuses: self.parsed.iter().map(|draw| draw.status).collect(),
             scored: scored.len() as u32,
             sums: if scored.is_empty() { Vec::new() } else { metrics.iter().map(sum).collect() },
+            squares: if scored.len() < 2 { Vec::new() } else { metrics.iter().map(squares).collect() },
+            support: self.scored.iter().filter_map(|draw| draw.support).collect(),
             input_tokens: self.parsed.iter().map(|draw| draw.usage.input_tokens).collect(),
             output_tokens: self.parsed.iter().map(|draw| draw.usage.output_tokens).collect(),
         }

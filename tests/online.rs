@@ -1,0 +1,148 @@
+//! Builds that ask a server on this machine: keys, silence, and what a server's refusal comes to.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+
+use support::Project;
+
+const KEY: &str = "canary-9f8e7d6c5b4a3210-key";
+
+/// Answers every request with this status and body, and keeps what it was sent.
+fn serve(status: &'static str, body: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let received = Arc::new(Mutex::new(Vec::new()));
+    let kept = received.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let kept = kept.clone();
+            std::thread::spawn(move || {
+                let mut reader = BufReader::new(stream.try_clone().unwrap());
+                loop {
+                    let (mut head, mut length) = (String::new(), 0);
+                    loop {
+                        let mut line = String::new();
+                        if reader.read_line(&mut line).unwrap_or(0) == 0 {
+                            return;
+                        }
+                        if line == "\r\n" {
+                            break;
+                        }
+                        if let Some(text) = line.to_ascii_lowercase().strip_prefix("content-length: ") {
+                            length = text.trim().parse().unwrap();
+                        }
+                        head.push_str(&line);
+                    }
+                    let mut sent = vec![0; length];
+                    reader.read_exact(&mut sent).unwrap();
+                    let is_question = head.starts_with("POST");
+                    if is_question {
+                        kept.lock().unwrap().push(head.clone() + &String::from_utf8(sent).unwrap());
+                    }
+                    let (status, body) = if is_question { (status, body) } else { ("404 Not Found", "{}") };
+                    let length = body.len();
+                    let reply = format!(
+                        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+                    );
+                    if stream.write_all(reply.as_bytes()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    (url, received)
+}
+
+fn project(url: &str) -> Project {
+    let project = Project::in_memory();
+    let config = format!(
+        "version: 1\nproviders:\n  mine: {{kind: openai, base_url: \"{url}\", api_key_env: MY_TEST_KEY, identity: here}}\n\
+         models: [{{name: m, provider: mine, price: {{input: 0, output: 0}}}}]\ndatasets:\n  mill:\n    path: data/mill.jsonl\n    \
+         fields: {{id: id, question: question, answers: answers}}\ncontrol: prompts/control.txt\n\
+         prompt_sets: {{plain: prompts/plain.txt}}\ndecoding: {{temperature: 0, max_output_tokens: 64}}\n"
+    );
+    project.config(&config).file("data/mill.jsonl", "{\"id\":\"m1\",\"question\":\"Who?\",\"answers\":[\"Ada\"]}\n");
+    project.file("prompts/control.txt", "Answer.\n").file("prompts/plain.txt", "Copy.\n");
+    project
+}
+
+const ANSWER: &str = r#"{"id":"c1","model":"m-1","choices":[{"index":0,"message":{"role":"assistant","content":"Ada"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":1}}"#;
+
+/// Fails where the key stands in any file of the project but `.env`.
+fn holds_no_key(project: &Project) {
+    let mut open = vec![project.dir()];
+    while let Some(dir) = open.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.file_name().is_some_and(|name| name != ".env") {
+                let bytes = std::fs::read(&path).unwrap_or_default();
+                assert!(!bytes.windows(12).any(|window| window == &KEY.as_bytes()[..12]), "{}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_key_of_dotenv_is_used_and_kept_nowhere() {
+    let (url, received) = serve("200 OK", ANSWER);
+    let project = project(&url);
+    project.file("config/.env", format!("# mine\nexport MY_TEST_KEY=\"{KEY}\"\n"));
+    let built = project.build();
+    assert_eq!(built["requests"]["sent"], 2, "{built:#}");
+    let sent = received.lock().unwrap().clone();
+    assert_eq!(sent.len(), 2);
+    assert!(sent.iter().all(|sent| sent.contains(&format!("authorization: Bearer {KEY}\r\n"))), "{sent:?}");
+    assert!(sent[0].starts_with("POST /v1/chat/completions HTTP/1.1\r\n"), "{sent:?}");
+    holds_no_key(&project);
+    // What was answered needs neither the server nor the key again.
+    std::fs::remove_file(project.path("config/.env")).unwrap();
+    assert_eq!(project.build()["up_to_date"], true);
+    // Elsewhere, under the identity that the config states, it is the same.
+    let moved = project.read("config/eval_config.yaml").replace(&url, "http://127.0.0.1:9/v1");
+    project.config(&moved);
+    assert_eq!(project.build()["requests"]["sent"], 0);
+    assert_eq!(received.lock().unwrap().len(), 2);
+}
+
+#[test]
+fn offline_asks_nobody() {
+    let (url, received) = serve("200 OK", ANSWER);
+    let project = project(&url);
+    project.file("config/.env", format!("MY_TEST_KEY={KEY}\n"));
+    let refused = project.exp(&["build", "--offline"]).expect_code(2).stderr;
+    let words = "error: 2 answers of `openai here` are not in the store, and --offline forbids asking for them\n  hint: nothing was sent\n";
+    assert_eq!(refused, words);
+    assert!(received.lock().unwrap().is_empty());
+    let plan = project.json(&["plan"]);
+    assert_eq!(plan["routes"][0], format!("mine is asked at {url}"));
+}
+
+#[test]
+fn a_refused_key_is_told_and_not_shown() {
+    let echo = "{\"error\":{\"message\":\"Incorrect API key provided: canary-9f8e7d6c5b4a3210-key\",\"code\":\"invalid_api_key\"}}";
+    let (url, received) = serve("401 Unauthorized", echo);
+    let project = project(&url);
+    project.file("config/.env", format!("MY_TEST_KEY={KEY}\n"));
+    let output = project.exp(&["build"]);
+    assert_ne!(output.code, 0);
+    let said = output.stdout + &output.stderr;
+    assert!(said.contains("MY_TEST_KEY") && !said.contains("canary-9f8e"), "{said}");
+    assert!(!received.lock().unwrap().is_empty());
+    holds_no_key(&project);
+}
+
+#[test]
+fn a_line_of_dotenv_that_is_none_is_not_shown() {
+    let project = project("http://127.0.0.1:9/v1");
+    project.file("config/.env", format!("A=1\n{KEY}\n"));
+    let refused = project.exp(&["build"]).expect_code(2).stderr;
+    assert!(refused.contains(".env:2: this is no `NAME=VALUE`") && !refused.contains("canary"), "{refused}");
+}
