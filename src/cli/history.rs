@@ -8,6 +8,7 @@ use crate::ask::Tariffs;
 use crate::digest::ActionKey;
 use crate::engine::NodeDone;
 use crate::plan::{ActionSpec, InferParams, StepKind};
+use crate::request::Redraws;
 use crate::run::Catalog;
 use crate::step::{self, RequestsReader};
 use crate::store::Store;
@@ -71,7 +72,8 @@ fn observe_action(store: &Store, scope: &str, key: &ActionKey, estimator: &mut E
         return None;
     }
     let params: InferParams = serde_json::from_value(spec.params).ok()?;
-    let wanted = step::demand(store.open_blob(requests).ok()?, &params).ok()?;
+    let redraws = spec.inputs.get("redraws").and_then(|blob| Redraws::parse(&store.read(blob).ok()?).ok());
+    let wanted = step::demand(store.open_blob(requests).ok()?, redraws.as_ref(), &params).ok()?.wanted;
     let addresses: Vec<_> = wanted.iter().map(|wanted| wanted.address).collect();
     for (wanted, draw) in wanted.iter().zip(store.draws(&addresses).ok()?) {
         if let Some(draw) = draw {

@@ -2,12 +2,18 @@
 
 mod archive;
 mod args;
+mod asked_part;
 mod audit;
 mod build;
 mod clean;
 mod compare;
 mod completions;
 mod consent;
+mod drift;
+mod drift_ask;
+mod drift_print;
+mod drift_sample;
+mod drift_score;
 mod environment;
 mod estimate;
 mod failure;
@@ -34,6 +40,7 @@ mod program;
 mod progress;
 mod project;
 mod reasons;
+mod redraw;
 mod run_life;
 mod score;
 mod seal;
@@ -104,14 +111,26 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Init(args) => init::init(&args, out),
         Command::Plan(args) => plan::plan(global, &args, out, &clock),
         Command::Build(args) => {
-            let project = project::Project::load(global, out)?;
+            let mut project = project::Project::load(global, out)?;
+            if !args.redraw_status.is_empty() {
+                project = redraw::redraw(global, project, &args, out)?;
+            }
+            let kept_by = if args.fresh { Some(redraw::fresh(&mut project, &args)?) } else { None };
             if args.dry_run {
                 return plan::plan_build(&project, &args, out, &clock);
             }
-            match args.pilot {
-                Some(items) => pilot::pilot(&project, &args, items, &build::budget(&project, &args), out, &clock),
-                None => build::build(&project, &args, &build::Mode::default(), out, &clock),
+            let exit = match args.pilot {
+                Some(items) => pilot::pilot(&project, &args, items, &build::budget(&project, &args), out, &clock)?,
+                None => build::build(&project, &args, &build::Mode::default(), out, &clock)?,
+            };
+            if let Some(line) = kept_by {
+                let config = &project.config_label;
+                out.note(&format!(
+                    "a build without --fresh uses the earlier answers; to keep these, write into {config}:"
+                ));
+                out.note(&line);
             }
+            Ok(exit)
         }
         Command::Status(args) => status::status(global, &args, out),
         Command::Why(args) => why::why(global, &args, out),
@@ -119,6 +138,7 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Show(args) => show::show(global, &args, out),
         Command::Compare(args) => compare::compare(global, &args, out),
         Command::Audit(args) => audit::audit(global, &args, out),
+        Command::Drift(args) => drift::drift(global, &args, out, &clock),
         Command::Score(args) => score::score(global, &args, out, &clock),
         Command::Archive(args) => archive::archive(global, &args, out),
         Command::Import(args) => import::import(global, &args, out),

@@ -118,7 +118,10 @@ pub fn requests_of(
     };
     let read = || {
         let params = node.params.read::<InferParams>().ok()?;
-        let redraws = blob("redraws").and_then(|blob| Redraws::parse(&store.read(&blob).ok()?).ok());
+        let redraws = match blob("redraws") {
+            Some(blob) => Some(Redraws::parse(&store.read(&blob).ok()?).ok()?),
+            None => None,
+        };
         Some(step::demand(store.open_blob(&blob("requests")?).ok()?, redraws.as_ref(), &params).ok()?.wanted)
     };
     read().unwrap_or_default()
