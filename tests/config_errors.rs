@@ -1092,7 +1092,7 @@ error: unknown key `api_key` in `own`
 12 |   own: {kind: openai, api_key: ************************}  # was ***********************
    |                       ^^^^^^^ did you mean `api_key_env`?
    |
-   = help: known keys: kind, base_url, identity, api_key_env, api, anthropic_version, prompt_caching, response_format, timeouts, max_attempts, max_wait, max_retry_time, requests_per_minute, tokens_per_minute, max_concurrent_requests, extra_body, headers, query, not_identity, mode, account, allow_http, ca_file, corpus, threshold
+   = help: known keys: kind, base_url, identity, api_key_env, api, anthropic_version, prompt_caching, response_format, timeouts, max_attempts, first_wait, max_wait, max_retry_time, requests_per_minute, tokens_per_minute, max_concurrent_requests, extra_body, headers, query, not_identity, mode, account, allow_http, ca_file, corpus, threshold
 
 error: a literal key stands in the config, and configs are kept and shared
   --> eval.yaml:12:32
@@ -2192,7 +2192,7 @@ fn what_is_asked_over_a_network_is_checked() {
 #[test]
 fn how_a_provider_may_be_asked_is_read() {
     let text = BASE.replace("provider: lexical", "provider: p")
-        + "providers: {p: {kind: openai, timeouts: {connect: 500ms, read: 90s, total: 1.5h}, max_attempts: 3, max_wait: 10m, \
+        + "providers: {p: {kind: openai, timeouts: {connect: 500ms, read: 90s, total: 1.5h}, max_attempts: 3, first_wait: 50ms, max_wait: 10m, \
            max_retry_time: 1h, requests_per_minute: 60, tokens_per_minute: 90000, max_concurrent_requests: 4}}\n";
     let (config, _) = usable(&text);
     let seconds = |n| Some(std::time::Duration::from_secs(n));
@@ -2201,6 +2201,7 @@ fn how_a_provider_may_be_asked_is_read() {
         read_timeout: seconds(90),
         total_timeout: seconds(5400),
         max_attempts: Some(3),
+        first_wait: Some(std::time::Duration::from_millis(50)),
         max_wait: seconds(600),
         max_retry_time: seconds(3600),
         requests_per_minute: Some(60),
