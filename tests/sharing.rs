@@ -148,7 +148,7 @@ fn eight_prompt_sets_ask_their_control_once_and_a_ninth_asks_for_itself_alone() 
     let trials = slugs(&eight);
     assert_eq!(trials.len(), 8);
     let before = files(&eight, &trials);
-    assert_eq!(before.len(), 8 * 5);
+    assert_eq!(before.len(), 8 * 9);
 
     let nine = build(&project, &Setup { sets: 9, ..Setup::default() }, &[]);
     assert_eq!(requests(&nine, "sent"), each);
