@@ -1320,6 +1320,34 @@ error: `aq.em` is not `dataset.metric` of a dataset of this config
 }
 
 #[test]
+fn a_power_of_one_and_a_field_named_twice() {
+    same(
+        &report(&format!(
+            "{BASE}{}",
+            r"analysis: {power: 1, subgroups: [era, era]}
+"
+        )),
+        r"
+error: a power lies between 0 and 1, both excluded
+  --> eval.yaml:11:19
+   |
+11 | analysis: {power: 1, subgroups: [era, era]}
+   |                   ^
+   |
+   = help: write 0.8, say
+
+error: `era` is named twice
+  --> eval.yaml:11:33
+   |
+11 | analysis: {power: 1, subgroups: [era, era]}
+   |                                 ^
+   |
+   = help: name each field once
+",
+    );
+}
+
+#[test]
 fn both_spellings_of_one_thing() {
     same(
         &report(&format!(
@@ -1683,7 +1711,7 @@ sweep:
   decoding: [{name: t0, temperature: 0}, {name: t07, temperature: 0.70, draws: 3}]
   when_unsupported: collapse
 outcomes: {length: as_is, refusal: missing, content_filter: wrong, empty: missing, no_answer: wrong}
-analysis: {primary: [tickets.squad_em], alpha: 0.01, multiplicity: bh, margins: {tickets.em: 0.02}, bootstrap_samples: 100, permutation_samples: 0, seed: 7}
+analysis: {primary: [tickets.squad_em], alpha: 0.01, multiplicity: bh, margins: {tickets.em: 0.02}, bootstrap_samples: 100, permutation_samples: 0, seed: 7, wilcoxon_zeros: pratt, subgroups: [q.lang, era], power: 0.9, targets: [0.1, 0.05, 0.1]}
 reuse: {generation: 2, same_served_model: refuse, max_gap_between_arms: {limit: 7d, then: warn}}
 budget: {max_usd: 5, confirm_above_usd: 1.50, unknown_price: allow}
 max_failed: 3
@@ -1760,6 +1788,12 @@ fn the_whole_language_is_read() {
     let qa = ScorerSettings::Qa { support: Support::Overlap, threshold: zero, min_token_overlap: number("0.6") };
     assert_eq!(tickets.scorers[1].settings, qa);
     assert!(config.analysis.cluster);
+    assert_eq!(config.analysis.wilcoxon_zeros, exp::config::ZeroRule::Pratt);
+    assert_eq!(config.analysis.subgroups, ["era", "q.lang"]);
+    assert_eq!(
+        (config.analysis.power, &config.analysis.targets[..]),
+        (number("0.9"), &[number("0.05"), number("0.1")][..])
+    );
     assert_eq!(config.prompt_sets["same"].treatment.draw_salt.as_deref(), Some("again"));
     assert_eq!(config.prompt_sets["concise"].control, exp::config::ArmConfig::default());
     assert_eq!((config.generation, config.max_failed, config.parts), (Generation::of_both(2), 3, Parts::Lines(64)));
