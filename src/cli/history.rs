@@ -71,7 +71,8 @@ fn observe_action(store: &Store, scope: &str, key: &ActionKey, estimator: &mut E
         return None;
     }
     let params: InferParams = serde_json::from_value(spec.params).ok()?;
-    let wanted = step::demand(store.open_blob(requests).ok()?, &params).ok()?;
+    // What was redrawn was asked before under the first address: that answer is as good to go by.
+    let wanted = step::demand(store.open_blob(requests).ok()?, None, &params).ok()?.wanted;
     let addresses: Vec<_> = wanted.iter().map(|wanted| wanted.address).collect();
     for (wanted, draw) in wanted.iter().zip(store.draws(&addresses).ok()?) {
         if let Some(draw) = draw {

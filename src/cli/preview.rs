@@ -224,7 +224,7 @@ fn compute(
             draws = addresses.len() as u64;
             if state.missing.insert(key, missing).is_none() {
                 state.asked += draws;
-                state.estimator.take(&node.scope, &wanted, &found);
+                state.estimator.take(&node.scope, &demand.wanted, &found);
             }
             if missing > 0 {
                 return Ok(None);
