@@ -1,4 +1,5 @@
 use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
 
 use super::failure::Failure;
 use super::planning::Planning;
@@ -35,7 +36,9 @@ fn bought(store: &Store, sessions: &[String]) -> Result<HashMap<DrawAddress, Bou
             };
             match line {
                 LedgerLine::Intent(addresses) => {
-                    addresses.into_iter().for_each(|address| *open.entry(address).or_default() += 1);
+                    for address in addresses {
+                        *open.entry(address).or_default() += 1;
+                    }
                 }
                 LedgerLine::Answer { address, usage, circumstances, .. } => {
                     end(address);
@@ -194,10 +197,10 @@ pub fn words(cost: &CostSummary) -> String {
     if attempts > 0 {
         let most = max.map_or_else(|| "an unknown amount".to_owned(), |max| money(max).to_string());
         let attempts = if attempts == 1 { "1 attempt".to_owned() } else { format!("{attempts} attempts") };
-        text.push_str(&format!(", up to {most} more uncertain ({attempts})"));
+        let _ = write!(text, ", up to {most} more uncertain ({attempts})");
     }
     if cost.unknown > 0 {
-        text.push_str(&format!(", {} of unknown price", cost.unknown));
+        let _ = write!(text, ", {} of unknown price", cost.unknown);
     }
     text
 }
