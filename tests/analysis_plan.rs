@@ -15,7 +15,6 @@ control: prompts/a.txt
 prompt_sets:
   b: prompts/b.txt
 decoding: {temperature: 0.7, max_output_tokens: 30}
-draws: 2
 analysis: {primary: [one.em], alpha: 0.05, bootstrap_samples: 100, permutation_samples: 100}
 "#;
 
@@ -33,7 +32,7 @@ fn items(name: &str, n: u32) -> String {
 
 fn project() -> Project {
     let project = Project::in_memory();
-    project.config(&CONFIG.replace("draws: 2\n", ""));
+    project.config(CONFIG);
     project.file("data/one.jsonl", &items("x", 24)).file("data/two.jsonl", &items("y", 18));
     project.file("prompts/a.txt", "Answer.\n").file("prompts/b.txt", "Answer in as few words as possible.\n");
     project.file("prompts/c.txt", "Copy the exact words.\n");
@@ -68,7 +67,6 @@ fn a_seal_fixes_the_family_and_every_build_says_what_differs() {
 
     // A dataset, a primary metric and a prompt set come later; alpha changes.
     let later = CONFIG
-        .replace("draws: 2\n", "")
         .replace(
             "  one: {",
             "  two: {path: data/two.jsonl, fields: {id: id, question: q, answers: a, context: c}}\n  one: {",
@@ -102,6 +100,11 @@ fn a_seal_fixes_the_family_and_every_build_says_what_differs() {
     assert_eq!(entry["draws_before"], entry["draws"]);
     assert!(entry["draws"].as_u64() > Some(0));
     assert_eq!(resealed["requests"]["sent"], 0);
+    // It is an input of the tests, and of nothing else.
+    let reads = ["stats/", "report/", "aggregate"];
+    let ran = project.ran(&resealed);
+    assert!(ran.iter().any(|label| label.starts_with("stats/")), "{ran:?}");
+    assert!(ran.iter().all(|label| reads.iter().any(|start| label.starts_with(start))), "{ran:?}");
 }
 
 #[test]
@@ -120,7 +123,7 @@ fn a_damaged_seal_is_an_error_that_names_it() {
 #[test]
 fn subgroups_are_any_field_and_optional_analyses_have_switches() {
     let project = project();
-    let with = |extra: &str| CONFIG.replace("draws: 2\n", "").replace("alpha: 0.05,", &format!("alpha: 0.05, {extra}"));
+    let with = |extra: &str| CONFIG.replace("alpha: 0.05,", &format!("alpha: 0.05, {extra}"));
     project.config(&with("subgroups: [era],"));
     let built = project.build();
     let slug = project.manifest(&built)["trials"][0]["slug"].as_str().unwrap().to_owned();

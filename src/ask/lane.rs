@@ -97,6 +97,8 @@ impl Ord for Later {
 
 /// How many first requests have to fail alike, with no answer among them, for a provider to be stopped.
 const FIRST: usize = 8;
+/// How many draws may wait for their next attempt before no more are claimed.
+const MOST_LATER: usize = 1024;
 /// How often a server is asked what it serves before it counts as unreachable.
 const LOOKS: u32 = 3;
 /// How long a thread sleeps at most before it looks at the stop flag.
@@ -136,8 +138,10 @@ impl<'a> Lane<'a> {
     pub(super) fn room(&self) -> usize {
         let state = self.state();
         let most = (2 * state.pace.limit()).max(32);
+        // Draws that wait for their next attempt take no thread, and hold up the others only when they are very many.
+        let waiting = state.later.len().saturating_sub(most.max(MOST_LATER));
         // Little room is not worth a claim of its own.
-        let room = most.saturating_sub(state.ready.len() + state.later.len());
+        let room = most.saturating_sub(state.ready.len() + waiting);
         if room * 2 >= most { room } else { 0 }
     }
 

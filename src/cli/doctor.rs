@@ -51,12 +51,13 @@ pub fn doctor(global: &Global, args: &DoctorArgs, out: &Output, clock: &Clock) -
 
 /// Makes a check of an error: its words, and its hints as the remedy.
 pub(super) fn of_failure(subject: &str, failure: &Failure) -> Check {
-    let causes: String = failure.causes.iter().map(|cause| format!(": {cause}")).collect();
+    let words: Vec<&str> =
+        std::iter::once(failure.message.as_str()).chain(failure.causes.iter().map(String::as_str)).collect();
     let remedy = match failure.hints.as_slice() {
         [] => "mend what is named".to_owned(),
         hints => hints.join("; "),
     };
-    Check::fail(subject, format!("{}{causes}", failure.message), remedy)
+    Check::fail(subject, words.join(": "), remedy)
 }
 
 fn of_config(project: &Project) -> Check {

@@ -119,17 +119,13 @@ fn adopt(project: &Project, generation: u32, out: &Output) -> Result<bool, Failu
     let config = &project.config_label;
     // What stands there now may be another text than the one that was read when this began.
     let text = std::fs::read_to_string(project.config_path()).ok();
-    match text.and_then(|text| with_reuse(&text, "generation", &generation.to_string())) {
-        Some(text) => {
-            replace(&project.config_path(), text.as_bytes())?;
-            out.line(&format!(
-                "{config}: `reuse.generation` is {generation} now; the next build asks for the rest of it"
-            ));
-            Ok(true)
-        }
-        None => {
-            out.line(&format!("{config} cannot be edited surely; write there: reuse: {{generation: {generation}}}"));
-            Ok(false)
-        }
+    let edited = text.and_then(|text| with_reuse(&text, "generation", &generation.to_string()));
+    let is_edited = edited.is_some();
+    if let Some(text) = edited {
+        replace(&project.config_path(), text.as_bytes())?;
+        out.line(&format!("{config}: `reuse.generation` is {generation} now; the next build asks for the rest of it"));
+    } else {
+        out.line(&format!("{config} cannot be edited surely; write there: reuse: {{generation: {generation}}}"));
     }
+    Ok(is_edited)
 }

@@ -8,6 +8,7 @@ mod build;
 mod clean;
 mod compare;
 mod completions;
+mod consent;
 mod doctor;
 mod doctor_check;
 mod doctor_models;
@@ -18,10 +19,12 @@ mod drift_print;
 mod drift_sample;
 mod drift_score;
 mod environment;
+mod estimate;
 mod failure;
 mod fetch;
 mod finish;
 mod guess;
+mod history;
 mod import;
 mod init;
 mod limits;
@@ -29,6 +32,7 @@ mod list;
 mod online;
 mod origins;
 mod output;
+mod pilot;
 mod plan;
 mod plan_inputs;
 mod planning;
@@ -109,7 +113,7 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
     let global = &cli.global;
     match cli.command {
         Command::Init(args) => init::init(&args, out),
-        Command::Plan(args) => plan::plan(global, &args, out),
+        Command::Plan(args) => plan::plan(global, &args, out, &clock),
         Command::Build(args) => {
             let mut project = project::Project::load(global, out)?;
             if !args.redraw_status.is_empty() {
@@ -117,9 +121,12 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
             }
             let kept_by = if args.fresh { Some(redraw::fresh(&mut project, &args)?) } else { None };
             if args.dry_run {
-                return plan::plan_build(&project, &args, out);
+                return plan::plan_build(&project, &args, out, &clock);
             }
-            let exit = build::build(&project, &args, &build::Mode::default(), out, &clock)?;
+            let exit = match args.pilot {
+                Some(items) => pilot::pilot(&project, &args, items, &build::budget(&project, &args), out, &clock)?,
+                None => build::build(&project, &args, &build::Mode::default(), out, &clock)?,
+            };
             if let Some(line) = kept_by {
                 let config = &project.config_label;
                 out.note(&format!(

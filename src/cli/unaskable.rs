@@ -84,7 +84,7 @@ pub fn unaskable(
 }
 
 /// Lists the draws of an `infer` action that is to run and whose requests are made.
-fn wanted(planning: &Planning<'_>, store: &Store, done: &[Option<NodeDone>], node: NodeIndex) -> Vec<step::Wanted> {
+pub fn wanted(planning: &Planning<'_>, store: &Store, done: &[Option<NodeDone>], node: NodeIndex) -> Vec<step::Wanted> {
     if !matches!(planning.resolution.verdicts.get(node.get()), Some(Verdict::Miss(..) | Verdict::Waits)) {
         return Vec::new();
     }

@@ -9,7 +9,7 @@ use super::{
     AggregateParams, BuildParams, CostsParams, Effectiveness, Frame, InferParams, MergeParams, ParseParams, PlanError,
     ReplayParams, ReportParams, RevisedScorer, ScoreParams, StatsParams, StepKind, TrialDataset, TrialLabel,
 };
-use crate::config::{ArmConfig, Config, DatasetConfig, ProviderKind, Source, SourceFile};
+use crate::config::{ArmConfig, Config, DatasetConfig, OptionalAnalyses, ProviderKind, Source, SourceFile};
 use crate::digest::{Digest, Encoder};
 
 pub(super) fn find<'s>(sources: &'s Sources, file: &SourceFile) -> Result<&'s SourceBlob, PlanError> {
@@ -141,7 +141,8 @@ impl<'p, 'c> Expansion<'p, 'c> {
             datasets: datasets.clone(),
             analysis: config.analysis.clone(),
             exclusions: config.plan_lock.as_ref().map(|_| config.exclusions()),
-            optional: config.optional,
+            // What costs make of it decides nothing here.
+            optional: OptionalAnalyses { cost_effectiveness: false, ..config.optional },
         };
         let stats = self.node(StepKind::Stats, &stats_params, stats_inputs, &scope)?;
         let is_priced = config.optional.cost_effectiveness;
@@ -156,7 +157,7 @@ impl<'p, 'c> Expansion<'p, 'c> {
                 bootstrap_samples: config.analysis.bootstrap_samples,
                 random_seed: config.analysis.random_seed,
                 alpha: config.analysis.alpha,
-                effectiveness: is_priced.then(|| Effectiveness {
+                effectiveness: is_priced.then_some(Effectiveness {
                     temperature,
                     datasets,
                     cluster: config.analysis.cluster,

@@ -340,7 +340,7 @@ mod tests {
         let report = DriftReport::new(&(0..5).map(other).collect::<Vec<_>>(), RULE);
         assert!(report.found[0].contains("is served by `m-2` now, and it was `m-1` then"), "{:?}", report.found);
         let unknown = |_| {
-            let mut pair = other(());
+            let mut pair = other(0);
             pair.then.served_model = None;
             pair
         };

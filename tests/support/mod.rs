@@ -5,6 +5,9 @@
 // A test may stop where it finds what it does not expect.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unused_self)]
 
+pub mod canary;
+pub mod online;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;

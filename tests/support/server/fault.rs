@@ -65,6 +65,8 @@ pub enum Fault {
     AbsurdUsage,
     /// An answer with half a surrogate pair in it.
     LoneSurrogate,
+    /// This text, as an answer or as the message of an error.
+    Says { code: u16, text: String },
     /// 307 to another address.
     Redirect { to: String },
 }
@@ -133,6 +135,8 @@ impl Fault {
             Self::InsufficientQuota | Self::BadKey | Self::NoCredit | Self::Forbidden | Self::UnknownModel => {
                 Kind::Provider
             }
+            Self::Says { code: 200, .. } => Kind::Answer,
+            Self::Says { .. } => Kind::Passing,
             Self::Rejected(_) | Self::Redirect { .. } => Kind::Item,
             Self::Refused(_) => Kind::Passing,
             Self::ResetAfterReading { .. }

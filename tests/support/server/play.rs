@@ -106,6 +106,11 @@ pub fn play(fault: &Fault, dialect: Dialect, mut made: Made, to: &mut TcpStream,
             whole.body = text.replace("SURROGATE", "half \\ud800 pair").into_bytes();
             whole
         }
+        Fault::Says { code: 200, text } => {
+            made.text.clone_from(text);
+            plain(&made)
+        }
+        Fault::Says { code, text } => error(*code, name_of(*code), text),
         Fault::Redirect { to } => Outgoing::of(307, "text/plain", Vec::new()).with("location", to.as_str()),
     };
     let outgoing = limits.iter().fold(outgoing, |outgoing, (name, value)| outgoing.with(name, value.as_str()));
