@@ -69,6 +69,8 @@ pub enum Command {
     Compare(CompareArgs),
     /// Check a run (or an archive) against the store: manifest, records, bytes, links
     Audit(AuditArgs),
+    /// Check the surroundings: config, keys, servers and what they serve, prices, the store's place; writes nothing
+    Doctor(DoctorArgs),
     /// Ask for some answers of a run again and test old against new: has the hosted model changed?
     Drift(DriftArgs),
     /// Score again everything that was ever answered, with the config as it is now; asks nothing
@@ -298,6 +300,14 @@ pub struct AuditArgs {
     /// Say which inputs changed since
     #[arg(long)]
     pub inputs: bool,
+}
+
+/// Says what to check.
+#[derive(Debug, Clone, Args)]
+pub struct DoctorArgs {
+    /// Call nobody over a network
+    #[arg(long)]
+    pub offline: bool,
 }
 
 /// Says which answers to ask for again.

@@ -13,7 +13,7 @@ use crate::config::with_reuse;
 use crate::flow::Clock;
 use crate::request::Redraws;
 use crate::run::{Catalog, DriftReport, DriftRule};
-use crate::store::Access;
+use crate::store::{Access, Store};
 
 /// Asks for some of a run's answers again and tests old against new: has the hosted model changed?
 ///
@@ -34,11 +34,11 @@ pub fn drift(global: &Global, args: &DriftArgs, out: &Output, clock: &Clock) -> 
     if sample.chosen.is_empty() {
         return Err(nothing_to_ask(&sample, &record.run_id));
     }
+    let known = redrawn_before(&project)?;
     let generation = match args.generation {
         Some(generation) => generation,
-        None => generation_of(&clock.now())?,
+        None => unused(&store, &sample, &known, generation_of(&clock.now())?)?,
     };
-    let known = redrawn_before(&project)?;
     let asked = ask_again(&inputs, &store, &sample, (generation, &known), args, out, clock)?;
     let Redrawn { draws, failed, end, spent } = &asked;
     if let Some(end) = end {
@@ -95,6 +95,17 @@ fn generation_of(now: &str) -> Result<u32, Failure> {
     })
 }
 
+/// Returns the first generation from `first` on in which the sample has no draw: of a drift a moment ago.
+fn unused(store: &Store, sample: &Sample, redraws: &Redraws, first: u32) -> Result<u32, Failure> {
+    for generation in first.. {
+        let addresses: Vec<_> = sample.chosen.iter().map(|chosen| redraws.address(chosen.key, generation, 0)).collect();
+        if store.draws(&addresses)?.iter().all(Option::is_none) {
+            return Ok(generation);
+        }
+    }
+    Err(Failure::usage("every generation is used").hint("name one with --generation"))
+}
+
 /// Reads which requests the config has redrawn: their draws stand further on.
 fn redrawn_before(project: &Project) -> Result<Redraws, Failure> {
     let Some(file) = &project.config.redraws else { return Ok(Redraws::default()) };
@@ -108,17 +119,13 @@ fn adopt(project: &Project, generation: u32, out: &Output) -> Result<bool, Failu
     let config = &project.config_label;
     // What stands there now may be another text than the one that was read when this began.
     let text = std::fs::read_to_string(project.config_path()).ok();
-    match text.and_then(|text| with_reuse(&text, "generation", &generation.to_string())) {
-        Some(text) => {
-            replace(&project.config_path(), text.as_bytes())?;
-            out.line(&format!(
-                "{config}: `reuse.generation` is {generation} now; the next build asks for the rest of it"
-            ));
-            Ok(true)
-        }
-        None => {
-            out.line(&format!("{config} cannot be edited surely; write there: reuse: {{generation: {generation}}}"));
-            Ok(false)
-        }
+    let edited = text.and_then(|text| with_reuse(&text, "generation", &generation.to_string()));
+    let is_edited = edited.is_some();
+    if let Some(text) = edited {
+        replace(&project.config_path(), text.as_bytes())?;
+        out.line(&format!("{config}: `reuse.generation` is {generation} now; the next build asks for the rest of it"));
+    } else {
+        out.line(&format!("{config} cannot be edited surely; write there: reuse: {{generation: {generation}}}"));
     }
+    Ok(is_edited)
 }

@@ -1,7 +1,9 @@
 use std::collections::{BTreeSet, HashMap};
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 
 use super::args::{BuildArgs, DriftArgs};
+use super::consent::is_yes;
 use super::drift_sample::{Sample, identity_of};
 use super::environment::{self, Variables};
 use super::failure::{Exit, Failure};
@@ -11,7 +13,7 @@ use super::plan_inputs::PlanInputs;
 use super::signals::stop_flag;
 use super::{prices, who};
 use crate::ask::{AskError, Asker, Ceiling, Expected, Settlement, Tariffs, Ticket, Tickets, WantedDraw};
-use crate::config::ProviderMode;
+use crate::config::{Config, ProviderMode, Reaction};
 use crate::digest::{Digest, RequestKey};
 use crate::engine::NodeFailure;
 use crate::flow::{Budget, Clock, Event, Money};
@@ -62,7 +64,7 @@ pub fn ask_again(
     check_providers(inputs, sample, &variables)?;
     let tariffs = prices::tariffs(&inputs.trials, &inputs.sources);
     let limit = args.max_cost.or_else(|| Money::usd(config.max_usd?));
-    agree(sample, &tariffs, limit, args)?;
+    agree(sample, &tariffs, config, limit, args)?;
     let proxies = environment::proxies();
     let outside = Outside { variables: &variables, proxies: &proxies, clock };
     let reader = store.clone();
@@ -154,8 +156,14 @@ fn check_providers(inputs: &PlanInputs<'_>, sample: &Sample, variables: &Variabl
     Ok(())
 }
 
-/// Refuses to spend what nobody agreed to.
-fn agree(sample: &Sample, tariffs: &Tariffs, limit: Option<Money>, args: &DriftArgs) -> Result<(), Failure> {
+/// Refuses to spend what nobody agreed to; at a terminal it asks, as a build does.
+fn agree(
+    sample: &Sample,
+    tariffs: &Tariffs,
+    config: &Config,
+    limit: Option<Money>,
+    args: &DriftArgs,
+) -> Result<(), Failure> {
     let mut most = Some(Money::ZERO);
     for chosen in &sample.chosen {
         most = match (most, tariffs.ceiling(&chosen.request)) {
@@ -163,13 +171,27 @@ fn agree(sample: &Sample, tariffs: &Tariffs, limit: Option<Money>, args: &DriftA
             _ => None,
         };
     }
-    if most == Some(Money::ZERO) || args.yes || limit.is_some() {
-        return Ok(());
-    }
     let price = match most {
         Some(most) => format!("at most ${:.2}", most.to_f64()),
         None => "an amount that is not known: a price is missing, or nothing limits the length of answers".to_owned(),
     };
-    Err(Failure::usage(format!("to ask {} requests again costs {price}", sample.chosen.len()))
-        .hint("`--max-cost USD` limits it, `--yes` agrees to it; nothing was sent"))
+    let what = format!("to ask {} requests again costs {price}", sample.chosen.len());
+    if limit.is_some() && most.is_none() {
+        return Err(Failure::usage(format!("{what}: the limit could not be kept"))
+            .hint("give each model a `price:` and `max_output_tokens`, or take the limit away and agree with `--yes`")
+            .hint("nothing was sent"));
+    }
+    let threshold = config.budget.confirm_above_usd.and_then(Money::usd).unwrap_or(Money::ZERO);
+    let is_little = match most {
+        Some(most) => most <= threshold,
+        None => config.budget.unknown_price != Reaction::Refuse,
+    };
+    if is_little || args.yes || limit.is_some() {
+        return Ok(());
+    }
+    let can_ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    if can_ask && is_yes(&format!("{what}: go on? [y/N]")) {
+        return Ok(());
+    }
+    Err(Failure::usage(what).hint("`--max-cost USD` limits it, `--yes` agrees to it; nothing was sent"))
 }

@@ -9,6 +9,10 @@ mod clean;
 mod compare;
 mod completions;
 mod consent;
+mod doctor;
+mod doctor_check;
+mod doctor_models;
+mod doctor_place;
 mod drift;
 mod drift_ask;
 mod drift_print;
@@ -138,6 +142,7 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Show(args) => show::show(global, &args, out),
         Command::Compare(args) => compare::compare(global, &args, out),
         Command::Audit(args) => audit::audit(global, &args, out),
+        Command::Doctor(args) => doctor::doctor(global, &args, out, &clock),
         Command::Drift(args) => drift::drift(global, &args, out, &clock),
         Command::Score(args) => score::score(global, &args, out, &clock),
         Command::Archive(args) => archive::archive(global, &args, out),

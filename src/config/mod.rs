@@ -16,6 +16,7 @@ mod diagnostic;
 mod edit;
 mod experiment;
 mod files;
+mod floating;
 mod language;
 mod load;
 mod model;
@@ -42,6 +43,7 @@ pub use experiment::{
     WhenUnsupported, ZeroRule,
 };
 pub use files::{Disk, FileKind, Files};
+pub use floating::{FLOATING_AS_OF, floating_name};
 pub use language::json_schema;
 pub use load::{ConfigFile, Loaded, load, project_root};
 pub use model::{
