@@ -339,14 +339,14 @@ mod tests {
         let other = |_| pair(draw(Some(1.0), 5, "m-1"), draw(Some(1.0), 5, "m-2"));
         let report = DriftReport::new(&(0..5).map(other).collect::<Vec<_>>(), RULE);
         assert!(report.found[0].contains("is served by `m-2` now, and it was `m-1` then"), "{:?}", report.found);
-        let unknown = |_| {
+        let unknown = |()| {
             let mut pair = other(0);
             pair.then.served_model = None;
             pair
         };
         assert!(!DriftReport::new(&(0..5).map(|_| unknown(())).collect::<Vec<_>>(), RULE).is_found());
         // A fingerprint changes with every deployment: it is listed, and is no finding.
-        let marked = |_| {
+        let marked = |()| {
             let mut pair = pair(draw(Some(1.0), 5, "m-1"), draw(Some(1.0), 5, "m-1"));
             (pair.then.fingerprint, pair.now.fingerprint) = (Some("a".into()), Some("b".into()));
             pair
