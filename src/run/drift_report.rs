@@ -223,9 +223,12 @@ fn test((model, dataset, metric): (&str, &str, String), values: &Values, rule: D
     }
 }
 
+/// Reads what a draw says of who answered.
+type Said = fn(&DriftDraw) -> Option<&String>;
+
 fn served(pairs: &[DriftPair]) -> Vec<ServedChange> {
     let models: BTreeSet<&str> = pairs.iter().map(|pair| pair.model.as_str()).collect();
-    let kinds: [(&'static str, fn(&DriftDraw) -> Option<&String>); 3] = [
+    let kinds: [(&'static str, Said); 3] = [
         ("served_model", |draw| draw.served_model.as_ref()),
         ("server_revision", |draw| draw.server_revision.as_ref()),
         ("fingerprint", |draw| draw.fingerprint.as_ref()),
