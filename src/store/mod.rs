@@ -46,6 +46,7 @@ mod sweep;
 mod table;
 #[cfg(test)]
 mod tests;
+mod written;
 
 pub use blob::{BlobRef, NamedBlob, Presence};
 pub use blob_reader::BlobReader;
@@ -66,6 +67,7 @@ pub use session::Session;
 pub use staged::{StagedBlob, StagingWriter};
 pub use store::Store;
 pub use table::ActionTable;
+pub use written::Written;
 
 use format::Format;
 use notices::Notices;
