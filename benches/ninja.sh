@@ -137,8 +137,8 @@ for parts in 125 252 505 1010; do
     measure "ninja, nothing to do" null_ninja
     measure "exp, nothing to do" null_exp
     rounds
-    awk -v n="$actions" -v ninja="$(median ${times[0]})" -v exp="$(median ${times[1]})" 'BEGIN {
-        printf "%10d %9.1f ms %9.1f ms %8.2f x %19.2f ms\n", n, exp / 1000, ninja / 1000, exp / ninja, exp / n
+    awk -v n="$actions" -v base="$(median ${times[0]})" -v us="$(median ${times[1]})" 'BEGIN {
+        printf "%10d %9.1f ms %9.1f ms %8.2f x %19.2f ms\n", n, us / 1000, base / 1000, us / base, us / n
     }'
     rm -rf "$project" "$graph"
 done

@@ -6,7 +6,7 @@ mod support;
 use serde_json::Value;
 use support::Project;
 
-const CONFIG: &str = r#"version: 1
+const CONFIG: &str = r"version: 1
 providers: {lexical: {kind: lexical}}
 models: [{name: reader, provider: lexical}]
 datasets:
@@ -15,26 +15,25 @@ control: prompts/a.txt
 prompt_sets:
   b: prompts/b.txt
 decoding: {temperature: 0.7, max_output_tokens: 30}
-draws: 2
 analysis: {primary: [one.em], alpha: 0.05, bootstrap_samples: 100, permutation_samples: 100}
-"#;
+";
 
 fn items(name: &str, n: u32) -> String {
-    (0..n)
-        .map(|id| {
-            format!(
-                "{{\"id\":\"{name}{id}\",\"q\":\"Who built mill {id}?\",\"a\":[\"Ada {id}\"],\"c\":\"Mill {id} was built by Ada {id}. It stood for {} years.\",\"era\":\"{}\"}}\n",
-                id + 3,
-                if id % 3 == 0 { "old" } else { "new" }
-            )
+    let item = |id: u32| {
+        let era = if id.is_multiple_of(3) { "old" } else { "new" };
+        let passage = format!("Mill {id} was built by Ada {id}. It stood for {} years.", id + 3);
+        serde_json::json!({
+            "id": format!("{name}{id}"), "q": format!("Who built mill {id}?"), "a": [format!("Ada {id}")], "c": passage,
+            "era": era,
         })
-        .collect()
+    };
+    (0..n).map(|id| item(id).to_string()).collect::<Vec<_>>().join("\n") + "\n"
 }
 
 fn project() -> Project {
     let project = Project::in_memory();
-    project.config(&CONFIG.replace("draws: 2\n", ""));
-    project.file("data/one.jsonl", &items("x", 24)).file("data/two.jsonl", &items("y", 18));
+    project.config(CONFIG);
+    project.file("data/one.jsonl", items("x", 24)).file("data/two.jsonl", items("y", 18));
     project.file("prompts/a.txt", "Answer.\n").file("prompts/b.txt", "Answer in as few words as possible.\n");
     project.file("prompts/c.txt", "Copy the exact words.\n");
     project
@@ -68,7 +67,6 @@ fn a_seal_fixes_the_family_and_every_build_says_what_differs() {
 
     // A dataset, a primary metric and a prompt set come later; alpha changes.
     let later = CONFIG
-        .replace("draws: 2\n", "")
         .replace(
             "  one: {",
             "  two: {path: data/two.jsonl, fields: {id: id, question: q, answers: a, context: c}}\n  one: {",
@@ -102,6 +100,11 @@ fn a_seal_fixes_the_family_and_every_build_says_what_differs() {
     assert_eq!(entry["draws_before"], entry["draws"]);
     assert!(entry["draws"].as_u64() > Some(0));
     assert_eq!(resealed["requests"]["sent"], 0);
+    // It is an input of the tests, and of nothing else.
+    let reads = ["stats/", "report/", "aggregate"];
+    let ran = project.ran(&resealed);
+    assert!(ran.iter().any(|label| label.starts_with("stats/")), "{ran:?}");
+    assert!(ran.iter().all(|label| reads.iter().any(|start| label.starts_with(start))), "{ran:?}");
 }
 
 #[test]
@@ -120,7 +123,7 @@ fn a_damaged_seal_is_an_error_that_names_it() {
 #[test]
 fn subgroups_are_any_field_and_optional_analyses_have_switches() {
     let project = project();
-    let with = |extra: &str| CONFIG.replace("draws: 2\n", "").replace("alpha: 0.05,", &format!("alpha: 0.05, {extra}"));
+    let with = |extra: &str| CONFIG.replace("alpha: 0.05,", &format!("alpha: 0.05, {extra}"));
     project.config(&with("subgroups: [era],"));
     let built = project.build();
     let slug = project.manifest(&built)["trials"][0]["slug"].as_str().unwrap().to_owned();

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use camino::Utf8Path;
 use exp::config::{
-    Config, ConfigFile, Diagnostic, FileKind, Files, Loaded, Multiplicity, Override, Parts, ProviderKind, ProviderMode,
-    ScorerSettings, Severity, Source, Support, json_schema, load,
+    Config, ConfigFile, Diagnostic, FileKind, Files, Generation, Loaded, Multiplicity, Override, Parts, ProviderKind,
+    ProviderMode, ScorerSettings, Severity, Source, Support, json_schema, load,
 };
 use exp::digest::Decimal;
 
@@ -1092,7 +1092,7 @@ error: unknown key `api_key` in `own`
 12 |   own: {kind: openai, api_key: ************************}  # was ***********************
    |                       ^^^^^^^ did you mean `api_key_env`?
    |
-   = help: known keys: kind, base_url, identity, api_key_env, extra_body, headers, query, not_identity, mode, account, allow_http, ca_file, corpus, threshold
+   = help: known keys: kind, base_url, identity, api_key_env, api, anthropic_version, prompt_caching, response_format, timeouts, max_attempts, first_wait, max_wait, max_retry_time, requests_per_minute, tokens_per_minute, max_concurrent_requests, extra_body, headers, query, not_identity, mode, account, allow_http, ca_file, corpus, threshold
 
 error: a literal key stands in the config, and configs are kept and shared
   --> eval.yaml:12:32
@@ -1320,6 +1320,34 @@ error: `aq.em` is not `dataset.metric` of a dataset of this config
 }
 
 #[test]
+fn a_power_of_one_and_a_field_named_twice() {
+    same(
+        &report(&format!(
+            "{BASE}{}",
+            r"analysis: {power: 1, subgroups: [era, era]}
+"
+        )),
+        r"
+error: a power lies between 0 and 1, both excluded
+  --> eval.yaml:11:19
+   |
+11 | analysis: {power: 1, subgroups: [era, era]}
+   |                   ^
+   |
+   = help: write 0.8, say
+
+error: `era` is named twice
+  --> eval.yaml:11:33
+   |
+11 | analysis: {power: 1, subgroups: [era, era]}
+   |                                 ^
+   |
+   = help: name each field once
+",
+    );
+}
+
+#[test]
 fn both_spellings_of_one_thing() {
     same(
         &report(&format!(
@@ -1449,7 +1477,7 @@ error: unknown key `colour` in an entry of `models`
 1 | models: [{name: base, provider: lexical, colour: red}]
   |                                          ^^^^^^
   |
-  = help: known keys: name, provider, model, revision, price, decoding, takes, recordings
+  = help: known keys: name, provider, model, revision, price, decoding, takes, sends_as, num_ctx, max_context, response_format, extra_body, recordings
 
 error: `data/gone.jsonl` does not exist
  --> eval.yaml:4:11
@@ -1632,7 +1660,7 @@ providers:
     base_url: http://127.0.0.1:8000/v1/
     identity: house llama 3.1 8B q8
     mode: batch
-    extra_body: {response_format: {type: json_object}, user: me, n: 1}
+    extra_body: {response_format: {type: json_object}, user: me, top_n: 1}
     headers: {x-route: eu}
     query: {api-version: 2026-01-01}
     not_identity: [user, X-Route]
@@ -1683,7 +1711,7 @@ sweep:
   decoding: [{name: t0, temperature: 0}, {name: t07, temperature: 0.70, draws: 3}]
   when_unsupported: collapse
 outcomes: {length: as_is, refusal: missing, content_filter: wrong, empty: missing, no_answer: wrong}
-analysis: {primary: [tickets.squad_em], alpha: 0.01, multiplicity: bh, margins: {tickets.em: 0.02}, bootstrap_samples: 100, permutation_samples: 0, seed: 7}
+analysis: {primary: [tickets.squad_em], alpha: 0.01, multiplicity: bh, margins: {tickets.em: 0.02}, bootstrap_samples: 100, permutation_samples: 0, seed: 7, wilcoxon_zeros: pratt, subgroups: [q.lang, era], power: 0.9, targets: [0.1, 0.05, 0.1]}
 reuse: {generation: 2, same_served_model: refuse, max_gap_between_arms: {limit: 7d, then: warn}}
 budget: {max_usd: 5, confirm_above_usd: 1.50, unknown_price: allow}
 max_failed: 3
@@ -1760,9 +1788,15 @@ fn the_whole_language_is_read() {
     let qa = ScorerSettings::Qa { support: Support::Overlap, threshold: zero, min_token_overlap: number("0.6") };
     assert_eq!(tickets.scorers[1].settings, qa);
     assert!(config.analysis.cluster);
+    assert_eq!(config.analysis.wilcoxon_zeros, exp::config::ZeroRule::Pratt);
+    assert_eq!(config.analysis.subgroups, ["era", "q.lang"]);
+    assert_eq!(
+        (config.analysis.power, &config.analysis.targets[..]),
+        (number("0.9"), &[number("0.05"), number("0.1")][..])
+    );
     assert_eq!(config.prompt_sets["same"].treatment.draw_salt.as_deref(), Some("again"));
     assert_eq!(config.prompt_sets["concise"].control, exp::config::ArmConfig::default());
-    assert_eq!((config.generation, config.max_failed, config.parts), (2, 3, Parts::Lines(64)));
+    assert_eq!((config.generation, config.max_failed, config.parts), (Generation::of_both(2), 3, Parts::Lines(64)));
     assert_eq!(config.reuse.max_gap_between_arms.unwrap().seconds, 604_800);
     assert_eq!(config.max_usd, Some(number("5")));
 }
@@ -2116,6 +2150,99 @@ fn the_predecessors_files_load() {
             assert_eq!(config.providers["ollama"].base_url.as_deref(), Some("http://127.0.0.1:11999"));
         }
     }
+}
+
+/// What a provider would refuse, and what would replace what a request is made of, is an error at its place.
+#[test]
+fn what_is_asked_over_a_network_is_checked() {
+    let config = |providers: &str, model: &str, decoding: &str| {
+        let text = BASE.replace("{name: base, provider: lexical}", model).replace("{temperature: 0}", decoding);
+        format!("{text}providers: {providers}\n")
+    };
+    let none = "{p: {kind: openai}}";
+    let openai = |more: &str| format!("{{p: {{kind: openai{more}}}}}");
+    let anthropic = |model: &str| format!("{{name: m, provider: anthropic, model: {model}}}");
+    let m = "{name: m, provider: p}";
+    let decoding = "{max_output_tokens: 9}";
+    let cases = [
+        (config(none, "{name: m, provider: ollama}", decoding), "depends on the machine's memory unless it is stated"),
+        (
+            config(none, "{name: m, provider: p, num_ctx: 9}", decoding),
+            "`num_ctx` means nothing to a provider of the kind `openai`",
+        ),
+        (config(none, "{name: m, provider: lexical, extra_body: {a: 1}}", "{}"), "`extra_body` means nothing"),
+        (config(none, "{name: m, provider: p, extra_body: {n: 2}}", decoding), "`n` in `extra_body` would replace"),
+        (config(&openai(", extra_body: {messages: []}"), m, decoding), "`messages` in `extra_body` would replace"),
+        (config(&openai(", extra_body: {stream: true}"), m, decoding), "responses are read whole"),
+        (config(&openai(", timeouts: {read: soon}"), m, decoding), "a span of time is a number with"),
+        (config(&openai(", max_wait: 0s"), m, decoding), "a span of time is a number with"),
+        (config(&openai(", prompt_caching: 5m"), m, decoding), "`prompt_caching` means nothing"),
+        (config(&openai(", api: responses, response_format: {type: x}"), m, decoding), "extra_body: {text: {format"),
+        (config(&openai(", api: responses"), m, "{stop: x}"), "does not take `stop`"),
+        (
+            config(none, "{name: m, provider: p, sends_as: {max_tokens: x}}", decoding),
+            "`max_tokens` is no decoding field",
+        ),
+        (config(none, m, "{temperature: 2.5}"), "takes a `temperature` of at most 2"),
+        (config(none, m, "{stop: [a, b, c, d, e]}"), "takes at most 4 stop texts"),
+        (config(none, "{name: o3, provider: p}", "{effort: extreme}"), "knows no effort `extreme`"),
+        (
+            config(none, "{name: gpt-5.1, provider: p}", "{effort: low, temperature: 1}"),
+            "`temperature` or `effort`, not both",
+        ),
+        (config(none, &anthropic("claude-haiku-4-5"), "{temperature: 1.5, max_output_tokens: 9}"), "of at most 1"),
+        (
+            config(none, &anthropic("claude-haiku-4-5"), "{temperature: 1, top_p: 0.9, max_output_tokens: 9}"),
+            "`top_p` or `temperature`, not both",
+        ),
+        (config(none, "{name: m, provider: p, max_context: 9}", decoding), "would leave no room for the question"),
+        (config(none, "{name: m, provider: ollama, num_ctx: 99, max_context: 9}", "{}"), "`num_ctx` is more than"),
+        (config(&openai(", query: {key: abcdefghijklmnop}"), m, decoding), "a literal key stands in the config"),
+        (
+            config(&openai(", headers: {Ocp-Apim-Subscription-Key: abcdefghijklmnop}"), m, decoding),
+            "a literal key stands",
+        ),
+        (
+            config(&openai(", headers: {Authorization: \"Basic abcdefghijklmnop\"}"), m, decoding),
+            "a literal key stands",
+        ),
+    ];
+    for (text, expected) in cases {
+        let report = report(&text);
+        assert!(report.contains(expected), "{expected}:\n{report}");
+        assert!(!report.contains("abcdefghijklmnop"), "{report}");
+    }
+    for good in [
+        config(&openai(", base_url: \"https://h/v1\""), m, "{temperature: 2.5, stop: [a, b, c, d, e]}"),
+        config(none, "{name: m, provider: p, takes: [temperature]}", "{temperature: 2.5}"),
+        config(none, "{name: gpt-5.1, provider: p}", "{effort: none, temperature: 1}"),
+        config("{p: {kind: ollama, extra_body: {options: {num_ctx: 9}}}}", m, "{}"),
+        config(none, "{name: m, provider: ollama, extra_body: {options: {num_ctx: 9}}}", "{}"),
+    ] {
+        usable(&good);
+    }
+}
+
+#[test]
+fn how_a_provider_may_be_asked_is_read() {
+    let text = BASE.replace("provider: lexical", "provider: p")
+        + "providers: {p: {kind: openai, timeouts: {connect: 500ms, read: 90s, total: 1.5h}, max_attempts: 3, first_wait: 50ms, max_wait: 10m, \
+           max_retry_time: 1h, requests_per_minute: 60, tokens_per_minute: 90000, max_concurrent_requests: 4}}\n";
+    let (config, _) = usable(&text);
+    let seconds = |n| Some(std::time::Duration::from_secs(n));
+    let expected = exp::config::AskingLimits {
+        connect_timeout: Some(std::time::Duration::from_millis(500)),
+        read_timeout: seconds(90),
+        total_timeout: seconds(5400),
+        max_attempts: Some(3),
+        first_wait: Some(std::time::Duration::from_millis(50)),
+        max_wait: seconds(600),
+        max_retry_time: seconds(3600),
+        requests_per_minute: Some(60),
+        tokens_per_minute: Some(90_000),
+        max_concurrent_requests: Some(4),
+    };
+    assert_eq!(config.providers["p"].asking, expected);
 }
 
 /// Colour is asked for, and changes nothing but colour.

@@ -806,7 +806,7 @@ fn recording_faults_say_where_what_and_what_to_do() {
 #[test]
 fn draws_are_wanted_and_collected_in_order() {
     let blob = built(&build_params(Frame::OpenBook), &[]).unwrap();
-    let wanted = infer::demand(blob.as_slice(), &InferParams { generation: 2, draws: 2 }).unwrap();
+    let wanted = infer::demand(blob.as_slice(), None, &InferParams { generation: 2, draws: 2 }).unwrap().wanted;
     let order: Vec<_> = wanted.iter().map(|w| (w.item.as_str(), w.address.number, w.address.generation)).collect();
     assert_eq!(order, [("a", 0, 2), ("a", 1, 2), ("b", 0, 2), ("b", 1, 2)]);
     assert!(wanted.iter().all(|w| w.address.request == w.request.key()));

@@ -79,6 +79,11 @@ analysis:
   permutation_samples: <<permutation>>
   seed: <<analysis.seed>>
   risk_thresholds: [<<risk>>, 0.5]
+  wilcoxon_zeros: <<zeros>>
+  subgroups: [<<subgroup>>]
+  power: <<power>>
+  targets: [<<target>>]
+optional: {enable_unsupported_sensitivity: <<opt.support>>, enable_mixed_effects: <<opt.mixed>>, enable_power_analysis: <<opt.power>>, enable_cost_effectiveness: <<opt.cost>>}
 reuse: {generation: <<generation>>}
 parts_per_dataset: <<parts>>
 "#;
@@ -190,8 +195,8 @@ const SETTINGS: &[Setting] = &[
     ("out", "out", "in", REPLAYED),
     ("recorded.where", "1", "{not: 2}", REPLAYED_PLAIN),
     ("join_lists", " ", "-", REPLAYED_PLAIN),
-    ("open.name", "open", "opus", &["build/recorded/*/opus/*/*", "infer/recorded/*/opus/*/*", "merge/*", "stats/*"]),
-    ("open.book", "open", "closed", &["build/*/*/open/*/*", "score/*/*/open/*/*", "merge/*", "stats/*"]),
+    ("open.name", "open", "opus", &["build/recorded/*/opus/*/*", "infer/recorded/*/opus/*/*", "merge/*", "stats/*", "costs/*"]),
+    ("open.book", "open", "closed", &["build/*/*/open/*/*", "score/*/*/open/*/*", "merge/*", "stats/*", "costs/*"]),
     ("open.id", "id", "same", OPEN),
     ("open.question", "question", "note", OPEN),
     ("open.answers", "answers", "note", OPEN),
@@ -206,14 +211,14 @@ const SETTINGS: &[Setting] = &[
     ("qa.support", "overlap", "baseline", SCORED),
     ("qa.threshold", "0.5", "0.6", SCORED),
     ("qa.overlap", "0.6", "0.7", SCORED),
-    ("includes.name", "within", "inside", &["score/*/*/open/*/*", "merge/*", "stats/*"]),
+    ("includes.name", "within", "inside", &["score/*/*/open/*/*", "merge/*", "stats/*", "costs/*"]),
     ("includes.case", "true", "false", SCORED),
     ("includes.words", "true", "false", SCORED),
     ("numeric.pick", "last", "first", SCORED),
     ("numeric.tolerance", "0", "1", SCORED),
     ("numeric.relative", "0", "0.01", SCORED),
     ("closed.name", "closed", "shut",
-        &["build/recorded/*/shut/*/*", "infer/recorded/*/shut/*/*", "merge/*", "stats/*"]),
+        &["build/recorded/*/shut/*/*", "infer/recorded/*/shut/*/*", "merge/*", "stats/*", "costs/*"]),
     ("closed.split", "|", "/", CLOSED),
     ("closed.where", "no", "none", CLOSED),
     ("closed.max", "20", "21", &["build/*/*/closed/*/*", "infer/*/*/closed/*/*"]),
@@ -227,16 +232,16 @@ const SETTINGS: &[Setting] = &[
     ("talk.name", "talk", "talks", &["report/*-talks-*", "aggregate"]),
     ("salt", "a", "b", &["build/*/*/*/talk.control/*", "infer/*/*/*/talk.control/*"]),
     ("cold.temperature", "0", "0.1",
-        &["build/reader/cold/*/*/*", "infer/reader/cold/*/*/*", "merge/*-cold", "stats/*-cold", "report/*-cold", "aggregate"]),
+        &["build/reader/cold/*/*/*", "infer/reader/cold/*/*/*", "merge/*-cold", "stats/*-cold", "costs/*-cold", "report/*-cold", "aggregate"]),
     ("max", "40", "41", &["build/reader/*/open/*/*", "infer/reader/*/open/*/*", "report/reader-*", "aggregate"]),
     ("cold.draws", "1", "2", &["infer/reader/cold/*/*/*", "merge/*-cold", "report/*-cold", "aggregate"]),
     ("warm.temperature", "0.7", "0.71",
-        &["build/reader/warm/*/*/*", "infer/reader/warm/*/*/*", "merge/*-warm", "stats/*-warm", "report/*-warm", "aggregate"]),
+        &["build/reader/warm/*/*/*", "infer/reader/warm/*/*/*", "merge/*-warm", "stats/*-warm", "costs/*-warm", "report/*-warm", "aggregate"]),
     ("warm.draws", "2", "3",
         &["infer/reader/warm/*/*/*", "parse/reader/warm/*/*/*", "score/reader/warm/*/*/*", "merge/*-warm", "report/*-warm", "aggregate"]),
     ("warm.seed", "7", "per_draw", WARM),
     ("full.temperature", "0.3", "0.4",
-        &["build/recorded/full/*/*/*", "infer/recorded/full/*/*/*", "merge/*-full", "stats/*-full", "report/*-full", "aggregate"]),
+        &["build/recorded/full/*/*/*", "infer/recorded/full/*/*/*", "merge/*-full", "stats/*-full", "costs/*-full", "report/*-full", "aggregate"]),
     ("full.top_p", "0.9", "0.8", FULL),
     ("full.top_k", "40", "41", FULL),
     ("full.min_p", "0.1", "0.2", FULL),
@@ -256,12 +261,20 @@ const SETTINGS: &[Setting] = &[
     ("primary", "em", "f1", TESTED),
     ("alpha", "0.05", "0.1", &["stats/*", "costs/*", "report/*", "aggregate"]),
     ("multiplicity", "holm", "none", TESTED),
-    ("cluster", "group", "none", TESTED),
+    ("cluster", "group", "none", &["stats/*", "costs/*", "aggregate"]),
     ("margin", "0.05", "0.06", TESTED),
     ("bootstrap", "200", "201", &["stats/*", "costs/*"]),
-    ("permutation", "200", "201", TESTED),
-    ("analysis.seed", "11", "12", &["stats/*", "costs/*"]),
+    ("permutation", "200", "201", &["stats/*", "aggregate"]),
+    ("analysis.seed", "11", "12", &["stats/*", "costs/*", "aggregate"]),
     ("risk", "0.25", "0.3", TESTED),
+    ("zeros", "wilcox", "pratt", TESTED),
+    ("subgroup", "", "era", &["merge/*", "stats/*"]),
+    ("power", "0.8", "0.9", TESTED),
+    ("target", "0.05", "0.06", TESTED),
+    ("opt.support", "true", "false", &["score/*/*/open/*/*", "stats/*"]),
+    ("opt.mixed", "true", "false", TESTED),
+    ("opt.power", "true", "false", TESTED),
+    ("opt.cost", "true", "false", &["costs/*"]),
     ("generation", "0", "1", &["infer/*/*/*/*/*"]),
     ("parts", "2", "3", &["prepare/*"]),
 ];
@@ -301,9 +314,26 @@ mod reads {
     pub const OUTCOMES: &[&str] =
         &["outcomes.length", "outcomes.refusal", "outcomes.filter", "outcomes.empty", "outcomes.no_answer"];
     pub const TABLES: &[&str] = &["open.name", "open.book", "includes.name", "closed.name"];
-    pub const ANALYSIS: &[&str] =
-        &["primary", "alpha", "multiplicity", "cluster", "margin", "bootstrap", "permutation", "analysis.seed", "risk"];
-    pub const COSTS: &[&str] = &["alpha", "bootstrap", "analysis.seed"];
+    pub const ANALYSIS: &[&str] = &[
+        "primary",
+        "alpha",
+        "multiplicity",
+        "cluster",
+        "margin",
+        "bootstrap",
+        "permutation",
+        "analysis.seed",
+        "risk",
+        "zeros",
+        "subgroup",
+        "power",
+        "target",
+        "opt.support",
+        "opt.mixed",
+        "opt.power",
+    ];
+    pub const COSTS: &[&str] = &["alpha", "bootstrap", "analysis.seed", "opt.cost"];
+    pub const AGGREGATE: &[&str] = &["alpha", "permutation", "analysis.seed", "cluster"];
     pub const READER_PRICE: &[&str] = &[
         "reader.model",
         "reader.input",
@@ -485,9 +515,10 @@ impl World {
                     for (slug, trial) in &trials {
                         reading.label(slug, trial);
                         reading.output(slug, &format!("stats/{slug}"), "significance.json");
+                        reading.output(slug, &format!("stats/{slug}"), "differences");
                         reading.output(slug, &format!("costs/{slug}"), "costs.json");
                     }
-                    reading.settings(&["alpha"]);
+                    reading.settings(reads::AGGREGATE);
                 }
                 _ => panic!("{label}"),
             }
@@ -583,6 +614,9 @@ impl Reading<'_> {
         self.output("gold", &format!("prepare/{}", scope[2]), &format!("gold/{}", scope[4]));
         let open = self.world.dataset(scope[2]) == "open";
         self.settings(if open { reads::SCORE_OPEN } else { reads::SCORE_CLOSED });
+        if self.world.is_open_book(self.world.dataset(scope[2])) {
+            self.settings(&["opt.support"]);
+        }
         self.settings(reads::OUTCOMES);
     }
 
@@ -604,6 +638,7 @@ impl Reading<'_> {
                 self.say("temperature", self.world.of(&temperature));
                 self.say("draws", draws);
                 self.settings(reads::TABLES);
+                self.settings(&["subgroup"]);
                 self.tables(decoding, trial);
             }
             "stats" => {
@@ -614,6 +649,11 @@ impl Reading<'_> {
             }
             "costs" => {
                 self.settings(reads::COSTS);
+                if self.world.of("opt.cost") == "true" {
+                    self.say("temperature", self.world.of(&temperature));
+                    self.settings(reads::TABLES);
+                    self.settings(&["cluster"]);
+                }
                 self.settings(if recorded { reads::RECORDED_PRICE } else { reads::READER_PRICE });
                 self.output("paired", &format!("merge/{slug}"), "paired");
             }
@@ -643,6 +683,9 @@ impl Reading<'_> {
             self.output("order", &prepare, "order");
             for part in outputs.iter().filter_map(|output| output.strip_prefix("gold/")) {
                 self.output("gold", &prepare, &format!("gold/{part}"));
+                if !self.world.of("subgroup").is_empty() {
+                    self.output("items", &prepare, &format!("items/{part}"));
+                }
                 for (side, arm) in self.sides(&trial.1) {
                     let scope = format!("{}/{decoding}/{name}/{arm}/{part}", trial.0);
                     self.output(&format!("parsed/{side}/{name}/{part}"), &format!("parse/{scope}"), "parsed");

@@ -16,12 +16,12 @@ const TABLE: [(&str, u32, &str); 10] = [
     ("build", 1, "236bfb08da0b2b99f598b280426216008407446efc4fec56a812b81368376264"),
     ("infer", 1, "6b0df6b2b1cb1bc93da27a2be48b3668b49bb2f965111267346f2e9314ba3aa6"),
     ("parse", 1, "7a8024c48bdf69826fd9d268944bbb9e753f83eae5cc2970cfe8afa9955b8785"),
-    ("score", 1, "447ba77867938d63a3efd8e60beca294fb36780abbf81ef2d5ff5b500ab97a14"),
-    ("merge", 1, "afc2ac62e21229c633c0aa5f8a154bcf7558a637e6e57f0ae45b64b4b42d9398"),
-    ("stats", 1, "b98963a85bd816a8e1655c7b24caf687d4e76e768a998293588712e9d0d7ad39"),
-    ("costs", 1, "8dc7ef751edc43d6ae893da69332f655e2b21664450c6b9e8dbf8fc703831e2b"),
-    ("report", 1, "967e14516676ca4f22c595429f03752d9b46b10f2af6ba0013ea110157ed8cdc"),
-    ("aggregate", 1, "e52d58129a35a3f976c79558fb3bf0b6a9fa7be4c78faf1ba2bd8ce213781677"),
+    ("score", 2, "14ca4c1bd4e0814781024b55f00c2de9ea2f2c24771ac03b9ba1764692d67f7e"),
+    ("merge", 2, "e740366964c703a59cd0644316d6fe4a597ecb30fecf061bdae01879d550c256"),
+    ("stats", 2, "1fae61e5bb0727a71f632f26b483caaf3b6f4f897ac7b4f53af94bb8314e2c3b"),
+    ("costs", 2, "8757f3767ecefb384b5078d50cf0ed260d988bd859991c64e9a0b5b8a4e5a0ac"),
+    ("report", 2, "e86c503cc3f10bd5f6f3d892b950d4ab12b222bc5cf4d6a85f702d8d6e791dad"),
+    ("aggregate", 2, "cc62ff5533d30049b749d7f56d391bda8a208a08ebebeaeb11c5831ea06b8885"),
 ];
 
 #[derive(Default)]
@@ -60,7 +60,8 @@ impl Pipeline {
         {
             let inputs = Inputs::new(entries, &self.blobs);
             if kind == StepKind::Infer {
-                let wanted = step::demand(inputs.open("requests").unwrap(), &params.read().unwrap()).unwrap();
+                let requests = inputs.open("requests").unwrap();
+                let wanted = step::demand(requests, None, &params.read().unwrap()).unwrap().wanted;
                 let settle = |address: &exp::request::DrawAddress| {
                     let provider = exp::provider::Lexical::new(exp::provider::LexicalSettings::default());
                     let request = &wanted.iter().find(|wanted| wanted.address == *address)?.request;
@@ -132,6 +133,7 @@ fn pipeline() -> BTreeMap<&'static str, String> {
     let mut merge_inputs: Vec<(String, BlobId)> = vec![("order/d".to_owned(), prepared["order"])];
     for part in &parts {
         merge_inputs.push((format!("gold/d/{part}"), prepared[&format!("gold/{part}")]));
+        merge_inputs.push((format!("items/d/{part}"), prepared[&format!("items/{part}")]));
         for (side, system) in [("control", "Answer."), ("treatment", "Answer in as few words as possible.")] {
             let system = p.add(system.as_bytes());
             let built = p.run(
@@ -157,7 +159,7 @@ fn pipeline() -> BTreeMap<&'static str, String> {
             let scored = p.run(
                 StepKind::Score,
                 &serde_json::json!({
-                    "scorers": [{"scorer": scorer, "revision": 1}], "open": true,
+                    "scorers": [{"scorer": scorer, "revision": 1}], "open": true, "support_shares": true,
                     "outcomes": {"length": "wrong", "refusal": "wrong", "content_filter": "missing",
                                  "empty": "wrong", "no_answer": "missing"},
                 }),
@@ -172,16 +174,22 @@ fn pipeline() -> BTreeMap<&'static str, String> {
     let inputs: Vec<(&str, BlobId)> = merge_inputs.iter().map(|(name, blob)| (name.as_str(), *blob)).collect();
     let merged = p.run(
         StepKind::Merge,
-        &serde_json::json!({"temperature": 0.7, "draws": 2, "datasets": datasets, "conditions": ["control", "treatment"]}),
+        &serde_json::json!({"temperature": 0.7, "draws": 2, "datasets": datasets, "conditions": ["control", "treatment"],
+                            "subgroups": ["question"]}),
         &inputs,
     );
     let analysis = serde_json::json!({
         "primary": [], "alpha": 0.05, "multiplicity": "holm", "bootstrap_samples": 200, "permutation_samples": 200,
-        "random_seed": 7, "cluster": true, "margins": {}, "risk_thresholds": [0, 0.5, 1],
+        "random_seed": 7, "cluster": true, "margins": {"d.em": 0.05}, "risk_thresholds": [0, 0.5, 1],
+        "wilcoxon_zeros": "wilcox", "subgroups": ["question"], "power": 0.8, "targets": [0.02, 0.05],
     });
     let tested = p.run(
         StepKind::Stats,
-        &serde_json::json!({"temperature": 0.7, "datasets": datasets, "analysis": analysis}),
+        &serde_json::json!({
+            "temperature": 0.7, "datasets": datasets, "analysis": analysis,
+            "optional": {"unsupported_sensitivity": true, "mixed_effects": true, "power_analysis": true,
+                         "cost_effectiveness": true},
+        }),
         &[("paired", merged["paired"])],
     );
     let priced = p.run(
@@ -189,11 +197,12 @@ fn pipeline() -> BTreeMap<&'static str, String> {
         &serde_json::json!({
             "provider": "lexical", "model": "m", "price": {"input": 0.4, "output": 1.6}, "batch": false,
             "bootstrap_samples": 200, "random_seed": 7, "alpha": 0.05,
+            "effectiveness": {"temperature": 0.7, "datasets": datasets, "cluster": true},
         }),
         &[("paired", merged["paired"])],
     );
     let label = serde_json::json!({
-        "slug": "m-s", "model": "m", "provider": "lexical", "prompt_set": "s",
+        "slug": "m-s", "model": "m", "provider": "lexical", "prompt_set": "s", "point": "t07",
         "decoding": [["temperature", "0.7"]], "draws": 2,
     });
     let system = p.add(b"Answer.");
@@ -208,8 +217,12 @@ fn pipeline() -> BTreeMap<&'static str, String> {
     );
     p.run(
         StepKind::Aggregate,
-        &serde_json::json!({"trials": [label], "alpha": 0.05}),
-        &[("significance/m-s", tested["significance.json"]), ("costs/m-s", priced["costs.json"])],
+        &serde_json::json!({"trials": [label], "alpha": 0.05, "resamples": 200, "random_seed": 7, "cluster": true}),
+        &[
+            ("significance/m-s", tested["significance.json"]),
+            ("differences/m-s", tested["differences"]),
+            ("costs/m-s", priced["costs.json"]),
+        ],
     );
     p.digests
 }

@@ -69,6 +69,10 @@ pub enum Command {
     Compare(CompareArgs),
     /// Check a run (or an archive) against the store: manifest, records, bytes, links
     Audit(AuditArgs),
+    /// Check the surroundings: config, keys, servers and what they serve, prices, the store's place; writes nothing
+    Doctor(DoctorArgs),
+    /// Ask for some answers of a run again and test old against new: has the hosted model changed?
+    Drift(DriftArgs),
     /// Score again everything that was ever answered, with the config as it is now; asks nothing
     Score(ScoreArgs),
     /// Write a run into one portable file
@@ -196,6 +200,12 @@ pub struct BuildArgs {
     /// Spend what it costs, without being asked
     #[arg(long, short = 'y')]
     pub yes: bool,
+    /// Ask for every answer anew, in the next generation; with --condition, for that side's. Prints the line that keeps them
+    #[arg(long, conflicts_with = "redraw_status")]
+    pub fresh: bool,
+    /// Ask again, under both arms, for the items whose answers in the last run have one of these statuses
+    #[arg(long, value_name = "STATUS", value_delimiter = ',', env = "EXP_REDRAW_STATUS")]
+    pub redraw_status: Vec<String>,
     /// Ask nobody over a network
     #[arg(long)]
     pub offline: bool,
@@ -290,6 +300,47 @@ pub struct AuditArgs {
     /// Say which inputs changed since
     #[arg(long)]
     pub inputs: bool,
+}
+
+/// Says what to check.
+#[derive(Debug, Clone, Args)]
+pub struct DoctorArgs {
+    /// Call nobody over a network
+    #[arg(long)]
+    pub offline: bool,
+}
+
+/// Says which answers to ask for again.
+#[derive(Debug, Clone, Args)]
+pub struct DriftArgs {
+    /// The run
+    #[arg(default_value = "latest")]
+    pub run: String,
+    /// How many requests to ask again, over all models, decodings, datasets and arms in proportion
+    #[arg(long, value_name = "N", env = "EXP_N", value_parser = positive)]
+    pub n: usize,
+    /// Spend no more than this, in US dollars
+    #[arg(long, value_name = "USD", env = "EXP_MAX_COST", value_parser = amount)]
+    pub max_cost: Option<Money>,
+    /// Spend what it costs, without being asked
+    #[arg(long, short = 'y')]
+    pub yes: bool,
+    /// Let builds use the new answers: write their generation into the config
+    #[arg(long)]
+    pub adopt: bool,
+    /// Chooses other requests (default: the seed of the config's analysis)
+    #[arg(long, value_name = "SEED", env = "EXP_SEED")]
+    pub seed: Option<u64>,
+    /// Go on with a drift that was stopped, by the generation that it named
+    #[arg(long, value_name = "N", env = "EXP_GENERATION")]
+    pub generation: Option<u32>,
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("a whole number from 1 on".to_owned()),
+        Ok(n) => Ok(n),
+    }
 }
 
 /// Says what to score again.

@@ -126,8 +126,9 @@ fn rerun_one(store: &Store, key: &ActionKey, action: &crate::run::ActionEntry) -
         StepKind::Fetch => return Ok(Vec::new()),
         StepKind::Infer => {
             let infer: InferParams = params.read()?;
-            let wanted = step::demand(inputs.open("requests")?, &infer)?;
-            let addresses: Vec<DrawAddress> = wanted.iter().map(|wanted| wanted.address).collect();
+            let redraws = step::redraws(&inputs)?;
+            let demand = step::demand(inputs.open("requests")?, redraws.as_ref(), &infer)?;
+            let addresses: Vec<DrawAddress> = demand.wanted.iter().map(|wanted| wanted.address).collect();
             let draws: BTreeMap<DrawAddress, _> = addresses
                 .iter()
                 .zip(store.draws(&addresses)?)
@@ -137,8 +138,7 @@ fn rerun_one(store: &Store, key: &ActionKey, action: &crate::run::ActionEntry) -
                 // Failures are logged, not stored by address: only what was answered can be made again.
                 return Ok(Vec::new());
             }
-            let (bytes, _) = step::collect(&wanted, |address| draws.get(address).cloned().map(Ok))?;
-            made.insert("answers".to_owned(), bytes);
+            demand.collect(|address| draws.get(address).cloned().map(Ok), &mut made)?;
         }
         kind => step::run(kind, &params, &inputs, &mut made)?,
     }

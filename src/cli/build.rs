@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::args::BuildArgs;
 use super::environment::{self, Variables};
 use super::failure::{Exit, Failure};
+use super::history::estimate_build;
 use super::limits::step_limits;
 use super::online::Outside;
 use super::output::Output;
@@ -16,7 +17,7 @@ use super::project::Project;
 use super::signals::stop_flag;
 use super::unaskable::{Silence, unaskable};
 use super::up_to_date::UpToDate;
-use super::{prices, who};
+use super::{consent, prices, who};
 use crate::digest::BlobId;
 use crate::engine::{Engine, MissReason, NodeDone, NodeFailure, RangeResult, Verdict};
 use crate::flow::{Budget, Clock, Event, Money, StopFlag};
@@ -39,6 +40,13 @@ pub struct Mode {
     pub parent: Option<String>,
     /// Nothing may be asked of anybody.
     pub ask_nothing: bool,
+    /// The account that it spends from, where it shares one; absent: one of its own.
+    pub budget: Option<Budget>,
+}
+
+/// Makes the account of a build: limited as the command line says, else the config.
+pub fn budget(project: &Project, args: &BuildArgs) -> Budget {
+    Budget::new(args.max_cost.or_else(|| Money::usd(project.config.max_usd?)))
 }
 
 /// Builds: plans, runs what is missing, and shows the run.
@@ -81,7 +89,7 @@ pub fn build(project: &Project, args: &BuildArgs, mode: &Mode, out: &Output, clo
         store: &store,
         planning,
         served: Mutex::default(),
-        budget: Budget::new(args.max_cost.or_else(|| Money::usd(project.config.max_usd?))),
+        budget: mode.budget.clone().unwrap_or_else(|| budget(project, args)),
         variables,
         proxies: environment::proxies(),
     };
@@ -143,12 +151,31 @@ impl Building<'_, '_> {
             (false, false) => None,
         };
         unaskable(&self.planning, self.store, &done, silence, &self.variables)?;
+        if !self.mode.ask_nothing {
+            self.agree(&done)?;
+        }
         let (mut record, dir) = self.begin()?;
         self.out.note(&format!("run {}", record.run_id));
         let range = self.planning.plan.first_stage..self.planning.plan.graph.nodes().len();
         let result = self.stage_mending(range, &mut done, Some(&dir))?;
         self.refuse_missing_providers(&result, &mut record, &dir)?;
         self.end(record, &dir, &done, &result, started)
+    }
+
+    /// Prices what is to be sent, and ends the build where nobody agrees to spend that.
+    fn agree(&self, done: &[Option<NodeDone>]) -> Result<(), Failure> {
+        let planning = &self.planning;
+        if planning.trials.iter().all(|trial| trial.provider.kind.is_embedded()) {
+            return Ok(());
+        }
+        let tariffs = prices::tariffs(&planning.trials, &planning.sources);
+        let estimate = estimate_build(planning, self.store, done, &tariffs)?;
+        if estimate.draws > 0 {
+            for warning in prices::old_prices(&planning.trials, &self.clock.now()) {
+                self.out.note(&warning);
+            }
+        }
+        consent::require(&estimate, &planning.project.config, self.args, &self.budget, self.out)
     }
 
     /// Puts every file that the plan reads, and the config, into the store: from here on a path is never read.

@@ -2,16 +2,29 @@
 
 mod archive;
 mod args;
+mod asked_part;
 mod audit;
 mod build;
 mod clean;
 mod compare;
 mod completions;
+mod consent;
+mod doctor;
+mod doctor_check;
+mod doctor_models;
+mod doctor_place;
+mod drift;
+mod drift_ask;
+mod drift_print;
+mod drift_sample;
+mod drift_score;
 mod environment;
+mod estimate;
 mod failure;
 mod fetch;
 mod finish;
 mod guess;
+mod history;
 mod import;
 mod init;
 mod limits;
@@ -19,6 +32,7 @@ mod list;
 mod online;
 mod origins;
 mod output;
+mod pilot;
 mod plan;
 mod plan_inputs;
 mod planning;
@@ -30,6 +44,7 @@ mod program;
 mod progress;
 mod project;
 mod reasons;
+mod redraw;
 mod run_life;
 mod score;
 mod seal;
@@ -98,13 +113,28 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
     let global = &cli.global;
     match cli.command {
         Command::Init(args) => init::init(&args, out),
-        Command::Plan(args) => plan::plan(global, &args, out),
+        Command::Plan(args) => plan::plan(global, &args, out, &clock),
         Command::Build(args) => {
-            let project = project::Project::load(global, out)?;
-            if args.dry_run {
-                return plan::plan_build(&project, &args, out);
+            let mut project = project::Project::load(global, out)?;
+            if !args.redraw_status.is_empty() {
+                project = redraw::redraw(global, project, &args, out)?;
             }
-            build::build(&project, &args, &build::Mode::default(), out, &clock)
+            let kept_by = if args.fresh { Some(redraw::fresh(&mut project, &args)?) } else { None };
+            if args.dry_run {
+                return plan::plan_build(&project, &args, out, &clock);
+            }
+            let exit = match args.pilot {
+                Some(items) => pilot::pilot(&project, &args, items, &build::budget(&project, &args), out, &clock)?,
+                None => build::build(&project, &args, &build::Mode::default(), out, &clock)?,
+            };
+            if let Some(line) = kept_by {
+                let config = &project.config_label;
+                out.note(&format!(
+                    "a build without --fresh uses the earlier answers; to keep these, write into {config}:"
+                ));
+                out.note(&line);
+            }
+            Ok(exit)
         }
         Command::Status(args) => status::status(global, &args, out),
         Command::Why(args) => why::why(global, &args, out),
@@ -112,6 +142,8 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Show(args) => show::show(global, &args, out),
         Command::Compare(args) => compare::compare(global, &args, out),
         Command::Audit(args) => audit::audit(global, &args, out),
+        Command::Doctor(args) => doctor::doctor(global, &args, out, &clock),
+        Command::Drift(args) => drift::drift(global, &args, out, &clock),
         Command::Score(args) => score::score(global, &args, out, &clock),
         Command::Archive(args) => archive::archive(global, &args, out),
         Command::Import(args) => import::import(global, &args, out),

@@ -26,7 +26,7 @@ pub struct Outside<'a> {
 }
 
 /// Returns the address that a provider's paths are added to: its own, or that of the kind.
-fn base_url(provider: &ProviderConfig) -> String {
+pub fn base_url(provider: &ProviderConfig) -> String {
     let own = provider.base_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
     match provider.kind {
         ProviderKind::Anthropic => own.unwrap_or_else(|| "https://api.anthropic.com".to_owned()),

@@ -1,11 +1,10 @@
 use super::build::Building;
 use super::failure::Failure;
 use super::finish::{duration_text, thousands};
-use super::unaskable::wanted_of;
+use super::unaskable::requests_of;
 use crate::config::{Reaction, Reuse};
-use crate::digest::BlobId;
-use crate::engine::{NodeDone, output_of};
-use crate::plan::From;
+use crate::engine::NodeDone;
+use crate::plan::NodeIndex;
 use crate::report::{ArmOrigin, ProvenancePage};
 use crate::request::DrawAddress;
 use crate::run::{Provenance, RunRecord, ViewEntry};
@@ -36,7 +35,7 @@ impl Building<'_, '_> {
             if !is_embedded {
                 for (side, nodes) in &trial.infer {
                     for node in nodes {
-                        self.gather(&mut origins, side, node.get(), done)?;
+                        self.gather(&mut origins, side, *node, done)?;
                     }
                 }
             }
@@ -62,18 +61,11 @@ impl Building<'_, '_> {
         &self,
         origins: &mut Provenance,
         side: &'static str,
-        at: usize,
+        node: NodeIndex,
         done: &[Option<NodeDone>],
     ) -> Result<(), Failure> {
-        let node = &self.planning.plan.graph.nodes()[at];
-        let requests = node.inputs.iter().find_map(|(name, from)| -> Option<BlobId> {
-            let From::Output(maker, output) = from else { return None };
-            let row = &done.get(maker.get())?.as_ref()?.row;
-            Some(output_of(row, output).filter(|_| name == "requests")?.0)
-        });
-        let Some(requests) = requests else { return Ok(()) };
-        let dataset = node.scope.rsplit('/').nth(1).unwrap_or_default();
-        let wanted = wanted_of(self.store, node, &requests);
+        let dataset = self.planning.plan.graph.node(node).scope.rsplit('/').nth(1).unwrap_or_default();
+        let wanted = requests_of(&self.planning, self.store, done, node);
         let addresses: Vec<DrawAddress> = wanted.iter().map(|wanted| wanted.address).collect();
         for (wanted, draw) in wanted.iter().zip(self.store.draws(&addresses)?) {
             if let Some(draw) = draw {

@@ -5,6 +5,7 @@ use super::problem::printable;
 use crate::store::Store;
 
 /// Prints: the only place that does. Results go to standard output, all else to standard error.
+#[allow(clippy::struct_excessive_bools)] // Each is a wish of the command line.
 pub struct Output {
     /// Whether one JSON document is wanted.
     pub json: bool,
@@ -12,6 +13,8 @@ pub struct Output {
     verbose: u8,
     /// Whether standard error is a terminal that can redraw a line.
     pub live: bool,
+    /// Whether results are told by the way, because others will follow.
+    is_aside: bool,
     watched: std::sync::Mutex<Vec<Store>>,
 }
 
@@ -24,8 +27,15 @@ impl Output {
             quiet: global.quiet,
             verbose: global.verbose,
             live,
+            is_aside: false,
             watched: std::sync::Mutex::default(),
         }
+    }
+
+    /// Returns the output of a part of a command whose results are only told by the way, and print no document.
+    pub fn aside(&self) -> Self {
+        let Self { json, quiet, verbose, live, .. } = *self;
+        Self { json, quiet, verbose, live, is_aside: true, watched: std::sync::Mutex::default() }
     }
 
     /// Remembers a store, to tell at the end what it found damaged or mended.
@@ -51,14 +61,16 @@ impl Output {
 
     /// Prints a result; nothing when JSON is wanted.
     pub fn line(&self, text: &str) {
-        if !self.json {
+        if self.is_aside {
+            self.note(text);
+        } else if !self.json {
             write_out(text);
         }
     }
 
     /// Prints the JSON document, when it is wanted.
     pub fn document(&self, value: &serde_json::Value) {
-        if self.json {
+        if self.json && !self.is_aside {
             write_out(&serde_json::to_string_pretty(value).unwrap_or_default());
         }
     }

@@ -10,26 +10,40 @@ use super::output::Output;
 use super::plan_inputs::PlanInputs;
 use super::planning::Planning;
 use super::preview::{Fate, Preview, preview};
+use super::prices;
 use super::project::Project;
 use crate::engine::StepLimits;
+use crate::flow::Clock;
 use crate::plan::{NodeIndex, StepKind};
 use crate::store::Access;
 
 /// Shows what would run and why, and which requests would be sent; writes nothing.
-pub fn plan(global: &Global, args: &SelectArgs, out: &Output) -> Result<Exit, Failure> {
+pub fn plan(global: &Global, args: &SelectArgs, out: &Output, clock: &Clock) -> Result<Exit, Failure> {
     let project = Project::load(global, out)?;
-    show(&project, args, StepLimits::default(), false, out)
+    show(&project, args, StepLimits::default(), false, out, clock)
 }
 
 /// Shows what a build with these flags would do; writes nothing.
-pub fn plan_build(project: &Project, args: &BuildArgs, out: &Output) -> Result<Exit, Failure> {
-    show(project, &args.select, step_limits(args)?, args.force, out)
+pub fn plan_build(project: &Project, args: &BuildArgs, out: &Output, clock: &Clock) -> Result<Exit, Failure> {
+    show(project, &args.select, step_limits(args)?, args.force, out, clock)
 }
 
-fn show(project: &Project, args: &SelectArgs, limits: StepLimits, force: bool, out: &Output) -> Result<Exit, Failure> {
+fn show(
+    project: &Project,
+    args: &SelectArgs,
+    limits: StepLimits,
+    force: bool,
+    out: &Output,
+    clock: &Clock,
+) -> Result<Exit, Failure> {
     let store = project.home.open_store(Access::ReadOnly, out)?;
     let mut planning = Planning::start(PlanInputs::read(project, &store, args)?, &store, limits, force)?;
     let seen = preview(&mut planning, &store)?;
+    if seen.estimate.draws > 0 {
+        for warning in prices::old_prices(&planning.trials, &clock.now()) {
+            out.note(&warning);
+        }
+    }
     print(&planning, &seen, out);
     Ok(Exit::Done)
 }
@@ -89,7 +103,10 @@ fn print(planning: &Planning<'_>, seen: &Preview, out: &Output) {
         out.line(&format!("  {route}"));
     }
     let offline = planning.trials.iter().all(|trial| trial.provider.kind.is_embedded());
-    let price = if offline { "$0.00: nothing here is asked over a network" } else { "price unknown in this version" };
+    let price = if offline { "$0.00: nothing here is asked over a network".to_owned() } else { seen.estimate.words() };
+    for line in seen.estimate.lines() {
+        out.line(&line);
+    }
     out.line(&format!(
         "{} of {} actions reused · {} requests: {} reused, {} to send · {price}",
         sum.hit,
@@ -119,6 +136,7 @@ fn print(planning: &Planning<'_>, seen: &Preview, out: &Output) {
         "actions": {"total": sum.hit + sum.run + sum.waits, "hit": sum.hit, "run": sum.run, "waits": sum.waits},
         "requests": {"total": seen.wanted, "reused": seen.wanted - seen.to_send, "to_send": seen.to_send},
         "sends": seen.sends,
+        "price": seen.estimate.document(),
         "routes": routes,
         "nodes": actions,
     }));

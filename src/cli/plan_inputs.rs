@@ -6,6 +6,7 @@ use super::project::Project;
 use crate::config::Parts;
 use crate::digest::Decimal;
 use crate::plan::{SelectedTrial, Selection, Side, SourceBlob, Sources, needed_files, select};
+use crate::request::Redraws;
 use crate::store::Store;
 
 /// Is all that a plan is made from: the project's config, which part of it is meant, and the content of its files.
@@ -40,8 +41,20 @@ impl<'p> PlanInputs<'p> {
             let (label, path) = (file.written.clone(), file.path.clone());
             sources.insert(file.path.clone(), SourceBlob { blob, size, label, path });
         }
+        check_redraws(project)?;
         Ok(Self { project, selection, trials, sources })
     }
+}
+
+/// Refuses a file of redraws that cannot be read, before anything is made of it.
+fn check_redraws(project: &Project) -> Result<(), Failure> {
+    let Some(file) = &project.config.redraws else { return Ok(()) };
+    let bytes = std::fs::read(&file.path)
+        .map_err(|error| Failure::usage(format!("cannot read `{}`: {error}", file.written)))?;
+    Redraws::parse(&bytes).map(drop).map_err(|error| {
+        Failure::usage(format!("`{}`, {error}", file.written))
+            .hint("mend the line as `exp build --redraw-status` wrote it, or take it out")
+    })
 }
 
 /// Reads the flags that say which part of the experiment is meant.

@@ -2,9 +2,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::sync::Arc;
 
+use super::estimate::{Estimate, Estimator};
 use super::failure::Failure;
 use super::planning::Planning;
 use super::reasons::Reasons;
+use super::{history, prices};
 use crate::digest::{ActionKey, BlobId};
 use crate::engine::{MissReason, key_of, output_of, spec_of};
 use crate::plan::{From, InferParams, NodeIndex, StepKind};
@@ -40,6 +42,8 @@ pub struct Preview {
     pub complete: bool,
     /// By trial slug and side: how many draws would be sent that no trial before it sends.
     pub sends: BTreeMap<String, u64>,
+    /// What that would cost.
+    pub estimate: Estimate,
 }
 
 struct Memory<'s> {
@@ -66,7 +70,14 @@ pub fn preview(planning: &mut Planning<'_>, store: &Store) -> Result<Preview, Fa
     let files = planning.sources.values().map(|source| (source.blob, source.path.clone())).collect();
     let mut memory = Memory { store, made: HashMap::new(), files };
     let mut rows: Vec<Option<Arc<ActionRow>>> = Vec::new();
-    let mut state = State::default();
+    let tariffs = prices::tariffs(&planning.trials, &planning.sources);
+    let mut state = State {
+        fates: Vec::new(),
+        keys: Vec::new(),
+        asked: 0,
+        missing: HashMap::new(),
+        estimator: Estimator::new(&tariffs),
+    };
     walk(planning, 0, &mut memory, &mut rows, &mut state, &mut reasons)?;
     let complete = planning.plan.prepare.values().all(|node| rows[node.get()].is_some());
     if complete {
@@ -74,7 +85,10 @@ pub fn preview(planning: &mut Planning<'_>, store: &Store) -> Result<Preview, Fa
         planning.expand(&|node| prepared.get(node.get()).cloned().flatten())?;
         walk(planning, prepared.len(), &mut memory, &mut rows, &mut state, &mut reasons)?;
     }
-    let State { fates, keys, asked, missing } = state;
+    let State { fates, keys, asked, missing, mut estimator } = state;
+    if estimator.wants_any() {
+        history::observe(store, &mut estimator)?;
+    }
     let mut sends = BTreeMap::new();
     let mut counted: std::collections::HashSet<ActionKey> = std::collections::HashSet::new();
     for trial in &planning.plan.trials {
@@ -84,15 +98,23 @@ pub fn preview(planning: &mut Planning<'_>, store: &Store) -> Result<Preview, Fa
             sends.insert(format!("{}/{side}", trial.label.slug), count);
         }
     }
-    Ok(Preview { fates, keys, wanted: asked, to_send: missing.values().sum(), complete, sends })
+    Ok(Preview {
+        fates,
+        keys,
+        wanted: asked,
+        to_send: missing.values().sum(),
+        complete,
+        sends,
+        estimate: estimator.finish(),
+    })
 }
 
-#[derive(Default)]
-struct State {
+struct State<'t> {
     fates: Vec<Fate>,
     keys: Vec<Option<ActionKey>>,
     asked: u64,
     missing: HashMap<ActionKey, u64>,
+    estimator: Estimator<'t>,
 }
 
 fn walk(
@@ -100,7 +122,7 @@ fn walk(
     start: usize,
     memory: &mut Memory<'_>,
     rows: &mut Vec<Option<Arc<ActionRow>>>,
-    state: &mut State,
+    state: &mut State<'_>,
     reasons: &mut Reasons<'_>,
 ) -> Result<(), Failure> {
     let graph = &planning.plan.graph;
@@ -171,7 +193,7 @@ fn compute(
     key: ActionKey,
     memory: &mut Memory<'_>,
     rows: &[Option<Arc<ActionRow>>],
-    state: &mut State,
+    state: &mut State<'_>,
 ) -> Result<Option<Arc<ActionRow>>, Failure> {
     let graph = &planning.plan.graph;
     let node = graph.node(index);
@@ -194,21 +216,22 @@ fn compute(
         let inputs = Inputs::new(named.collect(), &*memory);
         if node.step == StepKind::Infer {
             let params: InferParams = node.params.read()?;
-            let wanted = step::demand(inputs.open("requests")?, &params)?;
-            let addresses: Vec<DrawAddress> = wanted.iter().map(|wanted| wanted.address).collect();
+            let redraws = step::redraws(&inputs)?;
+            let demand = step::demand(inputs.open("requests")?, redraws.as_ref(), &params)?;
+            let addresses: Vec<DrawAddress> = demand.wanted.iter().map(|wanted| wanted.address).collect();
             let found = memory.store.draws(&addresses)?;
             let missing = found.iter().filter(|draw| draw.is_none()).count() as u64;
             draws = addresses.len() as u64;
             if state.missing.insert(key, missing).is_none() {
                 state.asked += draws;
+                state.estimator.take(&node.scope, &demand.wanted, &found);
             }
             if missing > 0 {
                 return Ok(None);
             }
             let answers: HashMap<DrawAddress, _> =
                 addresses.into_iter().zip(found).filter_map(|(address, draw)| Some((address, draw?.answer))).collect();
-            let (bytes, _) = step::collect(&wanted, |address| answers.get(address).cloned().map(Ok))?;
-            made.insert("answers".to_owned(), bytes);
+            demand.collect(|address| answers.get(address).cloned().map(Ok), &mut made)?;
         } else {
             step::run(node.step, &node.params, &inputs, &mut made as &mut dyn Outputs)
                 .map_err(|error: StepError| error)?;

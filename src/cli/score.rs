@@ -16,6 +16,6 @@ pub fn score(global: &Global, args: &ScoreArgs, out: &Output, clock: &Clock) -> 
         let name = args.run.as_deref().unwrap_or("latest");
         catalog.find(name)?.record.run_id.clone()
     };
-    let mode = Mode { parent: Some(parent), ask_nothing: true };
+    let mode = Mode { parent: Some(parent), ask_nothing: true, budget: None };
     build(&project, &BuildArgs { offline: true, ..BuildArgs::default() }, &mode, out, clock)
 }

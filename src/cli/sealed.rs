@@ -1,11 +1,11 @@
 use std::collections::HashSet;
 
 use super::planning::Planning;
-use crate::digest::BlobId;
-use crate::engine::{NodeDone, output_of};
-use crate::plan::{AnalysisPlan, From, InferParams, NodeIndex, StepKind};
+use super::unaskable::requests_of;
+use crate::engine::NodeDone;
+use crate::plan::{AnalysisPlan, NodeIndex, StepKind};
+use crate::request::DrawAddress;
 use crate::run::SealEntry;
-use crate::step::demand;
 use crate::store::Store;
 
 /// Says under which sealed plan a finished build was analysed, and how many of its answers were logged before the seal.
@@ -28,12 +28,12 @@ pub fn entry(planning: &Planning<'_>, store: &Store, done: &[Option<NodeDone>]) 
         if node.step != StepKind::Infer {
             continue;
         }
-        let requests = node.inputs.iter().find_map(|(_, from)| match from {
-            From::Output(build, name) => output_of(&done.get(build.get())?.as_ref()?.row, name).map(|(blob, _)| blob),
-            From::Source(_) => None,
-        });
-        let Some(requests) = requests.filter(|_| done.get(at).is_some_and(Option::is_some)) else { continue };
-        for dates in logged(store, &requests, planning, NodeIndex(at as u32), &mut seen) {
+        if done.get(at).is_none_or(Option::is_none) {
+            continue;
+        }
+        let wanted = requests_of(planning, store, done, NodeIndex(at as u32)).into_iter().map(|wanted| wanted.address);
+        let addresses: Vec<_> = wanted.filter(|address| seen.insert(*address)).collect();
+        for dates in logged(store, &addresses) {
             entry.draws += 1;
             match dates {
                 // Both are UTC in one layout, so that the order of the texts is that of the times.
@@ -45,19 +45,8 @@ pub fn entry(planning: &Planning<'_>, store: &Store, done: &[Option<NodeDone>]) 
     Some(entry)
 }
 
-/// Lists when each answered draw of an `infer` action was logged; those that were listed before are passed over.
-fn logged(
-    store: &Store,
-    requests: &BlobId,
-    planning: &Planning<'_>,
-    node: NodeIndex,
-    seen: &mut HashSet<crate::request::DrawAddress>,
-) -> Vec<Option<String>> {
-    let params = planning.plan.graph.node(node).params.read::<InferParams>();
-    let (Ok(params), Ok(reader)) = (params, store.open_blob(requests)) else { return Vec::new() };
-    let Ok(wanted) = demand(reader, &params) else { return Vec::new() };
-    let addresses: Vec<_> =
-        wanted.into_iter().map(|wanted| wanted.address).filter(|address| seen.insert(*address)).collect();
-    let draws = store.draws(&addresses).unwrap_or_default();
+/// Lists when each of the draws that have an answer was logged.
+fn logged(store: &Store, addresses: &[DrawAddress]) -> Vec<Option<String>> {
+    let draws = store.draws(addresses).unwrap_or_default();
     draws.into_iter().flatten().map(|draw| draw.circumstances.logged_at).collect()
 }

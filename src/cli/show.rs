@@ -1,15 +1,16 @@
 use std::collections::BTreeMap;
 
 use super::args::{Global, ShowArgs};
+use super::asked_part::recorded;
 use super::failure::{Exit, Failure};
 use super::online::wire_of;
 use super::output::Output;
 use super::project::Home;
 use crate::config::Config;
-use crate::digest::BlobId;
-use crate::plan::StepKind;
+use crate::digest::{BlobId, RequestKey};
+use crate::plan::{InferParams, StepKind};
 use crate::provider::wire_body;
-use crate::request::DrawAddress;
+use crate::request::{DrawAddress, Redraws};
 use crate::run::{Catalog, Manifest};
 use crate::step::{RequestsReader, Significance};
 use crate::store::{Access, Store};
@@ -148,10 +149,9 @@ fn request_body(
         };
         return Err(Failure::usage(message).hint("ids stand in the column item_id of predictions.csv"));
     }
-    let generation = config.map_or(0, |config| config.generation);
     let mut documents = Vec::new();
     for (label, line) in &found {
-        let address = DrawAddress { request: line.key, generation, number: 0 };
+        let address = first_draw(store, manifest, label, &line.key)?;
         let sent = wire_of(config, &line.request).map(|wire| wire_body(&wire, &line.request, &address));
         let document = match &sent {
             // Read back, so that it can be laid out; its bytes stand beside it.
@@ -173,6 +173,21 @@ fn request_body(
     }
     out.document(&serde_json::json!(documents));
     Ok(Exit::Done)
+}
+
+/// Returns the address of a request's first draw as the run asked for it; `label` is that of the `build` action.
+fn first_draw(store: &Store, manifest: &Manifest, label: &str, key: &RequestKey) -> Result<DrawAddress, Failure> {
+    let label = label.replacen(StepKind::Build.as_str(), StepKind::Infer.as_str(), 1);
+    let asked = match manifest.actions.iter().find(|action| action.label == label) {
+        Some(action) => recorded(store, action)?,
+        None => None,
+    };
+    let Some(asked) = asked else { return Ok(DrawAddress { request: *key, generation: 0, number: 0 }) };
+    let redraws = match asked.spec.inputs.get("redraws") {
+        Some(blob) => Redraws::parse(&store.read(blob)?).unwrap_or_default(),
+        None => Redraws::default(),
+    };
+    Ok(redraws.address(*key, asked.params.read::<InferParams>()?.generation, 0))
 }
 
 type Row = BTreeMap<String, String>;

@@ -8,8 +8,8 @@ use super::who;
 use crate::config::{ProviderConfig, ProviderMode};
 use crate::digest::BlobId;
 use crate::engine::{NodeDone, NodeFailure, Verdict, output_of};
-use crate::plan::{From, InferParams, Node, NodeIndex};
-use crate::request::DrawAddress;
+use crate::plan::{From, InferParams, NodeIndex};
+use crate::request::{DrawAddress, Redraws};
 use crate::step;
 use crate::store::Store;
 
@@ -84,7 +84,7 @@ pub fn unaskable(
 }
 
 /// Lists the draws of an `infer` action that is to run and whose requests are made.
-fn wanted(planning: &Planning<'_>, store: &Store, done: &[Option<NodeDone>], node: NodeIndex) -> Vec<step::Wanted> {
+pub fn wanted(planning: &Planning<'_>, store: &Store, done: &[Option<NodeDone>], node: NodeIndex) -> Vec<step::Wanted> {
     if !matches!(planning.resolution.verdicts.get(node.get()), Some(Verdict::Miss(..) | Verdict::Waits)) {
         return Vec::new();
     }
@@ -99,23 +99,30 @@ pub fn requests_of(
     node: NodeIndex,
 ) -> Vec<step::Wanted> {
     let node = planning.plan.graph.node(node);
-    let requests = node.inputs.iter().find_map(|(name, from)| -> Option<BlobId> {
-        let From::Output(maker, output) = from else { return None };
-        let made = done.get(maker.get()).and_then(Option::as_ref).map(|made| made.row.clone());
-        let row = made.or_else(|| match planning.resolution.verdicts.get(maker.get())? {
-            Verdict::Hit(row) => Some(row.clone()),
-            _ => None,
-        })?;
-        Some(output_of(&row, output).filter(|_| name == "requests")?.0)
-    });
-    requests.map_or_else(Vec::new, |requests| wanted_of(store, node, &requests))
-}
-
-/// Lists the draws that an `infer` action wants of a `requests` blob; none where that cannot be read.
-pub(super) fn wanted_of(store: &Store, node: &Node, requests: &BlobId) -> Vec<step::Wanted> {
+    let blob = |wanted: &str| {
+        node.inputs.iter().find_map(|(name, from)| -> Option<BlobId> {
+            if name != wanted {
+                return None;
+            }
+            let (maker, output) = match from {
+                From::Source(at) => return Some(planning.plan.graph.sources().get(*at as usize)?.blob),
+                From::Output(maker, output) => (maker, output),
+            };
+            let made = done.get(maker.get()).and_then(Option::as_ref).map(|made| made.row.clone());
+            let row = made.or_else(|| match planning.resolution.verdicts.get(maker.get())? {
+                Verdict::Hit(row) => Some(row.clone()),
+                _ => None,
+            })?;
+            Some(output_of(&row, output)?.0)
+        })
+    };
     let read = || {
         let params = node.params.read::<InferParams>().ok()?;
-        step::demand(store.open_blob(requests).ok()?, &params).ok()
+        let redraws = match blob("redraws") {
+            Some(blob) => Some(Redraws::parse(&store.read(&blob).ok()?).ok()?),
+            None => None,
+        };
+        Some(step::demand(store.open_blob(&blob("requests")?).ok()?, redraws.as_ref(), &params).ok()?.wanted)
     };
     read().unwrap_or_default()
 }

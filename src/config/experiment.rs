@@ -6,8 +6,8 @@ use crate::digest::Decimal;
 use crate::request::Decoding;
 
 use super::{
-    ArmConfig, Budget, DatasetConfig, DatasetExclusions, Exclusions, ModelConfig, PromptSet, ProviderConfig, Reuse,
-    SourceFile,
+    ArmConfig, Budget, DatasetConfig, DatasetExclusions, Exclusions, Generation, ModelConfig, PromptSet,
+    ProviderConfig, Reuse, SourceFile,
 };
 
 /// Is one point of the decoding axis.
@@ -246,7 +246,9 @@ pub struct Config {
     /// How datasets are divided.
     pub parts: Parts,
     /// Which asking of the requests is used.
-    pub generation: u32,
+    pub generation: Generation,
+    /// The file that says which requests have been redrawn.
+    pub redraws: Option<SourceFile>,
     /// Which recorded answers are good enough.
     pub reuse: Reuse,
     /// How many failed draws a complete run may have.

@@ -13,8 +13,10 @@ mod capabilities;
 mod dataset;
 mod diagnose;
 mod diagnostic;
+mod edit;
 mod experiment;
 mod files;
+mod floating;
 mod language;
 mod load;
 mod model;
@@ -35,18 +37,20 @@ pub use dataset::{
 };
 pub use diagnose::render;
 pub use diagnostic::{Diagnostic, Severity};
+pub use edit::with_reuse;
 pub use experiment::{
     Analysis, Config, DecodingPoint, Multiplicity, OptionalAnalyses, OutcomeRule, Outcomes, Parts, TrialConfig, Views,
     WhenUnsupported, ZeroRule,
 };
 pub use files::{Disk, FileKind, Files};
+pub use floating::{FLOATING_AS_OF, floating_name};
 pub use language::json_schema;
 pub use load::{ConfigFile, Loaded, load, project_root};
 pub use model::{
     LongPromptPrice, ModelConfig, Override, Price, PromptCaching, ProviderApi, ProviderConfig, ProviderKind,
     ProviderMode,
 };
-pub use reuse::{Budget, MaxGap, Reaction, Reuse};
+pub use reuse::{Budget, Generation, MaxGap, Reaction, Reuse};
 pub use scorer::{ScorerConfig, ScorerSettings, Support};
 pub use source::{Location, Source, SourceFile};
 pub use span::Span;

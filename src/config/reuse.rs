@@ -20,6 +20,33 @@ pub struct MaxGap {
     pub then: Reaction,
 }
 
+/// Says which asking of the requests is used, for each side of the comparison.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Generation {
+    /// Of what is compared against.
+    pub control: u32,
+    /// Of what is tried.
+    pub treatment: u32,
+}
+
+impl Generation {
+    /// Makes one generation for both sides.
+    pub fn of_both(generation: u32) -> Self {
+        Self { control: generation, treatment: generation }
+    }
+}
+
+impl std::fmt::Display for Generation {
+    /// Writes it as a config does.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.control == self.treatment {
+            write!(f, "{}", self.control)
+        } else {
+            write!(f, "{{control: {}, treatment: {}}}", self.control, self.treatment)
+        }
+    }
+}
+
 /// Says which recorded answers are good enough. The generation stands in [`Config::generation`](super::Config).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reuse {

@@ -12,7 +12,7 @@ use crate::ask::{AskError, Settlement, Ticket, Tickets, WantedDraw};
 use crate::digest::{ActionKey, BlobId, Digest};
 use crate::flow::Event;
 use crate::plan::{From, Graph, InferParams, NodeIndex, StepKind};
-use crate::step::{self, Input, Inputs, Outputs, StepError, Wanted};
+use crate::step::{self, Demand, Input, Inputs, Outputs, StepError, Wanted};
 use crate::store::{
     ActionRecord, ActionRow, ActionState, Commit, NamedBlob, Presence, Session, StagedBlob, StoreError,
 };
@@ -29,7 +29,7 @@ pub(super) enum Message {
     /// A step ran.
     Ran { node: u32, key: ActionKey, made: Result<Made, NodeFailure>, took: Duration },
     /// An `infer` knows which draws it wants.
-    Demanded { node: u32, key: ActionKey, wanted: Result<Demand, NodeFailure>, took: Duration },
+    Demanded { node: u32, key: ActionKey, wanted: Result<Asking, NodeFailure>, took: Duration },
     /// A ticket was settled.
     Settled(Settlement),
     /// A group of actions is durable, or is not.
@@ -37,8 +37,8 @@ pub(super) enum Message {
 }
 
 /// Is what an `infer` wants: its draws, and which of them the provider has rejected before.
-pub(super) struct Demand {
-    wanted: Vec<Wanted>,
+pub(super) struct Asking {
+    demand: Demand,
     rejected: HashSet<(String, u32)>,
 }
 
@@ -173,7 +173,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
                 Err(failure) => self.fail(node, &key, failure),
             },
             Message::Demanded { node, key, wanted, took } => match wanted {
-                Ok(Demand { wanted, rejected }) => {
+                Ok(Asking { demand, rejected }) => {
                     let seed = self.engine.order_seed;
                     let draw = |w: &Wanted| WantedDraw {
                         request: w.request.clone(),
@@ -181,8 +181,8 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
                         turn: turn(seed, &w.item),
                         is_rejected: !rejected.is_empty() && rejected.contains(&(w.item.clone(), w.address.number)),
                     };
-                    let draws = wanted.iter().map(draw).collect();
-                    self.demands.insert(node, (key, Arc::new(wanted), took));
+                    let draws = demand.wanted.iter().map(draw).collect();
+                    self.demands.insert(node, (key, Arc::new(demand), took));
                     if let Some(tickets) = &self.tickets {
                         tickets.send(Ticket { owner: node, wanted: draws });
                     }
@@ -195,13 +195,13 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
             Message::Settled(settlement) => {
                 self.asking -= 1;
                 let node = settlement.owner;
-                let Some((key, wanted, took)) = self.demands.remove(&node) else { return };
+                let Some((key, demand, took)) = self.demands.remove(&node) else { return };
                 match settlement.draws {
                     Ok(draws) => {
                         let (engine, outbox) = (self.engine, outbox.clone());
                         scope.spawn(move |_| {
                             let started = engine.clock.monotonic();
-                            let made = collect(engine.session, &wanted, &draws);
+                            let made = collect(engine.session, &demand, &draws);
                             let took = took + engine.clock.monotonic().saturating_sub(started);
                             drop(outbox.send(Message::Ran { node, key, made, took }));
                         });
@@ -355,11 +355,12 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
                 let blobs = StoreBlobs(engine.session.store());
                 let inputs = Inputs::new(inputs, &blobs);
                 let wanted = params.read::<InferParams>().map_err(NodeFailure::from).and_then(|params| {
-                    let wanted = step::demand(inputs.open("requests")?, &params)?;
+                    let redraws = step::redraws(&inputs)?;
+                    let demand = step::demand(inputs.open("requests")?, redraws.as_ref(), &params)?;
                     // Where the answers of last time are gone, what was rejected is asked once more: it costs nothing.
                     let before = before.and_then(|blob| engine.session.store().open_blob(&blob).ok());
                     let rejected = before.map_or_else(|| Ok(HashSet::new()), step::rejected)?;
-                    Ok(Demand { wanted, rejected })
+                    Ok(Asking { demand, rejected })
                 });
                 let took = engine.clock.monotonic().saturating_sub(started);
                 drop(outbox.send(Message::Demanded { node, key, wanted, took }));
@@ -551,11 +552,10 @@ impl Outputs for Staging<'_> {
 
 fn collect(
     session: &Session,
-    wanted: &[Wanted],
+    demand: &Demand,
     draws: &HashMap<crate::digest::DrawId, crate::ask::Settled>,
 ) -> Result<Made, NodeFailure> {
-    let (bytes, failures) = step::collect(wanted, |address| draws.get(&address.id()).cloned())?;
     let mut outputs = Staging { session, outputs: Vec::new() };
-    outputs.put("answers", bytes)?;
-    Ok(Made { outputs: outputs.outputs, draws: wanted.len() as u64, failures })
+    let failures = demand.collect(|address| draws.get(&address.id()).cloned(), &mut outputs)?;
+    Ok(Made { outputs: outputs.outputs, draws: demand.wanted.len() as u64, failures })
 }

@@ -9,7 +9,7 @@ use super::{
     AggregateParams, BuildParams, CostsParams, Effectiveness, Frame, InferParams, MergeParams, ParseParams, PlanError,
     ReplayParams, ReportParams, RevisedScorer, ScoreParams, StatsParams, StepKind, TrialDataset, TrialLabel,
 };
-use crate::config::{ArmConfig, Config, DatasetConfig, ProviderKind, Source, SourceFile};
+use crate::config::{ArmConfig, Config, DatasetConfig, OptionalAnalyses, ProviderKind, Source, SourceFile};
 use crate::digest::{Digest, Encoder};
 
 pub(super) fn find<'s>(sources: &'s Sources, file: &SourceFile) -> Result<&'s SourceBlob, PlanError> {
@@ -83,6 +83,7 @@ impl<'p, 'c> Expansion<'p, 'c> {
     pub(super) fn trial(&mut self, trial: &SelectedTrial<'_>, sides: &[Side]) -> Result<Reported, PlanError> {
         let config = self.config;
         let mut merge_inputs: Vec<(Name, From)> = Vec::new();
+        let mut redrawn: Vec<(Name, From)> = Vec::new();
         let mut datasets = Vec::new();
         let mut infer: BTreeMap<&'static str, Vec<NodeIndex>> = BTreeMap::new();
         for (name, dataset) in &config.datasets {
@@ -105,6 +106,10 @@ impl<'p, 'c> Expansion<'p, 'c> {
                 infer.entry(side.as_str()).or_default().extend(&chain.infer);
                 for (at, part) in parts.iter().enumerate() {
                     let side = side.as_str();
+                    if config.redraws.is_some() {
+                        let from = From::Output(chain.infer[at], "redraws".into());
+                        redrawn.push((part_name(&["redraws", side, name], *part), from));
+                    }
                     let parsed = From::Output(chain.parse[at], "parsed".into());
                     let scores = From::Output(chain.score[at], "scores".into());
                     merge_inputs.push((part_name(&["parsed", side, name], *part), parsed));
@@ -136,7 +141,8 @@ impl<'p, 'c> Expansion<'p, 'c> {
             datasets: datasets.clone(),
             analysis: config.analysis.clone(),
             exclusions: config.plan_lock.as_ref().map(|_| config.exclusions()),
-            optional: config.optional,
+            // What costs make of it decides nothing here.
+            optional: OptionalAnalyses { cost_effectiveness: false, ..config.optional },
         };
         let stats = self.node(StepKind::Stats, &stats_params, stats_inputs, &scope)?;
         let is_priced = config.optional.cost_effectiveness;
@@ -151,7 +157,7 @@ impl<'p, 'c> Expansion<'p, 'c> {
                 bootstrap_samples: config.analysis.bootstrap_samples,
                 random_seed: config.analysis.random_seed,
                 alpha: config.analysis.alpha,
-                effectiveness: is_priced.then(|| Effectiveness {
+                effectiveness: is_priced.then_some(Effectiveness {
                     temperature,
                     datasets,
                     cluster: config.analysis.cluster,
@@ -165,6 +171,7 @@ impl<'p, 'c> Expansion<'p, 'c> {
             ("significance".into(), From::Output(stats, "significance.json".into())),
             ("costs".into(), From::Output(costs, "costs.json".into())),
         ];
+        report_inputs.extend(redrawn);
         let mut prompts = [None, None];
         for side in sides {
             let arm = arm_of(trial, *side);
@@ -286,7 +293,11 @@ impl<'p, 'c> Expansion<'p, 'c> {
         let open = is_open(dataset);
         let (build, shared) = self.build_params(trial, side, name, dataset)?;
         let build = Arc::new(ParamsDoc::new(&build)?);
-        let infer = InferParams { generation: self.config.generation, draws: trial.point.draws };
+        let generation = match side {
+            Side::Control => self.config.generation.control,
+            Side::Treatment => self.config.generation.treatment,
+        };
+        let infer = InferParams { generation, draws: trial.point.draws };
         let infer = Arc::new(ParamsDoc::new(&infer)?);
 
         let mut encoder = Encoder::new("exp 2026-11 chain");
@@ -321,6 +332,7 @@ impl<'p, 'c> Expansion<'p, 'c> {
         let scope: Arc<str> =
             Arc::from(format!("{}/{}/{name}/{arm_label}", trial.model.name, trial.decoding_label).as_str());
         let prepare = self.plan.prepare[name];
+        let redraws = self.redraws()?;
         let mut chain = Chain { infer: Vec::new(), parse: Vec::new(), score: Vec::new() };
         for part in self.parts.get(name).map_or(&[][..], Vec::as_slice) {
             let mut inputs = Vec::with_capacity(shared.len() + 1);
@@ -331,7 +343,9 @@ impl<'p, 'c> Expansion<'p, 'c> {
                 self.plan.graph.add(Node { step, params, inputs, scope, part: Some(*part) })
             };
             let built = add(StepKind::Build, &build, inputs);
-            let asked = add(StepKind::Infer, &infer, vec![("requests".into(), From::Output(built, "requests".into()))]);
+            let mut asking: Vec<(Name, From)> = vec![("requests".into(), From::Output(built, "requests".into()))];
+            asking.extend(redraws.iter().map(|file| ("redraws".into(), file.clone())));
+            let asked = add(StepKind::Infer, &infer, asking);
             let parsed = add(StepKind::Parse, &parse, vec![("answers".into(), From::Output(asked, "answers".into()))]);
             let gold = From::Output(prepare, part_name(&["gold"], *part));
             let scored = add(
@@ -345,6 +359,12 @@ impl<'p, 'c> Expansion<'p, 'c> {
         }
         self.chains.insert(identity, chain.clone());
         Ok(chain)
+    }
+
+    /// Returns the file of redraws, which every `infer` reads.
+    fn redraws(&mut self) -> Result<Option<From>, PlanError> {
+        let Some(file) = &self.config.redraws else { return Ok(None) };
+        Ok(Some(self.plan.graph.source(find(self.sources, file)?)))
     }
 
     /// Says what is asked of whom, and which files every part's `build` reads.

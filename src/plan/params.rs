@@ -82,7 +82,8 @@ pub struct BuildParams {
     pub draw_salt: Option<String>,
 }
 
-/// Says which draws of each request are wanted. Input `requests`; output `answers`.
+/// Says which draws of each request are wanted. Inputs `requests`, and `redraws` where the config names such a file; outputs
+/// `answers`, and with that file `redraws`: which items of the part it concerns.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InferParams {
@@ -255,8 +256,9 @@ pub struct TrialLabel {
     pub note: Option<String>,
 }
 
-/// Says what a trial's report is about. Inputs `significance`, `costs`, and the prompt files as
-/// `prompt/ARM/{system,user,examples,messages,prefill}`; output `report.md`.
+/// Says what a trial's report is about. Inputs `significance`, `costs`, the prompt files as
+/// `prompt/ARM/{system,user,examples,messages,prefill}`, and where the config names a file of redraws
+/// `redraws/ARM/D/NNNNN`; output `report.md`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReportParams {

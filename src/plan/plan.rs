@@ -95,6 +95,7 @@ pub fn needed_files<'a>(config: &'a Config, trials: &[SelectedTrial<'a>]) -> Vec
             files.push(&recordings.source);
         }
     }
+    files.extend(&config.redraws);
     files.sort_by(|a, b| a.path.cmp(&b.path));
     files.dedup_by(|a, b| a.path == b.path);
     files

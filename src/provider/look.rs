@@ -34,7 +34,7 @@ pub(super) fn look(online: &Online, line: &mut Line, model: &str) -> Result<Opti
 }
 
 /// Sends one question. What says that the server has no such address, or is no JSON, is no answer, not an error.
-fn ask(
+pub(super) fn ask(
     online: &Online,
     line: &mut Line,
     url: &str,

@@ -26,6 +26,8 @@ pub struct TrialReport {
     pub prompts: Vec<PromptFile>,
     /// The comparisons.
     pub sections: Vec<Section>,
+    /// How many items were drawn anew in both arms for a status of an earlier draw, by that status; empty where none was.
+    pub redrawn: Vec<(String, u64)>,
     /// What it cost.
     pub cost: CostSummary,
 }
@@ -105,7 +107,24 @@ impl TrialReport {
         for section in &self.sections {
             text.push_str(&section.render(&self.family.level()));
         }
+        text.push_str(&self.redrawn());
         text + &self.cost.render(&self.family.level())
+    }
+
+    /// Says which answers stand in place of earlier ones.
+    fn redrawn(&self) -> String {
+        if self.redrawn.is_empty() {
+            return String::new();
+        }
+        let mut table = Table::new(["Status that was redrawn", ">Items"]);
+        for (status, items) in &self.redrawn {
+            table.row([code(status), count(*items)]);
+        }
+        format!(
+            "### Redrawn answers\n\nThese items were asked again under both arms because of how an earlier answer ended \
+             (`--redraw-status`); the earlier answers are not in this report.\n\n{}",
+            table.finish()
+        )
     }
 
     fn prompts(&self) -> String {

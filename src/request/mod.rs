@@ -10,6 +10,7 @@ mod circumstances;
 mod decoding;
 mod message;
 mod outcome;
+mod redraws;
 #[allow(clippy::module_inception)] // The module is named for its principal type.
 mod request;
 
@@ -19,4 +20,5 @@ pub use circumstances::{Billed, Circumstances};
 pub use decoding::{Decoding, SeedPolicy};
 pub use message::{Message, Role};
 pub use outcome::{FailureCode, Outcome};
+pub use redraws::{Redraw, Redraws, RedrawsError};
 pub use request::{ProviderIdentity, RecordedAnswer, Recording, Request};

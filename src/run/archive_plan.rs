@@ -167,12 +167,13 @@ impl ArchivePlan {
             {
                 let params: InferParams =
                     serde_json::from_value(spec.params).map_err(|error| unreadable(error.to_string()))?;
-                match store.read(requests) {
-                    Ok(bytes) => {
-                        let wanted = wanted(&bytes, &params).map_err(unreadable)?;
+                let redraws = spec.inputs.get("redraws").map(|blob| store.read(blob)).transpose();
+                match store.read(requests).and_then(|bytes| Ok((bytes, redraws?))) {
+                    Ok((bytes, redraws)) => {
+                        let wanted = wanted(&bytes, redraws.as_deref(), &params).map_err(unreadable)?;
                         addresses.extend(wanted.into_iter().map(|draw| draw.address));
                     }
-                    // The blob itself is listed as missing where the manifest names it.
+                    // The blob itself (or the file of redraws) is listed as missing where the manifest names it.
                     Err(_) => self.missing.push(format!("requests {requests} of `{}`", action.label)),
                 }
             }

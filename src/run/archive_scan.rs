@@ -62,6 +62,7 @@ struct Reading<'p> {
 /// Is what has to be kept of requests and answers to compare the draws with them.
 #[derive(Default)]
 struct InferBlobs {
+    /// The requests, and the files of redraws.
     requests: BTreeSet<BlobId>,
     answers: BTreeSet<BlobId>,
     bytes: HashMap<BlobId, Vec<u8>>,
@@ -313,6 +314,7 @@ impl InferBlobs {
             && let Ok(spec) = serde_json::from_str::<ActionSpec>(record.spec.get())
         {
             self.requests.extend(spec.inputs.get("requests"));
+            self.requests.extend(spec.inputs.get("redraws"));
             self.answers
                 .extend(record.outputs.iter().filter(|output| output.name == "answers").map(|output| output.blob));
         }
@@ -331,8 +333,13 @@ impl InferBlobs {
         let bytes = blobs.and_then(|(r, a)| Some((self.bytes.get(r)?, self.bytes.get(&a.blob)?)));
         // A blob that is missing has its own finding.
         let Some((requests, answered)) = bytes else { return Ok(Vec::new()) };
+        let redraws = match spec.inputs.get("redraws").map(|blob| self.bytes.get(blob)) {
+            Some(None) => return Ok(Vec::new()),
+            Some(Some(bytes)) => Some(bytes.as_slice()),
+            None => None,
+        };
         let mut answers = answers(answered)?;
-        let draws = wanted(requests, &params)?.into_iter().map(|draw| {
+        let draws = wanted(requests, redraws, &params)?.into_iter().map(|draw| {
             let answer = answers.remove(&(draw.item, draw.address.number)).flatten();
             (draw.address, answer.as_ref().map(digest_of))
         });

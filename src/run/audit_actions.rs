@@ -131,10 +131,17 @@ fn check_draws(
     let Some((requests, output)) = spec.inputs.get("requests").zip(output) else { return Ok(()) };
     // A blob that is gone or damaged has its own finding.
     let Some((requests, answered)) = (checks.read)(requests).zip((checks.read)(&output.blob)) else { return Ok(()) };
+    let redraws = match spec.inputs.get("redraws") {
+        None => None,
+        Some(blob) => match (checks.read)(blob) {
+            Some(bytes) => Some(bytes),
+            None => return Ok(()),
+        },
+    };
     let subject = format!("answers of `{}`", action.label);
     let read = serde_json::from_value::<InferParams>(spec.params.clone())
         .map_err(|error| error.to_string())
-        .and_then(|params| Ok((wanted(&requests, &params)?, answers(&answered)?)));
+        .and_then(|params| Ok((wanted(&requests, redraws.as_deref(), &params)?, answers(&answered)?)));
     let (wanted, answers) = match read {
         Ok(read) => read,
         Err(why) => {

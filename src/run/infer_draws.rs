@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::digest::RequestKey;
 use crate::plan::InferParams;
-use crate::request::{Answer, DrawAddress};
+use crate::request::{Answer, DrawAddress, Redraws};
 
 #[derive(serde::Deserialize)]
 struct RequestLine {
@@ -22,14 +22,18 @@ pub(super) struct WantedDraw {
 }
 
 /// Lists the draws that a `requests` blob wants: its first line is a header, every further line has an item and a key.
-pub(super) fn wanted(requests: &[u8], params: &InferParams) -> Result<Vec<WantedDraw>, String> {
+///
+/// `redraws` is the file of redraws that the action read, if it did.
+pub(super) fn wanted(requests: &[u8], redraws: Option<&[u8]>, params: &InferParams) -> Result<Vec<WantedDraw>, String> {
+    let redraws = redraws.map(Redraws::parse).transpose().map_err(|error| format!("the redraws: {error}"))?;
+    let redraws = redraws.unwrap_or_default();
     let text = str::from_utf8(requests).map_err(|_| "the requests are not UTF-8".to_owned())?;
     let mut draws = Vec::new();
     for line in text.lines().skip(1) {
         let line: RequestLine = serde_json::from_str(line).map_err(|error| format!("the requests: {error}"))?;
         draws.extend((0..params.draws).map(|number| WantedDraw {
             item: line.item.clone(),
-            address: DrawAddress { request: line.key, generation: params.generation, number },
+            address: redraws.address(line.key, params.generation, number),
         }));
     }
     Ok(draws)

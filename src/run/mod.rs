@@ -27,6 +27,7 @@ mod compare;
 mod compare_items;
 #[cfg(test)]
 mod compare_tests;
+mod drift_report;
 mod error;
 mod explain;
 mod explain_diff;
@@ -45,6 +46,7 @@ mod run_blobs;
 #[cfg(test)]
 mod sample_run;
 mod served_model;
+mod stratified;
 mod trial_manifest;
 mod view;
 
@@ -60,6 +62,7 @@ pub use compare::{
     ComparedSide, Comparison, ConfigLine, Difference, Effect, EffectPair, NumberPair, RunSide, TrialComparison, compare,
 };
 pub use compare_items::{Flips, MetricComparison};
+pub use drift_report::{DriftDraw, DriftPair, DriftReport, DriftRule, DriftTest, IdenticalTexts, ServedChange};
 pub use error::RunError;
 pub use explain::{Cause, Change, Explanation, explain};
 pub use finding::Finding;
@@ -73,5 +76,6 @@ pub use record::{ImportTrust, RunRecord, RunState, check_run_id, fresh_run_id};
 pub use root::root_of;
 pub use run_blobs::RunBlobs;
 pub use served_model::ServedModel;
+pub use stratified::stratified;
 pub use trial_manifest::trial_manifest;
 pub use view::{LATEST, MANIFEST_NAME, STOP_NAME, ViewDir};

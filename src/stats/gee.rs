@@ -64,10 +64,10 @@ fn correlation_at(clusters: &[&ArmCells], params: [f64; 2]) -> Option<f64> {
     let (mut squares, mut products, mut rows, mut pairs) = (0.0, 0.0, 0.0, 0.0);
     for cells in clusters {
         let (mut own, mut sum) = (0.0, 0.0);
-        for arm in 0..2 {
-            let variance = mu[arm] * (1.0 - mu[arm]);
-            own += (cells.squares[arm] - 2.0 * mu[arm] * cells.sum[arm] + cells.n[arm] * mu[arm] * mu[arm]) / variance;
-            sum += (cells.sum[arm] - cells.n[arm] * mu[arm]) / libm::sqrt(variance);
+        for (arm, mu) in mu.into_iter().enumerate() {
+            let variance = mu * (1.0 - mu);
+            own += (cells.squares[arm] - 2.0 * mu * cells.sum[arm] + cells.n[arm] * mu * mu) / variance;
+            sum += (cells.sum[arm] - cells.n[arm] * mu) / libm::sqrt(variance);
         }
         squares += own;
         products += 0.5 * (sum * sum - own);

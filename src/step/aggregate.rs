@@ -76,6 +76,7 @@ pub fn run(params: &AggregateParams, inputs: &Inputs<'_>, outputs: &mut dyn Outp
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::fmt::Write as _;
 
     use serde_json::Value;
 
@@ -144,8 +145,9 @@ mod tests {
                         sums.join(",")
                     )
                 };
-                paired += &format!(
-                    "{{\"dataset\":\"{}\",\"item\":\"{id}\",\"control\":{},\"treatment\":{}}}\n",
+                let _ = writeln!(
+                    paired,
+                    "{{\"dataset\":\"{}\",\"item\":\"{id}\",\"control\":{},\"treatment\":{}}}",
                     dataset.name,
                     arm(was),
                     arm(now)

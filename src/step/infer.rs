@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use super::StepError;
 use super::answers::{AnswerLine, AnswersReader};
+use super::json_lines::write_line;
 use super::requests::RequestsReader;
+use super::{InputProblem, Inputs, Outputs};
 use crate::plan::InferParams;
-use crate::request::{Answer, DrawAddress, FailureCode, Request};
+use crate::request::{Answer, DrawAddress, FailureCode, Redraws, Request};
 
 /// Is one draw that is wanted.
 #[derive(Clone, Debug)]
@@ -21,19 +23,84 @@ pub struct Wanted {
     pub address: DrawAddress,
 }
 
-/// Lists the draws that a `requests` blob wants: items in its order, and the draws of each by number.
-pub fn demand(requests: impl Read, params: &InferParams) -> Result<Vec<Wanted>, StepError> {
-    let mut wanted = Vec::new();
+/// Is one line of a `redraws` blob: an item whose draws were set aside for new ones.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RedrawnItem {
+    /// The item's id.
+    pub item: String,
+    /// How many times.
+    pub times: u32,
+    /// For which statuses.
+    pub status: Vec<String>,
+}
+
+/// Is all that an `infer` action wants.
+#[derive(Clone, Debug, Default)]
+pub struct Demand {
+    /// The draws: items in the order of the requests, and the draws of each by number.
+    pub wanted: Vec<Wanted>,
+    /// The items that have been redrawn; absent where the config names no file of redraws.
+    pub redrawn: Option<Vec<RedrawnItem>>,
+}
+
+impl Demand {
+    /// Writes the outputs of the action, given what became of its draws, and counts those without an answer.
+    pub fn collect(
+        &self,
+        settled: impl Fn(&DrawAddress) -> Option<Result<Answer, FailureCode>>,
+        outputs: &mut dyn Outputs,
+    ) -> Result<u64, StepError> {
+        let (answers, failures) = collect(&self.wanted, settled)?;
+        outputs.put("answers", answers)?;
+        if let Some(redrawn) = &self.redrawn {
+            let mut out = Vec::new();
+            for line in redrawn {
+                write_line("redraws", &mut out, line)?;
+            }
+            outputs.put("redraws", out)?;
+        }
+        Ok(failures)
+    }
+}
+
+/// Reads the file of redraws among an action's inputs, if it has one.
+///
+/// Errors: [`StepError::Inputs`] names the line that cannot be used.
+pub fn redraws(inputs: &Inputs<'_>) -> Result<Option<Redraws>, StepError> {
+    let Some(input) = inputs.find("redraws") else { return Ok(None) };
+    let bytes = inputs.read("redraws")?;
+    match Redraws::parse(&bytes) {
+        Ok(redraws) => Ok(Some(redraws)),
+        Err(error) => Err(StepError::Inputs(vec![InputProblem {
+            file: input.label.clone(),
+            line: Some(error.line as u64),
+            column: None,
+            source_line: None,
+            message: error.why,
+            remedy: "mend the line as `exp build --redraw-status` wrote it, or take it out".to_owned(),
+        }])),
+    }
+}
+
+/// Lists the draws that a `requests` blob wants, given which of its requests have been redrawn.
+pub fn demand(requests: impl Read, redraws: Option<&Redraws>, params: &InferParams) -> Result<Demand, StepError> {
+    let mut demand = Demand { wanted: Vec::new(), redrawn: redraws.map(|_| Vec::new()) };
+    let none = Redraws::default();
+    let known = redraws.unwrap_or(&none);
     for line in RequestsReader::new(requests)? {
         let line = line?;
         let request = Arc::new(line.request);
-        wanted.extend((0..params.draws).map(|number| Wanted {
+        demand.wanted.extend((0..params.draws).map(|number| Wanted {
             item: line.item.clone(),
             request: Arc::clone(&request),
-            address: DrawAddress { request: line.key, generation: params.generation, number },
+            address: known.address(line.key, params.generation, number),
         }));
+        if let Some((redraw, redrawn)) = known.get(&line.key).zip(demand.redrawn.as_mut()) {
+            redrawn.push(RedrawnItem { item: line.item, times: redraw.times, status: redraw.status.clone() });
+        }
     }
-    Ok(wanted)
+    Ok(demand)
 }
 
 /// Lists the draws, by item and number, that the provider rejected as they stand: asking the same again is in vain.

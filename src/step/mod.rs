@@ -50,7 +50,7 @@ pub use dataset::{part_count, part_hash, part_name};
 pub use dispatch::run;
 pub use draw_status::DrawStatus;
 pub use error::{InputProblem, StepError};
-pub use infer::{Wanted, collect, demand, rejected};
+pub use infer::{Demand, RedrawnItem, Wanted, collect, demand, redraws, rejected};
 pub use input::{Input, Inputs, ReadBlobs};
 pub use output::Outputs;
 pub use paired_item::{PairedArm, PairedItem};

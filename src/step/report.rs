@@ -1,7 +1,10 @@
 //! Writes a trial's report.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::cost_table::{ArmCosts, CostTable};
-use super::json_lines::unexpected;
+use super::infer::RedrawnItem;
+use super::json_lines::{read_lines, unexpected};
 use super::named_list::NamedList;
 use super::significance::{ArmDraws, Arms, Block, Estimate, FamilyTest, MetricBlock, NO_TEMPERATURE, Significance};
 use super::stats::family::CONFIRMATORY;
@@ -61,6 +64,7 @@ pub fn run(params: &ReportParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs
         }),
         prompts: prompts(inputs)?,
         sections: sections.chain(pooled).collect(),
+        redrawn: redrawn(inputs)?,
         cost: cost(&costs),
     };
     outputs.put("report.md", report.render().into_bytes())
@@ -282,6 +286,26 @@ fn cost(table: &CostTable) -> CostSummary {
             Some(PairedCostDifference { mean: paired.mean_usd_per_item?, interval, n: paired.n_items })
         }),
     }
+}
+
+/// Counts, by status, the items that the inputs `redraws/ARM/DATASET/NNNNN` name; one that both arms name counts once.
+fn redrawn(inputs: &Inputs<'_>) -> Result<Vec<(String, u64)>, StepError> {
+    let mut items = BTreeSet::new();
+    for entry in inputs.entries() {
+        let Some((_, place)) = entry.name.strip_prefix("redraws/").and_then(|rest| rest.split_once('/')) else {
+            continue;
+        };
+        let text = inputs.text(&entry.name)?;
+        for line in read_lines::<RedrawnItem>("redraws", &text) {
+            let RedrawnItem { item, status, .. } = line?;
+            items.extend(status.into_iter().map(|status| (status, place.to_owned(), item.clone())));
+        }
+    }
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for (status, ..) in items {
+        *counts.entry(status).or_default() += 1;
+    }
+    Ok(counts.into_iter().collect())
 }
 
 /// Describes the inputs `prompt/ARM/PART`, control before treatment and each arm's parts by name.

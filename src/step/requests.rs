@@ -122,6 +122,11 @@ impl<R: Read> RequestsReader<R> {
         let shared = Request { provider, model, revision, messages, decoding, extra, recording: None, draw_salt };
         Ok(Self { source, shared, line })
     }
+
+    /// Returns what all the requests share: who is asked, and the messages that each begins with.
+    pub fn shared(&self) -> &Request {
+        &self.shared
+    }
 }
 
 fn next_line(source: &mut impl BufRead, line: &mut String) -> Result<usize, StepError> {

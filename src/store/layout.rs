@@ -256,12 +256,22 @@ pub(super) fn raw_file_name<'a>(digest: &[u8; 32], buffer: &'a mut [u8; 63]) -> 
 }
 
 fn write_digits(digest: &[u8; 32], buffer: &mut [u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (pair, byte) in buffer.chunks_exact_mut(2).zip(&digest[1..]) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
+    for (pair, byte) in buffer.as_chunks_mut::<2>().0.iter_mut().zip(&digest[1..]) {
+        *pair = PAIRS[usize::from(*byte)];
     }
 }
+
+/// Are the two digits of each byte: names are written by the thousand.
+const PAIRS: [[u8; 2]; 256] = {
+    let digits = *b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
 
 /// Puts a hash together again from its directory and its file name.
 pub(super) fn digest_at(shard: u8, name: &str) -> Option<Digest> {

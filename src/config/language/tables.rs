@@ -526,13 +526,26 @@ static ANALYSIS: Table = Table {
 static REUSE: Table = Table {
     what: "which recorded answers are good enough",
     fields: &[
-        field("generation", Integer(0, MAX), "Which asking of the requests is used. Default: 0."),
+        field(
+            "generation",
+            Either(&[Integer(0, MAX), Shape::Table(&GENERATION)]),
+            "Which asking of the requests is used: a number, or one for each side. Default: 0.",
+        ),
+        field("redraws", Path, "The file in which `--redraw-status` writes down which requests were asked again."),
         field(
             "same_served_model",
             Choice(REACTION),
             "What happens when a trial's answers were served by several models. Default: `warn`.",
         ),
         field("max_gap_between_arms", Shape::Table(&GAP), "How far apart in time the arms of an item may be drawn."),
+    ],
+};
+
+static GENERATION: Table = Table {
+    what: "the generation of each side",
+    fields: &[
+        field("control", Integer(0, MAX), "Of what is compared against. Default: 0."),
+        field("treatment", Integer(0, MAX), "Of what is tried. Default: 0."),
     ],
 };
 

@@ -1,7 +1,7 @@
 //! Reuse and budget.
 
 use super::super::tree::Node;
-use super::super::{Budget, MaxGap, Reaction, Reuse};
+use super::super::{Budget, Generation, MaxGap, Reaction, Reuse, SourceFile};
 use super::Loader;
 
 impl Loader<'_> {
@@ -21,6 +21,22 @@ impl Loader<'_> {
             same_served_model: reaction(node.get("same_served_model")).unwrap_or(Reaction::Warn),
             max_gap_between_arms: gap,
         }
+    }
+
+    /// Reads `reuse.generation`: one number, or one for each side.
+    pub fn generation(root: &Node) -> Generation {
+        let Some(reuse) = root.get("reuse") else { return Generation::default() };
+        let side = |name| reuse.get("generation").and_then(|sides| sides.integer_at(name)).unwrap_or(0);
+        match reuse.integer_at("generation") {
+            Some(both) => Generation::of_both(both),
+            None => Generation { control: side("control"), treatment: side("treatment") },
+        }
+    }
+
+    /// Names the file of `reuse.redraws`.
+    pub fn redraws(&mut self, root: &Node) -> Option<SourceFile> {
+        let node = root.get("reuse")?.get("redraws")?;
+        Some(self.data_file(node.text()?, node.span))
     }
 
     /// Reads `budget:`.

@@ -70,8 +70,7 @@ impl TrialTest {
 impl Multiplicities {
     /// Corrects the tests of all trials.
     pub(super) fn of(params: &AggregateParams, plan: Option<&AnalysisPlan>, trials: &[Trial<'_>]) -> Self {
-        let is_confirmatory =
-            |trial: &Trial<'_>| plan.is_none_or(|plan| plan.trials.iter().any(|slug| *slug == trial.label.slug));
+        let is_confirmatory = |trial: &Trial<'_>| plan.is_none_or(|plan| plan.trials.contains(&trial.label.slug));
         let shared_control = shared_controls(params, trials, is_confirmatory);
         let mut lists = [Vec::new(), Vec::new()];
         for trial in trials {

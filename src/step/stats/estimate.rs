@@ -33,16 +33,12 @@ pub(super) fn estimate(
     } else {
         add(&mut intervals, &student);
         if let Some(mut stream) = stream {
-            let bootstrap = match clusters {
-                Some(clusters) => stats::cluster_bootstrap(
-                    values.iter().copied().zip(clusters.iter().copied()),
-                    analysis.bootstrap_samples,
-                    &mut stream,
-                ),
-                None => {
-                    let values = Differences::from_deltas(values.iter().copied());
-                    stats::bootstrap(&values, analysis.bootstrap_samples, &mut stream)
-                }
+            let bootstrap = if let Some(clusters) = clusters {
+                let rows = values.iter().copied().zip(clusters.iter().copied());
+                stats::cluster_bootstrap(rows, analysis.bootstrap_samples, &mut stream)
+            } else {
+                let values = Differences::from_deltas(values.iter().copied());
+                stats::bootstrap(&values, analysis.bootstrap_samples, &mut stream)
             };
             add(&mut intervals, &Intervals::of(alpha, |level| bootstrap.as_ref()?.percentile(level)));
         }

@@ -15,6 +15,7 @@ const TERMS: [&str; 2] = ["Intercept", "C(condition)[T.treatment]"];
 
 /// Is all of `mixed_models.json`. The name is the predecessor's; the models are marginal ones, and say so.
 #[derive(Serialize)]
+#[allow(clippy::struct_field_names)] // The file's own word.
 struct Models {
     schema_version: u32,
     status: &'static str,

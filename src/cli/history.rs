@@ -1,0 +1,84 @@
+use std::collections::HashSet;
+
+use super::estimate::{Estimate, Estimator};
+use super::failure::Failure;
+use super::planning::Planning;
+use super::unaskable::wanted;
+use crate::ask::Tariffs;
+use crate::digest::ActionKey;
+use crate::engine::NodeDone;
+use crate::plan::{ActionSpec, InferParams, StepKind};
+use crate::request::Redraws;
+use crate::run::Catalog;
+use crate::step::{self, RequestsReader};
+use crate::store::Store;
+
+/// How many runs are looked at, the newest first.
+const RUNS: usize = 20;
+
+/// Estimates what a build would cost whose requests are made.
+pub fn estimate_build(
+    planning: &Planning<'_>,
+    store: &Store,
+    done: &[Option<NodeDone>],
+    tariffs: &Tariffs,
+) -> Result<Estimate, Failure> {
+    let mut estimator = Estimator::new(tariffs);
+    let mut seen = HashSet::new();
+    for trial in &planning.plan.trials {
+        for node in trial.infer.values().flatten().filter(|node| seen.insert(**node)) {
+            let wanted = wanted(planning, store, done, *node);
+            let addresses: Vec<_> = wanted.iter().map(|wanted| wanted.address).collect();
+            estimator.take(&planning.plan.graph.node(*node).scope, &wanted, &store.draws(&addresses)?);
+        }
+    }
+    if estimator.wants_any() {
+        observe(store, &mut estimator)?;
+    }
+    Ok(estimator.finish())
+}
+
+/// Shows an estimator the answers of earlier runs to the models that it wants to know of, as far as it wants more.
+///
+/// What cannot be read is passed over: an estimate goes by what there is.
+pub fn observe(store: &Store, estimator: &mut Estimator<'_>) -> Result<(), Failure> {
+    let catalog = Catalog::read(store)?;
+    let mut looked_at: HashSet<ActionKey> = HashSet::new();
+    for entry in catalog.made_here().rev().filter(|entry| entry.record.manifest.is_some()).take(RUNS) {
+        let Ok(manifest) = Catalog::manifest(store, &entry.record) else { continue };
+        for action in &manifest.actions {
+            let Some((scope, key)) = asked(&action.label).zip(action.key) else { continue };
+            if action.draws > action.failures && estimator.wants(scope) && looked_at.insert(key) {
+                observe_action(store, scope, &key, estimator);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Returns the scope of an `infer` action's label, its part left out.
+fn asked(label: &str) -> Option<&str> {
+    let rest = label.strip_prefix(StepKind::Infer.as_str())?.strip_prefix('/')?;
+    Some(rest.rsplit_once('/')?.0)
+}
+
+fn observe_action(store: &Store, scope: &str, key: &ActionKey, estimator: &mut Estimator<'_>) -> Option<()> {
+    let record = store.record(key).ok()??;
+    let spec: ActionSpec = serde_json::from_str(record.spec.get()).ok()?;
+    let requests = spec.inputs.get("requests")?;
+    // The head of the blob says whom it asks: another model's requests are not read.
+    let reader = RequestsReader::new(store.open_blob(requests).ok()?).ok()?;
+    if !estimator.wants_model(&reader.shared().provider, &reader.shared().model) {
+        return None;
+    }
+    let params: InferParams = serde_json::from_value(spec.params).ok()?;
+    let redraws = spec.inputs.get("redraws").and_then(|blob| Redraws::parse(&store.read(blob).ok()?).ok());
+    let wanted = step::demand(store.open_blob(requests).ok()?, redraws.as_ref(), &params).ok()?.wanted;
+    let addresses: Vec<_> = wanted.iter().map(|wanted| wanted.address).collect();
+    for (wanted, draw) in wanted.iter().zip(store.draws(&addresses).ok()?) {
+        if let Some(draw) = draw {
+            estimator.observe(scope, wanted, &draw);
+        }
+    }
+    Some(())
+}
