@@ -30,7 +30,7 @@ pub(super) fn answer_all(
             let answer = |draw: &Claimed| {
                 let provider = providers.find(&draw.request.provider)?;
                 let given = provider.answer(&mut Line::default(), &draw.request, &draw.address);
-                Some(Attempt { id: draw.id, address: draw.address, given, is_last: true })
+                Some(Attempt { id: draw.id, address: draw.address, given, is_last: true, written: None })
             };
             let attempts: Vec<Attempt> = pool.install(|| chunk.par_iter().filter_map(answer).collect());
             for attempt in attempts {

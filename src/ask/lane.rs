@@ -15,6 +15,7 @@ use crate::digest::DrawId;
 use crate::flow::{Event, Money, Reservation};
 use crate::provider::{Advice, Given, Line, Provider, RateLimits, Served};
 use crate::request::{Billed, FailureCode, Outcome, Request};
+use crate::store::{LoggedDraw, Written};
 
 /// Says why a lane sends nothing more in this build.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -211,10 +212,30 @@ impl<'a> Lane<'a> {
             let first = *sending.first_sent.get_or_insert(sent);
             let mut given = self.provider.answer(&mut line, &draw.request, &draw.address);
             given.circumstances.attempts = Some(sending.attempts);
+            given.circumstances.server_revision = self.state().served.get(&draw.request.model).cloned().flatten();
+            let written = self.write(&draw, &mut given);
             let is_last = self.conclude(sending, &mut given, sent, first);
-            drop(outlets.log.send(Attempt { id: draw.id, address: draw.address, given, is_last }));
+            drop(outlets.log.send(Attempt { id: draw.id, address: draw.address, given, is_last, written }));
             self.staff(scope, outlets, &mut self.state());
         }
+    }
+
+    /// Writes an answer to the log before anything else is sent in its place: what a killed build has to buy again is no more
+    /// than was in flight. Where that fails, the logger tries again with the group, and tells of the failure.
+    fn write(&self, draw: &Claimed, given: &mut Given) -> Option<Written> {
+        let Outcome::Answer(answer) = &given.outcome else { return None };
+        given.circumstances.logged_at = Some(self.asker.clock.now());
+        let logged = LoggedDraw {
+            address: draw.address,
+            answer: answer.clone(),
+            circumstances: given.circumstances.clone(),
+            raw: std::mem::take(&mut given.raw),
+        };
+        let written = self.asker.session.write_draw(&logged);
+        if written.is_err() {
+            given.raw = logged.raw;
+        }
+        written.ok()
     }
 
     /// Waits for a draw to send; `None` when there are none and no more come.
@@ -331,7 +352,6 @@ impl<'a> Lane<'a> {
         }
         let now = self.asker.clock.monotonic();
         let mut state = self.state();
-        given.circumstances.server_revision = state.served.get(&sending.draw.request.model).cloned().flatten();
         let Outcome::Failure(code) = given.outcome else {
             state.answers += 1;
             state.pace.answered(now, &given.limits);

@@ -8,7 +8,7 @@ use crate::digest::DrawId;
 use crate::flow::Clock;
 use crate::provider::Given;
 use crate::request::{DrawAddress, Outcome};
-use crate::store::{LoggedDraw, LoggedFailure, Session, StoreError};
+use crate::store::{LoggedDraw, LoggedFailure, Session, StoreError, Written};
 
 /// Is one attempt that has ended, on its way to the log.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(super) struct Attempt {
     pub(super) given: Given,
     /// No further attempt follows in this build.
     pub(super) is_last: bool,
+    /// Set for an answer that stands in the log already, and is to be made durable.
+    pub(super) written: Option<Written>,
 }
 
 /// Is what became durable together.
@@ -58,11 +60,17 @@ pub(super) fn log(session: &Session, clock: &Clock, attempts: &Receiver<Attempt>
 fn write(session: &Session, now: &str, group: Vec<Attempt>) -> Logged {
     let mut logged = Logged::default();
     let (mut draws, mut failures, mut given_up) = (Vec::new(), Vec::new(), Vec::new());
-    for Attempt { id, address, given, is_last } in group {
+    let mut in_log = Vec::new();
+    for Attempt { id, address, given, is_last, written } in group {
         let Given { outcome, mut circumstances, raw, .. } = given;
         circumstances.logged_at = Some(now.to_owned());
         match outcome {
             Outcome::Answer(answer) => {
+                if let Some(written) = written {
+                    logged.settled.push((id, Ok(answer)));
+                    in_log.push(written);
+                    continue;
+                }
                 logged.settled.push((id, Ok(answer.clone())));
                 draws.push(LoggedDraw { address, answer, circumstances, raw });
             }
@@ -76,7 +84,8 @@ fn write(session: &Session, now: &str, group: Vec<Attempt>) -> Logged {
         }
     }
     let written = session
-        .log_draws(&draws)
+        .settle_draws(&in_log)
+        .and_then(|_| session.log_draws(&draws))
         .and_then(|_| session.log_failures(&failures))
         // What failed is free for others from here on, not only when this process ends.
         .and_then(|()| session.release(&given_up));

@@ -1,6 +1,6 @@
 //! How a session claims draws, logs their answers, and lets go of those that failed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
 use crate::digest::DrawId;
@@ -8,7 +8,7 @@ use crate::request::DrawAddress;
 
 use super::draw_log::Appended;
 use super::line::{put_claim, put_draw, put_failure, put_intent, put_release};
-use super::{Claim, LoggedDraw, LoggedFailure, Session, StoreError, catalogue, session};
+use super::{Claim, LoggedDraw, LoggedFailure, Session, StoreError, Written, catalogue, session};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -144,12 +144,7 @@ impl Session {
         let ids: Vec<DrawId> = draws.iter().map(|draw| draw.address.id()).collect();
         let index = &self.store.opened()?.index;
         let mut own = self.claims();
-        let mut done: HashMap<u32, usize> = HashMap::new();
-        for id in &ids {
-            if let Some(number) = own.number_of.get(id) {
-                *done.entry(*number).or_default() += 1;
-            }
-        }
+        let done = own.numbers(&ids);
         let mut logged: Option<Logged> = None;
         let written = index.write(|tx| {
             let failed = index.failed("write to");
@@ -179,14 +174,57 @@ impl Session {
             self.append_draws(draws, &ids, &vec![false; ids.len()])?;
         }
         let surplus = written?;
-        for id in &ids {
-            own.number_of.remove(id);
+        own.settle(&ids, done);
+        Ok(surplus)
+    }
+
+    /// Appends the answer to a draw that this session has claimed to the draw log, at once and for nobody to wait for: from
+    /// here on the death of the process does not lose it. It counts when [`Session::settle_draws`] has returned.
+    pub fn write_draw(&self, draw: &LoggedDraw) -> Result<Written> {
+        let mut line = Vec::with_capacity(1024);
+        put_draw(&mut line, draw, false);
+        let Appended { segment, start, .. } = self.log.append_unknown(&line)?;
+        Ok(Written { id: draw.address.id(), segment, start, length: line.len() as u64 - 1 })
+    }
+
+    /// Makes written answers durable, and then known, as [`Session::log_draws`] does; returns how many of them had an answer
+    /// already.
+    pub fn settle_draws(&self, written: &[Written]) -> Result<u64> {
+        let mut segments: BTreeMap<&str, (BTreeSet<u64>, Vec<(DrawId, u64, u64)>, u64)> = BTreeMap::new();
+        for Written { id, segment, start, length } in written {
+            let (starts, lines, end) = segments.entry(segment).or_default();
+            starts.insert(*start);
+            lines.push((*id, *start, *length));
+            *end = (*end).max(start + length + 1);
         }
-        for (number, count) in done {
-            if let Some(left) = own.left.get_mut(&number) {
-                *left = left.saturating_sub(count);
+        for segment in segments.keys() {
+            self.log.sync_unknown(segment)?;
+        }
+        if segments.is_empty() {
+            return Ok(0);
+        }
+        let ids: Vec<DrawId> = written.iter().map(|written| written.id).collect();
+        let index = &self.store.opened()?.index;
+        let mut own = self.claims();
+        let done = own.numbers(&ids);
+        let surplus = index.write(|tx| {
+            let failed = index.failed("write to");
+            let mut surplus = 0;
+            for (segment, (starts, lines, end)) in &mut segments {
+                let known = self.log.known_after(segment, starts, *end);
+                surplus += catalogue::add_draws(tx, segment, lines, known).map_err(&failed)?;
             }
+            for (number, count) in &done {
+                if own.left.get(number) == Some(count) {
+                    catalogue::put_claim(tx, &self.id, *number, Vec::new()).map_err(&failed)?;
+                }
+            }
+            Ok(surplus)
+        })?;
+        for (segment, (starts, ..)) in &segments {
+            self.log.make_known(segment, starts);
         }
+        own.settle(&ids, done);
         Ok(surplus)
     }
 

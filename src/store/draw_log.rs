@@ -1,3 +1,4 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -31,6 +32,14 @@ pub(super) struct DrawLog {
 struct State {
     next: u32,
     open: Option<Open>,
+    /// By segment, the answers that were written and are not in the index.
+    unknown: BTreeMap<String, Unknown>,
+}
+
+#[derive(Debug)]
+struct Unknown {
+    file: Arc<Durable>,
+    starts: BTreeSet<u64>,
 }
 
 #[derive(Debug)]
@@ -69,7 +78,8 @@ pub(super) struct Appended {
     pub(super) segment: String,
     /// Where the bytes start.
     pub(super) start: u64,
-    /// The end of the segment after them.
+    /// How far the index knows the segment once it has been told of these bytes: to their end, or to the first answer before
+    /// it that was written and that the index was not told of.
     pub(super) end: u64,
 }
 
@@ -87,14 +97,10 @@ impl DrawLog {
     /// After any failure the segment is left as it is, whole lines and all, and never written to again: what a failed
     /// `fsync` left in memory cannot be trusted, so it is not asked twice.
     pub(super) fn append(&self, lines: &[u8], durable: bool) -> Result<Appended> {
-        let (appended, file, is_full) = self.write(lines)?;
+        let (appended, file, is_full) = self.write(lines, false)?;
         let path = self.layout.draws()?.path().join(&appended.segment);
         if durable && let Err(error) = file.sync() {
-            let mut state = self.state();
-            if state.open.as_ref().is_some_and(|open| open.name == appended.segment) {
-                state.open = None;
-            }
-            return Err(StoreError::io("sync", &path)(error));
+            return Err(self.give_up(&appended.segment, error));
         }
         if is_full {
             seal(&file.file, SEALED, &path)?;
@@ -102,8 +108,59 @@ impl DrawLog {
         Ok(appended)
     }
 
+    /// Appends the line of an answer, neither durable nor known: until [`DrawLog::make_known`] no mark of the index passes it,
+    /// so that it is found if this process dies.
+    pub(super) fn append_unknown(&self, line: &[u8]) -> Result<Appended> {
+        let (appended, file, is_full) = self.write(line, true)?;
+        if is_full {
+            seal(&file.file, SEALED, &self.layout.draws()?.path().join(&appended.segment))?;
+        }
+        Ok(appended)
+    }
+
+    /// Makes durable what was written to a segment and is not known.
+    pub(super) fn sync_unknown(&self, segment: &str) -> Result<()> {
+        let Some(file) = self.state().unknown.get(segment).map(|unknown| Arc::clone(&unknown.file)) else {
+            return Ok(());
+        };
+        file.sync().map_err(|error| self.give_up(segment, error))
+    }
+
+    /// Returns how far the index knows a segment once it was told of the answers at `starts`, of which the last ends at `end`.
+    pub(super) fn known_after(&self, segment: &str, starts: &BTreeSet<u64>, end: u64) -> u64 {
+        let state = self.state();
+        let unknown = state.unknown.get(segment);
+        unknown
+            .and_then(|unknown| unknown.starts.difference(starts).next().copied())
+            .map_or(end, |first| first.min(end))
+    }
+
+    /// Takes note that the index was told of the answers at `starts`.
+    pub(super) fn make_known(&self, segment: &str, starts: &BTreeSet<u64>) {
+        let mut state = self.state();
+        if let Some(unknown) = state.unknown.get_mut(segment) {
+            unknown.starts.retain(|start| !starts.contains(start));
+            if unknown.starts.is_empty() {
+                state.unknown.remove(segment);
+            }
+        }
+    }
+
+    /// Leaves a segment that could not be made durable, for good.
+    fn give_up(&self, segment: &str, error: std::io::Error) -> StoreError {
+        let mut state = self.state();
+        if state.open.as_ref().is_some_and(|open| open.name == segment) {
+            state.open = None;
+        }
+        drop(state);
+        match self.layout.draws() {
+            Ok(draws) => StoreError::io("sync", draws.path().join(segment))(error),
+            Err(other) => other,
+        }
+    }
+
     /// Appends lines; the flag says that the segment is full now, and nobody else will write to it.
-    fn write(&self, lines: &[u8]) -> Result<(Appended, Arc<Durable>, bool)> {
+    fn write(&self, lines: &[u8], is_unknown: bool) -> Result<(Appended, Arc<Durable>, bool)> {
         let mut state = self.state();
         let mut open = match state.open.take() {
             Some(open) => open,
@@ -113,9 +170,17 @@ impl DrawLog {
             abandon(&open.file.file, open.size, &self.layout.draws()?.path().join(&open.name));
             return Err(error);
         }
-        let appended = Appended { segment: open.name.clone(), start: open.size, end: open.size + lines.len() as u64 };
-        open.size = appended.end;
+        let start = open.size;
+        open.size += lines.len() as u64;
         let file = Arc::clone(&open.file);
+        if is_unknown {
+            let unknown = state.unknown.entry(open.name.clone());
+            let unknown = unknown.or_insert_with(|| Unknown { file: Arc::clone(&file), starts: BTreeSet::new() });
+            unknown.starts.insert(start);
+        }
+        let first = state.unknown.get(&open.name).and_then(|unknown| unknown.starts.first().copied());
+        let end = first.map_or(open.size, |first| first.min(open.size));
+        let appended = Appended { segment: open.name.clone(), start, end };
         let is_full = open.size >= FULL;
         if !is_full {
             state.open = Some(open);

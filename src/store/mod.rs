@@ -47,6 +47,7 @@ mod sweep;
 mod table;
 #[cfg(test)]
 mod tests;
+mod written;
 
 pub use blob::{BlobRef, NamedBlob, Presence};
 pub use blob_reader::BlobReader;
@@ -68,6 +69,7 @@ pub use session::Session;
 pub use staged::{StagedBlob, StagingWriter};
 pub use store::Store;
 pub use table::ActionTable;
+pub use written::Written;
 
 use format::Format;
 use notices::Notices;

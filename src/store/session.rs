@@ -43,6 +43,29 @@ pub(super) struct Claims {
     pub(super) left: HashMap<u32, usize>,
 }
 
+impl Claims {
+    /// Counts, by the number of the claim, those of the draws that are claimed.
+    pub(super) fn numbers(&self, ids: &[DrawId]) -> HashMap<u32, usize> {
+        let mut counts: HashMap<u32, usize> = HashMap::new();
+        for number in ids.iter().filter_map(|id| self.number_of.get(id)) {
+            *counts.entry(*number).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Takes draws out that are answered, counted as [`Claims::numbers`] did.
+    pub(super) fn settle(&mut self, ids: &[DrawId], counts: HashMap<u32, usize>) {
+        for id in ids {
+            self.number_of.remove(id);
+        }
+        for (number, count) in counts {
+            if let Some(left) = self.left.get_mut(&number) {
+                *left = left.saturating_sub(count);
+            }
+        }
+    }
+}
+
 /// Is the size below which a blob that is there already is read again before it is relied on: 1 MiB.
 const SMALL: u64 = 1 << 20;
 impl Session {

@@ -457,6 +457,34 @@ fn a_dead_sessions_claims_are_void_while_others_live() {
     assert_eq!(one.claim(&addresses(3)).unwrap(), vec![Claim::Mine; 3]);
 }
 
+/// What was written counts for nobody until it is settled, and is lost by no mark that passes it.
+#[test]
+fn a_written_answer_outlives_whoever_wrote_it() {
+    let place = Place::new();
+    let one = place.open().session().unwrap();
+    one.claim(&addresses(4)).unwrap();
+    let first = one.write_draw(&draw(0, "zero")).unwrap();
+    let second = one.write_draw(&draw(1, "one")).unwrap();
+    assert_eq!(one.store().draws(&addresses(2)).unwrap().iter().flatten().count(), 0, "not durable, not known");
+    // Lines after it move the marks of the index: a claim, a release, another answer.
+    assert_eq!(one.claim(&[address(9)]).unwrap(), [Claim::Mine]);
+    one.release(&[address(3)]).unwrap();
+    assert_eq!(one.settle_draws(std::slice::from_ref(&second)).unwrap(), 0);
+    assert_eq!(one.log_draws(&[draw(2, "two")]).unwrap(), 0);
+    assert_eq!(one.store().draws(&addresses(4)).unwrap().iter().flatten().count(), 2);
+    crash(one);
+    let two = place.open().session().unwrap();
+    let texts = two.store().draws(&addresses(4)).unwrap();
+    let texts: Vec<String> = texts.into_iter().flatten().map(|draw| draw.answer.text).collect();
+    assert_eq!(texts, ["zero", "one", "two"]);
+    let claims = two.claim(&addresses(4)).unwrap();
+    assert_eq!(claims, [Claim::Recorded, Claim::Recorded, Claim::Recorded, Claim::Mine]);
+    let notices = two.store().take_notices();
+    assert!(!notices.iter().any(|notice| notice.contains("second answers")), "{notices:?}");
+    // Told of twice, it is still one answer.
+    assert_eq!(two.settle_draws(&[first, second]).unwrap(), 0);
+}
+
 #[test]
 fn threads_and_sessions_share_out_the_draws() {
     let place = Place::new();
