@@ -41,8 +41,7 @@ pub fn look_at_place(dir: &Utf8Path) -> Result<Place, std::io::Error> {
     let is_writable = rustix::fs::access(looked_at.as_std_path(), rustix::fs::Access::WRITE_OK).is_ok();
     // A directory can be locked like a file, and nobody else locks this one.
     let locks = match handle.try_lock_shared() {
-        Ok(()) => Ok(()),
-        Err(std::fs::TryLockError::WouldBlock) => Ok(()),
+        Ok(()) | Err(std::fs::TryLockError::WouldBlock) => Ok(()),
         Err(std::fs::TryLockError::Error(error)) => Err(error.to_string()),
     };
     let exists = looked_at == dir;
