@@ -6,7 +6,7 @@ mod support;
 use serde_json::Value;
 use support::Project;
 
-const CONFIG: &str = r#"version: 1
+const CONFIG: &str = r"version: 1
 providers: {lexical: {kind: lexical}}
 models: [{name: reader, provider: lexical}]
 datasets:
@@ -16,24 +16,24 @@ prompt_sets:
   b: prompts/b.txt
 decoding: {temperature: 0.7, max_output_tokens: 30}
 analysis: {primary: [one.em], alpha: 0.05, bootstrap_samples: 100, permutation_samples: 100}
-"#;
+";
 
 fn items(name: &str, n: u32) -> String {
-    (0..n)
-        .map(|id| {
-            format!(
-                "{{\"id\":\"{name}{id}\",\"q\":\"Who built mill {id}?\",\"a\":[\"Ada {id}\"],\"c\":\"Mill {id} was built by Ada {id}. It stood for {} years.\",\"era\":\"{}\"}}\n",
-                id + 3,
-                if id % 3 == 0 { "old" } else { "new" }
-            )
+    let item = |id: u32| {
+        let era = if id.is_multiple_of(3) { "old" } else { "new" };
+        let passage = format!("Mill {id} was built by Ada {id}. It stood for {} years.", id + 3);
+        serde_json::json!({
+            "id": format!("{name}{id}"), "q": format!("Who built mill {id}?"), "a": [format!("Ada {id}")], "c": passage,
+            "era": era,
         })
-        .collect()
+    };
+    (0..n).map(|id| item(id).to_string()).collect::<Vec<_>>().join("\n") + "\n"
 }
 
 fn project() -> Project {
     let project = Project::in_memory();
     project.config(CONFIG);
-    project.file("data/one.jsonl", &items("x", 24)).file("data/two.jsonl", &items("y", 18));
+    project.file("data/one.jsonl", items("x", 24)).file("data/two.jsonl", items("y", 18));
     project.file("prompts/a.txt", "Answer.\n").file("prompts/b.txt", "Answer in as few words as possible.\n");
     project.file("prompts/c.txt", "Copy the exact words.\n");
     project

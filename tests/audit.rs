@@ -241,7 +241,7 @@ fn an_audit_passes_and_writes_nothing() {
     let built = project.build();
     let before = snapshot(&project.dir());
     let text = project.exp(&["audit"]).expect_code(0).stdout;
-    assert!(text.starts_with(&format!("{}: sound · 13 views, ", run_id(&built))), "{text}");
+    assert!(text.starts_with(&format!("{}: sound · 23 views, ", run_id(&built))), "{text}");
     assert!(text.contains(" 34 actions, 12 answers checked · root "), "{text}");
     let document = project.json(&["audit", run_id(&built)]);
     assert_eq!((&document["sound"], &document["report"]["root"]), (&true.into(), &built["root"]));

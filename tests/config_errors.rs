@@ -1092,7 +1092,7 @@ error: unknown key `api_key` in `own`
 12 |   own: {kind: openai, api_key: ************************}  # was ***********************
    |                       ^^^^^^^ did you mean `api_key_env`?
    |
-   = help: known keys: kind, base_url, identity, api_key_env, api, anthropic_version, prompt_caching, response_format, timeouts, max_attempts, max_wait, max_retry_time, requests_per_minute, tokens_per_minute, max_concurrent_requests, extra_body, headers, query, not_identity, mode, account, allow_http, ca_file, corpus, threshold
+   = help: known keys: kind, base_url, identity, api_key_env, api, anthropic_version, prompt_caching, response_format, timeouts, max_attempts, first_wait, max_wait, max_retry_time, requests_per_minute, tokens_per_minute, max_concurrent_requests, extra_body, headers, query, not_identity, mode, account, allow_http, ca_file, corpus, threshold
 
 error: a literal key stands in the config, and configs are kept and shared
   --> eval.yaml:12:32
@@ -1315,6 +1315,34 @@ error: `aq.em` is not `dataset.metric` of a dataset of this config
    |                      ^^^^^ did you mean `qa`?
    |
    = help: datasets: qa
+",
+    );
+}
+
+#[test]
+fn a_power_of_one_and_a_field_named_twice() {
+    same(
+        &report(&format!(
+            "{BASE}{}",
+            r"analysis: {power: 1, subgroups: [era, era]}
+"
+        )),
+        r"
+error: a power lies between 0 and 1, both excluded
+  --> eval.yaml:11:19
+   |
+11 | analysis: {power: 1, subgroups: [era, era]}
+   |                   ^
+   |
+   = help: write 0.8, say
+
+error: `era` is named twice
+  --> eval.yaml:11:33
+   |
+11 | analysis: {power: 1, subgroups: [era, era]}
+   |                                 ^
+   |
+   = help: name each field once
 ",
     );
 }
@@ -1683,7 +1711,7 @@ sweep:
   decoding: [{name: t0, temperature: 0}, {name: t07, temperature: 0.70, draws: 3}]
   when_unsupported: collapse
 outcomes: {length: as_is, refusal: missing, content_filter: wrong, empty: missing, no_answer: wrong}
-analysis: {primary: [tickets.squad_em], alpha: 0.01, multiplicity: bh, margins: {tickets.em: 0.02}, bootstrap_samples: 100, permutation_samples: 0, seed: 7}
+analysis: {primary: [tickets.squad_em], alpha: 0.01, multiplicity: bh, margins: {tickets.em: 0.02}, bootstrap_samples: 100, permutation_samples: 0, seed: 7, wilcoxon_zeros: pratt, subgroups: [q.lang, era], power: 0.9, targets: [0.1, 0.05, 0.1]}
 reuse: {generation: 2, same_served_model: refuse, max_gap_between_arms: {limit: 7d, then: warn}}
 budget: {max_usd: 5, confirm_above_usd: 1.50, unknown_price: allow}
 max_failed: 3
@@ -1760,6 +1788,12 @@ fn the_whole_language_is_read() {
     let qa = ScorerSettings::Qa { support: Support::Overlap, threshold: zero, min_token_overlap: number("0.6") };
     assert_eq!(tickets.scorers[1].settings, qa);
     assert!(config.analysis.cluster);
+    assert_eq!(config.analysis.wilcoxon_zeros, exp::config::ZeroRule::Pratt);
+    assert_eq!(config.analysis.subgroups, ["era", "q.lang"]);
+    assert_eq!(
+        (config.analysis.power, &config.analysis.targets[..]),
+        (number("0.9"), &[number("0.05"), number("0.1")][..])
+    );
     assert_eq!(config.prompt_sets["same"].treatment.draw_salt.as_deref(), Some("again"));
     assert_eq!(config.prompt_sets["concise"].control, exp::config::ArmConfig::default());
     assert_eq!((config.generation, config.max_failed, config.parts), (Generation::of_both(2), 3, Parts::Lines(64)));
@@ -2192,7 +2226,7 @@ fn what_is_asked_over_a_network_is_checked() {
 #[test]
 fn how_a_provider_may_be_asked_is_read() {
     let text = BASE.replace("provider: lexical", "provider: p")
-        + "providers: {p: {kind: openai, timeouts: {connect: 500ms, read: 90s, total: 1.5h}, max_attempts: 3, max_wait: 10m, \
+        + "providers: {p: {kind: openai, timeouts: {connect: 500ms, read: 90s, total: 1.5h}, max_attempts: 3, first_wait: 50ms, max_wait: 10m, \
            max_retry_time: 1h, requests_per_minute: 60, tokens_per_minute: 90000, max_concurrent_requests: 4}}\n";
     let (config, _) = usable(&text);
     let seconds = |n| Some(std::time::Duration::from_secs(n));
@@ -2201,6 +2235,7 @@ fn how_a_provider_may_be_asked_is_read() {
         read_timeout: seconds(90),
         total_timeout: seconds(5400),
         max_attempts: Some(3),
+        first_wait: Some(std::time::Duration::from_millis(50)),
         max_wait: seconds(600),
         max_retry_time: seconds(3600),
         requests_per_minute: Some(60),

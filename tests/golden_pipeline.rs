@@ -308,6 +308,7 @@ fn blocks_are_the_predecessors_where_it_was_right() {
             }
             for (label, our, their) in blocks {
                 let at = format!("{temp} {kind} {label}");
+                let at_key = format!("{temp}|{kind}|{label}");
                 assert_eq!(our["n_items"], their["n_items"], "{at}");
                 // At 0.7 some items have an even number of draws of which half are right: that is not right any more.
                 if temp == "0.0" {
@@ -326,6 +327,18 @@ fn blocks_are_the_predecessors_where_it_was_right() {
                     let our = &our["metrics"][metric];
                     assert!(near(&our["delta_mean"], &their["delta_mean"], 1e-12), "{at} {metric}");
                     assert!(near(&our["cohens_dz"], &their["cohens_d"], 1e-9), "{at} {metric}");
+                    let careful = &careful[&at_key][metric];
+                    assert!(near(&our["hodges_lehmann"], &careful["hl"], 1e-9), "{at} {metric}");
+                    if our["wilcoxon"]["form"] == "normal-tie-corrected" {
+                        assert!(
+                            near(&our["wilcoxon"]["p_value"], &careful["wilcoxon_rounded"]["p"], 1e-9),
+                            "{at} {metric}"
+                        );
+                    }
+                    let (p, drawn) = (our["perm_p_value"].as_f64().unwrap(), careful["perm_p_plus1"].as_f64().unwrap());
+                    // Theirs is drawn; where ours is exact the noise is theirs alone.
+                    let noise = 4.0 * (2.0 * p.max(1e-4) * (1.0 - p.min(0.9999)) / 5000.0).sqrt() + 2.0 / 5001.0;
+                    assert!((p - drawn).abs() <= noise, "{at} {metric}: {p} {drawn}");
                     for end in [0, 1] {
                         // Two bootstraps of 5000 resamples differ by their own noise.
                         assert!(near(&our["ci_95"][end], &their["ci_95"][end], 0.008), "{at} {metric} {end}");

@@ -6,6 +6,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::process::{Child, Stdio};
 
 use serde_json::Value;
@@ -123,7 +124,10 @@ fn files(built: &Value, slugs: &[String]) -> BTreeMap<String, (Vec<u8>, std::pat
             let dir = run_dir(built).join(slug).join(folder);
             for entry in std::fs::read_dir(&dir).unwrap() {
                 let path = entry.unwrap().path();
-                if path.file_name().unwrap() != "trial_manifest.json" {
+                // These name the run.
+                let is_result =
+                    !["trial_manifest.json", "provenance.md"].map(OsStr::new).contains(&path.file_name().unwrap());
+                if is_result {
                     let name = format!("{slug}/{folder}/{}", path.file_name().unwrap().to_str().unwrap());
                     files.insert(name, (std::fs::read(&path).unwrap(), path.canonicalize().unwrap()));
                 }
@@ -148,7 +152,7 @@ fn eight_prompt_sets_ask_their_control_once_and_a_ninth_asks_for_itself_alone() 
     let trials = slugs(&eight);
     assert_eq!(trials.len(), 8);
     let before = files(&eight, &trials);
-    assert_eq!(before.len(), 8 * 5);
+    assert_eq!(before.len(), 8 * 9);
 
     let nine = build(&project, &Setup { sets: 9, ..Setup::default() }, &[]);
     assert_eq!(requests(&nine, "sent"), each);

@@ -5,6 +5,7 @@ use super::problem::printable;
 use crate::store::Store;
 
 /// Prints: the only place that does. Results go to standard output, all else to standard error.
+#[allow(clippy::struct_excessive_bools)] // Each is a wish of the command line.
 pub struct Output {
     /// Whether one JSON document is wanted.
     pub json: bool,

@@ -1,4 +1,5 @@
 use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
 
 use super::failure::Failure;
 use super::planning::Planning;
@@ -35,7 +36,9 @@ fn bought(store: &Store, sessions: &[String]) -> Result<HashMap<DrawAddress, Bou
             };
             match line {
                 LedgerLine::Intent(addresses) => {
-                    addresses.into_iter().for_each(|address| *open.entry(address).or_default() += 1);
+                    for address in addresses {
+                        *open.entry(address).or_default() += 1;
+                    }
                 }
                 LedgerLine::Answer { address, usage, circumstances, .. } => {
                     end(address);
@@ -99,17 +102,22 @@ impl<'a> Account<'a> {
                 reused.push(wanted);
                 continue;
             };
+            let mut uncounted = 0;
             for (usage, circumstances) in &own.answers {
                 match self.tariffs.price(&request.provider, &request.model, usage, circumstances) {
                     Some(price) => self.spent = self.spent.plus(price),
-                    None => self.unknown += 1,
+                    None => uncounted += 1,
                 }
             }
+            self.unknown += uncounted;
             let ceiling = match self.tariffs.ceiling(request) {
                 Ceiling::Known(ceiling) => Some(ceiling),
                 Ceiling::Unknown => None,
             };
-            self.be_uncertain(own.open + own.uncertain, ceiling);
+            // An answer that states no tokens was billed, at a price that its ceiling bounds.
+            let has_price = matches!(self.tariffs.of(&request.provider, &request.model), Tariff::Rated(_));
+            let uncounted = if has_price { uncounted } else { 0 };
+            self.be_uncertain(own.open + own.uncertain + uncounted, ceiling);
             // What was tried here without success may have been answered by another build.
             if own.answers.is_empty() {
                 reused.push(wanted);
@@ -189,10 +197,10 @@ pub fn words(cost: &CostSummary) -> String {
     if attempts > 0 {
         let most = max.map_or_else(|| "an unknown amount".to_owned(), |max| money(max).to_string());
         let attempts = if attempts == 1 { "1 attempt".to_owned() } else { format!("{attempts} attempts") };
-        text.push_str(&format!(", up to {most} more uncertain ({attempts})"));
+        let _ = write!(text, ", up to {most} more uncertain ({attempts})");
     }
     if cost.unknown > 0 {
-        text.push_str(&format!(", {} of unknown price", cost.unknown));
+        let _ = write!(text, ", {} of unknown price", cost.unknown);
     }
     text
 }
@@ -292,11 +300,12 @@ mod tests {
         let found = cost(&store, &[first.id(), second.id()], &draws);
         // 1,000 input of which 600 are cached, and 100 output, twice; 2,000 input.
         let (spent, saved) = (0.0017 * 2.0 + 0.002, 0.002);
-        let uncertain = CostRange { attempts: 2, min: 0.0, max: Some(0.002) };
+        // Two attempts of unknown end, and an answer that states no tokens.
+        let uncertain = CostRange { attempts: 3, min: 0.0, max: Some(0.003) };
         assert_eq!(found, CostSummary { spent, saved, unknown: 1, uncertain });
         assert_eq!(
             words(&found),
-            "$0.0054 spent, $0.0020 saved, up to $0.0020 more uncertain (2 attempts), 1 of unknown price"
+            "$0.0054 spent, $0.0020 saved, up to $0.0030 more uncertain (3 attempts), 1 of unknown price"
         );
         // To another run all of it was there already.
         let other = cost(&store, &[], &draws);
