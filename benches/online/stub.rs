@@ -63,7 +63,11 @@ fn serve(mut stream: TcpStream, latency: Duration, seen: &Seen) {
             continue;
         }
         filled = 0;
-        first.get_or_insert_with(Instant::now);
+        // What is asked of the server itself does not count.
+        let is_call = buffer.starts_with(b"POST");
+        if is_call {
+            first.get_or_insert_with(Instant::now);
+        }
         if !latency.is_zero() {
             std::thread::sleep(latency);
         }
@@ -71,7 +75,7 @@ fn serve(mut stream: TcpStream, latency: Duration, seen: &Seen) {
             break;
         }
         last = Instant::now();
-        requests += 1;
+        requests += u64::from(is_call);
     }
     seen.requests.fetch_add(requests, Ordering::Relaxed);
     if let (Some(first), Ok(mut span)) = (first, seen.span.lock()) {
