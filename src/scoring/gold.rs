@@ -35,7 +35,7 @@ impl<'a> Gold<'a> {
     pub(super) fn normal_context(&self) -> Cow<'a, str> {
         let normal = || qa_normal(self.context.unwrap_or_default());
         match self.normal_context {
-            Some(kept) => Cow::Borrowed(kept.get_or_init(|| normal().into())),
+            Some(kept) => Cow::Borrowed(kept.get_or_init(normal)),
             None => normal().into(),
         }
     }
