@@ -145,8 +145,9 @@ impl AggregateReport {
         let mut table = Table::new(["Trial", ">Control USD", ">Treatment USD", ">Both USD", "Answers"]);
         for trial in &self.trials {
             let [control, treatment, both] = trial.usd.map(cost_cell);
-            // A slug is a path segment: nothing in it has to be escaped in a link.
-            let origin = format!("[provenance]({}/reports/provenance.md)", trial.slug);
+            let origin = format!("{}/reports/provenance.md", trial.slug);
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+            let origin = if origin.chars().all(is_plain) { format!("[provenance]({origin})") } else { code(&origin) };
             table.row([code(&trial.slug), control, treatment, both, origin]);
         }
         text + table.finish().trim_end() + "\n"
