@@ -14,7 +14,7 @@ fn samples(scenario: &str, n: u32) -> (u32, u32) {
         ("skewed" | "clustered", 30) => (20_000, 20_000),
         ("skewed" | "clustered", 300) => (20_000, 5_000),
         ("skewed" | "clustered", _) => (4_000, 500),
-        ("normal-null" | "normal-effect", 3000) => (3_000, 0),
+        ("normal-null" | "normal-effect", 3000) => (3_000, 1_000),
         (_, 3000) => (20_000, 4_000),
         _ => (20_000, 20_000),
     }

@@ -83,7 +83,13 @@ fn measure(reader: &Lexical, arm: &str, is_open: bool, temperature: &str, draws:
         };
         let golds = answers(row);
         let context = is_open.then(|| text(row, "context"));
-        let gold = Gold { answers: &golds, unanswerable: row["is_unanswerable"] == true, context, open: is_open };
+        let gold = Gold {
+            answers: &golds,
+            unanswerable: row["is_unanswerable"] == true,
+            context,
+            open: is_open,
+            normal_context: None,
+        };
         for number in 0..draws {
             let address = DrawAddress { request: request.key(), generation: 0, number };
             let Outcome::Answer(answer) = reader.answer(&mut Line::default(), &request, &address).outcome else {

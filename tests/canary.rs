@@ -3,6 +3,7 @@
 //! files and output do not show: arguments, system calls, errors that repeat the key.
 
 // A test may stop where it finds what it does not expect.
+#![allow(clippy::format_collect)] // It is not in a hurry.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "support/server/mod.rs"]
@@ -156,9 +157,9 @@ fn no_argument_and_no_write_has_it() {
     for line in String::from_utf8_lossy(&std::fs::read(&log).unwrap()).lines() {
         if is_in(line.as_bytes(), &forms(CANARY)) {
             if line.contains("TCP:[") {
-                to_server += 1
+                to_server += 1;
             } else {
-                elsewhere.push(line.chars().take(200).collect::<String>())
+                elsewhere.push(line.chars().take(200).collect::<String>());
             }
         }
     }

@@ -1288,7 +1288,7 @@ fn a_span_of_time_without_a_unit() {
 "
         )),
         r"
-error: a span of time is a whole number with `m`, `h` or `d`
+error: a span of time is a whole number with `s`, `m`, `h` or `d`
   --> eval.yaml:11:39
    |
 11 | reuse: {max_gap_between_arms: {limit: 7}}

@@ -20,6 +20,7 @@ fn samples(scenario: &str, n: u32) -> (u32, u32) {
         ("skewed" | "clustered", 30) => (1500, 400),
         ("skewed" | "clustered", 300) => (400, 60),
         ("skewed" | "clustered" | "normal-null" | "normal-effect", 3000) => (60, 0),
+        ("normal-null", 300) => (600, 30),
         (_, 30) => (2000, 300),
         (_, 300) => (1000, 150),
         _ => (300, 60),

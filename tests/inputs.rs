@@ -84,11 +84,15 @@ analysis:
   power: <<power>>
   targets: [<<target>>]
 optional: {enable_unsupported_sensitivity: <<opt.support>>, enable_mixed_effects: <<opt.mixed>>, enable_power_analysis: <<opt.power>>, enable_cost_effectiveness: <<opt.cost>>}
-reuse: {generation: <<generation>>}
+reuse: {generation: {control: <<control.generation>>, treatment: <<treatment.generation>>}, redraws: config/redraws.jsonl}
 parts_per_dataset: <<parts>>
 "#;
 
 const FILES: &[(&str, &str)] = &[
+    (
+        "config/redraws.jsonl",
+        "{\"request\":\"blake3:0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f\",\"times\":1,\"status\":[\"refusal\"]}\n",
+    ),
     (
         "data/open.jsonl",
         r#"{"id":"o1","question":"Who built the mill at Varn?","answers":["Ada Pell"],"context":"The mill at Varn was built by Ada Pell in 1801. It burned in 1850.","group":"mill","none":false,"era":"old","hard":false,"note":"x1","same":"o1","twin":"o1"}
@@ -275,7 +279,8 @@ const SETTINGS: &[Setting] = &[
     ("opt.mixed", "true", "false", TESTED),
     ("opt.power", "true", "false", TESTED),
     ("opt.cost", "true", "false", &["costs/*"]),
-    ("generation", "0", "1", &["infer/*/*/*/*/*"]),
+    ("control.generation", "0", "1", &["infer/*/*/*/control/*", "infer/*/*/*/talk.control/*"]),
+    ("treatment.generation", "0", "1", &["infer/*/*/*/plain/*", "infer/*/*/*/shots/*", "infer/*/*/*/talk/*"]),
     ("parts", "2", "3", &["prepare/*"]),
 ];
 
@@ -599,7 +604,9 @@ impl Reading<'_> {
             _ => "1",
         };
         self.say("draws", draws);
-        self.settings(&["generation"]);
+        let is_control = scope[3] == "control" || scope[3].ends_with(".control");
+        self.settings(&[if is_control { "control.generation" } else { "treatment.generation" }]);
+        self.file("redraws", "config/redraws.jsonl");
     }
 
     fn parse(&mut self, scope: &[&str; 5]) {
@@ -665,6 +672,13 @@ impl Reading<'_> {
                 for (side, arm) in self.sides(&trial.1) {
                     for (what, path) in self.world.arm(&arm).0 {
                         self.file(&format!("{side}/{what}"), path);
+                    }
+                    for name in ["open.name", "closed.name"].map(|name| self.world.of(name).to_owned()) {
+                        let outputs: Vec<String> = self.made[&format!("prepare/{name}")].keys().cloned().collect();
+                        for part in outputs.iter().filter_map(|output| output.strip_prefix("gold/")) {
+                            let infer = format!("infer/{}/{decoding}/{name}/{arm}/{part}", trial.0);
+                            self.output(&format!("redraws/{side}/{name}/{part}"), &infer, "redraws");
+                        }
                     }
                 }
             }
@@ -941,6 +955,10 @@ fn every_prompt_and_recording_counts_where_it_is_read() {
         let (ran, _) = lab.try_change(&e(path, from, to, &[&build, &infer, &parse]));
         assert_eq!(ran.iter().filter(|label| label.starts_with("infer/")).count(), 1, "{path}: {ran:?}");
     }
+    // A line about a request that nobody asks: every `infer` reads the file, and none comes to anything else.
+    let redraws = e("config/redraws.jsonl", "\"times\":1", "\"times\":2", &["infer/*/*/*/*/*"]);
+    let (ran, changed) = lab.try_change(&redraws);
+    assert!(ran.iter().all(|label| label.starts_with("infer/")) && !changed, "{ran:?}");
     // What no item is joined to, or no field names, is read and comes to nothing.
     for (path, from, to, scope) in [
         ("data/open_plain.jsonl", "of no item", "of my item", "open/plain"),
@@ -1091,8 +1109,8 @@ fn what_is_no_input_runs_nothing_and_keeps_the_root() {
         ("max_concurrent_requests", format!("{config}max_concurrent_requests: 3\n")),
         ("max_failed", format!("{config}max_failed: 7\n")),
         ("budget", format!("{config}budget: {{max_usd: 5, confirm_above_usd: 1}}\n")),
-        ("same_served_model", edit("generation: 0", "generation: 0, same_served_model: refuse")),
-        ("a gap", edit("generation: 0", "generation: 0, max_gap_between_arms: {limit: 7d, then: warn}")),
+        ("same_served_model", edit("redraws: ", "same_served_model: refuse, redraws: ")),
+        ("a gap", edit("redraws: ", "max_gap_between_arms: {limit: 7d, then: warn}, redraws: ")),
         ("a model that no trial names", edit("models:\n", "models:\n  - {name: idle, provider: lexical}\n")),
         ("a prompt set that no trial names", edit("prompt_sets:\n", "prompt_sets:\n  idle: prompts/plain.txt\n")),
         (

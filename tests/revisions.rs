@@ -20,8 +20,8 @@ const TABLE: [(&str, u32, &str); 10] = [
     ("merge", 2, "e740366964c703a59cd0644316d6fe4a597ecb30fecf061bdae01879d550c256"),
     ("stats", 2, "1fae61e5bb0727a71f632f26b483caaf3b6f4f897ac7b4f53af94bb8314e2c3b"),
     ("costs", 2, "8757f3767ecefb384b5078d50cf0ed260d988bd859991c64e9a0b5b8a4e5a0ac"),
-    ("report", 2, "e86c503cc3f10bd5f6f3d892b950d4ab12b222bc5cf4d6a85f702d8d6e791dad"),
-    ("aggregate", 2, "cc62ff5533d30049b749d7f56d391bda8a208a08ebebeaeb11c5831ea06b8885"),
+    ("report", 3, "1ebab699cacf68a6ea86deac72beb37ae975880e52638b3054b5b663489cedf0"),
+    ("aggregate", 3, "10aa5493ec37886b5301d552f684c74fd7e5989255d137ea6d485de8840ac357"),
 ];
 
 #[derive(Default)]

@@ -22,31 +22,57 @@ pub enum Consent {
     Unbounded(&'static str),
 }
 
+/// Is what was typed and what the config says of spending.
+#[derive(Clone, Copy, Debug)]
+struct Rules {
+    yes: bool,
+    max_cost: Option<Money>,
+    max_usd: Option<Money>,
+    confirm_above: Option<Money>,
+    unknown_price: Reaction,
+}
+
+impl Rules {
+    fn of(config: &Config, args: &BuildArgs) -> Self {
+        Self {
+            yes: args.yes,
+            max_cost: args.max_cost,
+            max_usd: config.max_usd.and_then(Money::usd),
+            confirm_above: config.budget.confirm_above_usd.and_then(Money::usd),
+            unknown_price: config.budget.unknown_price,
+        }
+    }
+
+    fn decide(&self, estimate: &Estimate, can_ask: bool) -> Consent {
+        let has_limit = self.max_cost.or(self.max_usd).is_some();
+        if has_limit && estimate.has_unpriced() {
+            return Consent::Unbounded("a model that would be asked has no price");
+        }
+        if has_limit && estimate.draws > 0 && estimate.ceiling.is_none() {
+            return Consent::Unbounded("nothing bounds the length of some answers");
+        }
+        if self.yes || self.max_cost.is_some() {
+            return Consent::Given;
+        }
+        let threshold = self.confirm_above.unwrap_or(Money::ZERO);
+        let is_much = estimate.upper().is_none_or(|upper| upper > threshold);
+        let is_unknown = estimate.has_unpriced() && self.unknown_price == Reaction::Refuse;
+        if !is_much && !is_unknown {
+            return Consent::Given;
+        }
+        // A limit in the config is consent to spend up to it, unless the config wants to be asked from some amount on.
+        let wants_to_ask = can_ask && self.confirm_above.is_some();
+        match self.max_usd {
+            Some(_) if !wants_to_ask => Consent::Given,
+            _ if can_ask => Consent::Ask,
+            _ => Consent::Missing,
+        }
+    }
+}
+
 /// Decides from what was typed and what the config says. `can_ask`: somebody sits at a terminal.
 pub fn consent(estimate: &Estimate, config: &Config, args: &BuildArgs, can_ask: bool) -> Consent {
-    let limit = args.max_cost.or_else(|| config.max_usd.and_then(Money::usd));
-    if limit.is_some() && estimate.has_unpriced() {
-        return Consent::Unbounded("a model that would be asked has no price");
-    }
-    if limit.is_some() && estimate.draws > 0 && estimate.ceiling.is_none() {
-        return Consent::Unbounded("nothing bounds the length of some answers");
-    }
-    if args.yes || args.max_cost.is_some() {
-        return Consent::Given;
-    }
-    let threshold = config.budget.confirm_above_usd.and_then(Money::usd).unwrap_or(Money::ZERO);
-    let is_much = estimate.upper().is_none_or(|upper| upper > threshold);
-    let is_unknown = estimate.has_unpriced() && config.budget.unknown_price == Reaction::Refuse;
-    if !is_much && !is_unknown {
-        return Consent::Given;
-    }
-    // A limit in the config is consent to spend up to it, unless the config wants to be asked from some amount on.
-    let wants_to_ask = can_ask && config.budget.confirm_above_usd.is_some();
-    match config.max_usd {
-        Some(_) if !wants_to_ask => Consent::Given,
-        _ if can_ask => Consent::Ask,
-        _ => Consent::Missing,
-    }
+    Rules::of(config, args).decide(estimate, can_ask)
 }
 
 /// Lets a build go on that may spend what it would, asking at a terminal where that is needed; else nothing is sent.
@@ -136,9 +162,58 @@ fn cents(amount: Money) -> String {
 mod tests {
     use super::*;
 
+    fn usd(text: &str) -> Option<Money> {
+        Money::usd(text.parse().unwrap())
+    }
+
+    #[test]
+    fn consent_is_given_asked_for_or_missing() {
+        use Consent::{Ask, Given, Missing, Unbounded};
+        let none =
+            Rules { yes: false, max_cost: None, max_usd: None, confirm_above: None, unknown_price: Reaction::Refuse };
+        let two = Estimate { draws: 4, low: 1.0, high: Some(2.0), ceiling: usd("5"), ..Estimate::default() };
+        let endless = Estimate { high: None, ceiling: None, ..two.clone() };
+        let unpriced = Estimate { unpriced: [("m".to_owned(), 4)].into(), ..Estimate::default() };
+        let (no_price, no_end) = (
+            Unbounded("a model that would be asked has no price"),
+            Unbounded("nothing bounds the length of some answers"),
+        );
+        // What the rules are, what it costs, and what that comes to at a terminal and elsewhere.
+        let cases = [
+            (none, &two, Ask, Missing),
+            (none, &endless, Ask, Missing),
+            (none, &unpriced, Ask, Missing),
+            (Rules { yes: true, ..none }, &two, Given, Given),
+            (Rules { yes: true, ..none }, &endless, Given, Given),
+            (Rules { yes: true, ..none }, &unpriced, Given, Given),
+            (Rules { max_cost: usd("1"), ..none }, &two, Given, Given),
+            (Rules { max_cost: usd("1"), ..none }, &endless, no_end.clone(), no_end.clone()),
+            (Rules { max_cost: usd("1"), yes: true, ..none }, &unpriced, no_price.clone(), no_price.clone()),
+            (Rules { max_usd: usd("1"), ..none }, &two, Given, Given),
+            (Rules { max_usd: usd("1"), ..none }, &endless, no_end.clone(), no_end),
+            (
+                Rules { max_usd: usd("1"), unknown_price: Reaction::Ignore, ..none },
+                &unpriced,
+                no_price.clone(),
+                no_price,
+            ),
+            (Rules { max_usd: usd("1"), confirm_above: usd("1.99"), ..none }, &two, Ask, Given),
+            (Rules { max_usd: usd("1"), confirm_above: usd("2"), ..none }, &two, Given, Given),
+            (Rules { confirm_above: usd("2"), ..none }, &two, Given, Given),
+            (Rules { confirm_above: usd("1.99"), ..none }, &two, Ask, Missing),
+            (Rules { confirm_above: usd("99"), ..none }, &endless, Ask, Missing),
+            (Rules { confirm_above: usd("99"), ..none }, &unpriced, Ask, Missing),
+            (Rules { unknown_price: Reaction::Warn, ..none }, &unpriced, Given, Given),
+            (Rules { unknown_price: Reaction::Ignore, ..none }, &unpriced, Given, Given),
+        ];
+        for (at, (rules, estimate, asked, alone)) in cases.into_iter().enumerate() {
+            assert_eq!([rules.decide(estimate, true), rules.decide(estimate, false)], [asked, alone], "case {at}");
+        }
+    }
+
     #[test]
     fn a_limit_is_rounded_up_to_cents() {
-        let cents_of = |text: &str| cents(Money::usd(text.parse().unwrap()).unwrap());
+        let cents_of = |text: &str| cents(usd(text).unwrap());
         assert_eq!(["0.001", "0.019", "2", "1234.5678"].map(cents_of), ["0.01", "0.02", "2.01", "1234.57"]);
     }
 }

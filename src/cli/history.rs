@@ -1,6 +1,7 @@
 use std::collections::HashSet;
 
-use super::estimate::{Estimate, Estimator};
+use super::estimate::Estimate;
+use super::estimator::Estimator;
 use super::failure::Failure;
 use super::planning::Planning;
 use super::unaskable::wanted;

@@ -20,6 +20,7 @@ mod drift_sample;
 mod drift_score;
 mod environment;
 mod estimate;
+mod estimator;
 mod failure;
 mod fetch;
 mod finish;

@@ -40,7 +40,16 @@ impl Building<'_, '_> {
                 }
             }
             let found = judge(slug, &origins, &self.planning.project.config.reuse);
-            let page = page(record, slug, trial.label.note.clone(), &origins, &found);
+            let mut page = page(record, slug, trial.label.note.clone(), &origins, &found);
+            let states_revision = self
+                .planning
+                .trials
+                .iter()
+                .any(|other| other.slug == *slug && (is_embedded || other.model.revision.is_some()));
+            if !states_revision && origins.arms.values().all(|arm| arm.revisions.is_empty()) {
+                let note = "Unpinned: neither the config nor the server states a revision of the model.";
+                page.warnings.push(note.to_owned());
+            }
             complaints.extend(found);
             let mut files = vec![("reports/provenance.md", page.to_markdown().into_bytes())];
             if origins.is_remote() {

@@ -2,7 +2,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::sync::Arc;
 
-use super::estimate::{Estimate, Estimator};
+use super::estimate::Estimate;
+use super::estimator::Estimator;
 use super::failure::Failure;
 use super::planning::Planning;
 use super::reasons::Reasons;

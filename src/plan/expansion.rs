@@ -293,10 +293,8 @@ impl<'p, 'c> Expansion<'p, 'c> {
         let open = is_open(dataset);
         let (build, shared) = self.build_params(trial, side, name, dataset)?;
         let build = Arc::new(ParamsDoc::new(&build)?);
-        let generation = match side {
-            Side::Control => self.config.generation.control,
-            Side::Treatment => self.config.generation.treatment,
-        };
+        let both = self.config.generation;
+        let generation = if side == Side::Control { both.control } else { both.treatment };
         let infer = InferParams { generation, draws: trial.point.draws };
         let infer = Arc::new(ParamsDoc::new(&infer)?);
 

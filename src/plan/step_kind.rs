@@ -72,7 +72,8 @@ impl StepKind {
     pub fn revision(self) -> u32 {
         match self {
             Self::Fetch | Self::Prepare | Self::Build | Self::Infer | Self::Parse => 1,
-            Self::Score | Self::Merge | Self::Stats | Self::Costs | Self::Report | Self::Aggregate => 2,
+            Self::Score | Self::Merge | Self::Stats | Self::Costs => 2,
+            Self::Report | Self::Aggregate => 3,
         }
     }
 }

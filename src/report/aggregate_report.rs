@@ -142,10 +142,12 @@ impl AggregateReport {
             }
         }
         text.push_str("\n## Cost\n\n");
-        let mut table = Table::new(["Trial", ">Control USD", ">Treatment USD", ">Both USD"]);
+        let mut table = Table::new(["Trial", ">Control USD", ">Treatment USD", ">Both USD", "Answers"]);
         for trial in &self.trials {
             let [control, treatment, both] = trial.usd.map(cost_cell);
-            table.row([code(&trial.slug), control, treatment, both]);
+            // A slug is a path segment: nothing in it has to be escaped in a link.
+            let origin = format!("[provenance]({}/reports/provenance.md)", trial.slug);
+            table.row([code(&trial.slug), control, treatment, both, origin]);
         }
         text + table.finish().trim_end() + "\n"
     }

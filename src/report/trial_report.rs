@@ -78,7 +78,10 @@ impl FamilyNote {
 impl TrialReport {
     /// Renders the report as Markdown.
     pub fn render(&self) -> String {
-        let mut text = format!("# Evaluation Report\n\nTrial {}.\n\n", code(&self.slug));
+        let mut text = format!(
+            "# Evaluation Report\n\nTrial {}. When, by whom and how its answers were given: [provenance](provenance.md).\n\n",
+            code(&self.slug)
+        );
         if let Some(note) = &self.note {
             let _ = write!(text, "> **Note:** {}\n\n", prose(note));
         }

@@ -223,12 +223,12 @@ fn test((model, dataset, metric): (&str, &str, String), values: &Values, rule: D
     }
 }
 
-/// Reads what a draw says of who answered.
-type Said = fn(&DriftDraw) -> Option<&String>;
+/// Reads one of the things that a provider says of what served a draw.
+type ReadSaid = fn(&DriftDraw) -> Option<&String>;
 
 fn served(pairs: &[DriftPair]) -> Vec<ServedChange> {
     let models: BTreeSet<&str> = pairs.iter().map(|pair| pair.model.as_str()).collect();
-    let kinds: [(&'static str, Said); 3] = [
+    let kinds: [(&'static str, ReadSaid); 3] = [
         ("served_model", |draw| draw.served_model.as_ref()),
         ("server_revision", |draw| draw.server_revision.as_ref()),
         ("fingerprint", |draw| draw.fingerprint.as_ref()),
@@ -339,22 +339,22 @@ mod tests {
 
     #[test]
     fn another_served_model_is_drift_and_an_unknown_one_is_not() {
-        let other = |_| pair(draw(Some(1.0), 5, "m-1"), draw(Some(1.0), 5, "m-2"));
+        let other = |_: u64| pair(draw(Some(1.0), 5, "m-1"), draw(Some(1.0), 5, "m-2"));
         let report = DriftReport::new(&(0..5).map(other).collect::<Vec<_>>(), RULE);
         assert!(report.found[0].contains("is served by `m-2` now, and it was `m-1` then"), "{:?}", report.found);
-        let unknown = |()| {
-            let mut pair = other(0);
+        let unknown = |n: u64| {
+            let mut pair = other(n);
             pair.then.served_model = None;
             pair
         };
-        assert!(!DriftReport::new(&(0..5).map(|_| unknown(())).collect::<Vec<_>>(), RULE).is_found());
+        assert!(!DriftReport::new(&(0..5).map(unknown).collect::<Vec<_>>(), RULE).is_found());
         // A fingerprint changes with every deployment: it is listed, and is no finding.
-        let marked = |()| {
+        let marked = |_: u64| {
             let mut pair = pair(draw(Some(1.0), 5, "m-1"), draw(Some(1.0), 5, "m-1"));
             (pair.then.fingerprint, pair.now.fingerprint) = (Some("a".into()), Some("b".into()));
             pair
         };
-        let report = DriftReport::new(&(0..5).map(|_| marked(())).collect::<Vec<_>>(), RULE);
+        let report = DriftReport::new(&(0..5).map(marked).collect::<Vec<_>>(), RULE);
         assert!(report.served.iter().any(|change| change.what == "fingerprint" && change.changed));
         assert!(!report.is_found());
     }

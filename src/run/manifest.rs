@@ -244,6 +244,9 @@ pub struct Manifest {
     pub requests: RequestCounts,
     /// What it cost.
     pub cost_usd: CostSummary,
+    /// The seed of the order in which items are asked.
+    #[serde(default)]
+    pub order_seed: u64,
     /// What servers said that they serve.
     #[serde(default)]
     pub served: Vec<ServedModel>,
@@ -284,6 +287,7 @@ impl Manifest {
             let field = serde_json::to_string_pretty(&value[name]).map_err(fail)?;
             head.push(format!("  \"{name}\": {}", field.replace('\n', "\n  ")));
         }
+        lists.push(("served", lines(&self.served).map_err(fail)?));
         lists.push(("trials", lines(&self.trials).map_err(fail)?));
         lists.push(("failures", lines(&self.failures).map_err(fail)?));
         lists.push(("sources", lines(&self.sources).map_err(fail)?));
@@ -317,7 +321,7 @@ impl Manifest {
     }
 }
 
-const SHORT_FIELDS: [&str; 15] = [
+const SHORT_FIELDS: [&str; 16] = [
     "schema_version",
     "run_id",
     "state",
@@ -333,6 +337,7 @@ const SHORT_FIELDS: [&str; 15] = [
     "requests",
     "cost_usd",
     "sealed",
+    "order_seed",
 ];
 
 /// Serialises the fields that are not lists.
@@ -358,6 +363,7 @@ impl serde::Serialize for Short<'_> {
         map.serialize_entry("requests", &m.requests)?;
         map.serialize_entry("cost_usd", &m.cost_usd)?;
         map.serialize_entry("sealed", &m.sealed)?;
+        map.serialize_entry("order_seed", &m.order_seed)?;
         map.end()
     }
 }
@@ -398,7 +404,14 @@ mod tests {
             num_trials: 0,
             requests: RequestCounts::default(),
             cost_usd: CostSummary::default(),
-            served: Vec::new(),
+            order_seed: 7,
+            served: vec![ServedModel {
+                provider: "ollama here".into(),
+                model: "m".into(),
+                revision: Some("sha256:1".into()),
+                context_length: Some(4096),
+                note: None,
+            }],
             sealed: None,
             trials: Vec::new(),
             failures: Vec::new(),

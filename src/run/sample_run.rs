@@ -276,6 +276,7 @@ pub(super) fn make(place: &Place, sample: &Sample<'_>) -> Manifest {
         config,
         num_trials: 1,
         requests: RequestCounts::default(),
+        order_seed: 0,
         served: Vec::new(),
         cost_usd: CostSummary::default(),
         sealed: None,

@@ -48,7 +48,7 @@ impl Qa {
         if !self.unsupported.applies(abstained) {
             return (0.0, None);
         }
-        let context = qa_normal(gold.context.unwrap_or_default());
+        let context = gold.normal_context();
         let (is_supported, share) = self.unsupported.judge(normal, &context);
         (f64::from(u8::from(!is_supported)), Some(share))
     }
@@ -104,7 +104,8 @@ mod tests {
 
     fn scored(qa: &Qa, answer: &str, golds: &[&str], unanswerable: bool, open: bool) -> Vec<f64> {
         let answers: Vec<String> = golds.iter().map(ToString::to_string).collect();
-        let gold = Gold { answers: &answers, unanswerable, context: open.then_some(CONTEXT), open };
+        let gold =
+            Gold { answers: &answers, unanswerable, context: open.then_some(CONTEXT), open, normal_context: None };
         qa.score(answer, &gold).iter().map(|(_, value)| value).collect()
     }
 

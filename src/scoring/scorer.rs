@@ -106,7 +106,7 @@ mod tests {
         for scorer in all() {
             for answers in &golds {
                 for (unanswerable, open) in [(false, false), (false, true), (true, false), (true, true)] {
-                    let gold = Gold { answers, unanswerable, context: None, open };
+                    let gold = Gold { answers, unanswerable, context: None, open, normal_context: None };
                     for answer in ["", " ", "18", "the", "I do not know."] {
                         let scores = scorer.score(answer, &gold);
                         let names: Vec<_> = scores.iter().map(|(name, _)| name).collect();

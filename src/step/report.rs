@@ -427,7 +427,7 @@ pub(super) mod tests {
     fn a_report_says_what_changed_and_by_how_much() {
         let report = rendered("quiz", true);
         for part in [
-            "# Evaluation Report\n\nTrial `slug-quiz`.\n",
+            "# Evaluation Report\n\nTrial `slug-quiz`. When, by whom and how its answers were given: [provenance](provenance.md).\n",
             "- **EM in `quiz`:** higher under treatment: +41.4 pp (95% interval ",
             "over 29 items, from 58.6% to 100.0%. McNemar's exact test: p = 0.0005, q = 0.0005 (Holm over 1 test).",
             "| `control` | `system` | 9 | 2 | `blake3:",

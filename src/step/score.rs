@@ -1,5 +1,7 @@
 //! Compares answers with gold answers.
 
+use std::cell::OnceCell;
+
 use super::draw_status::DrawStatus;
 use super::gold_line::GoldLine;
 use super::json_lines::{read_lines, unexpected, write_line};
@@ -25,6 +27,7 @@ pub fn run(params: &ScoreParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs)
     let (parsed, gold) = (inputs.text("parsed")?, inputs.text("gold")?);
     let mut gold = read_lines::<GoldLine<'_>>("gold", &gold);
     let mut current: Option<GoldLine<'_>> = None;
+    let mut normal_context = OnceCell::new();
     let mut out = Vec::with_capacity(parsed.len() / 2);
     for draw in read_lines::<ParsedDraw<'_>>("parsed", &parsed) {
         let draw = draw?;
@@ -35,8 +38,9 @@ pub fn run(params: &ScoreParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs)
             let missing =
                 || unexpected("gold", format_args!("it has no line for the item `{}`, or not here", draw.item));
             current = Some(gold.next().ok_or_else(missing)??);
+            normal_context.take();
         };
-        write_line("scores", &mut out, &scored(&draw, truth, &scorers, params))?;
+        write_line("scores", &mut out, &scored(&draw, truth, &normal_context, &scorers, params))?;
     }
     outputs.put("scores", out)
 }
@@ -44,6 +48,7 @@ pub fn run(params: &ScoreParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs)
 fn scored<'a>(
     draw: &'a ParsedDraw<'_>,
     truth: &GoldLine<'_>,
+    normal_context: &OnceCell<String>,
     scorers: &'a [ColumnScorer],
     params: &ScoreParams,
 ) -> ScoredDraw<'a> {
@@ -54,6 +59,7 @@ fn scored<'a>(
         unanswerable: truth.unanswerable,
         context: truth.context.as_deref(),
         open: params.open,
+        normal_context: Some(normal_context),
     };
     let mut scores = Vec::with_capacity(5);
     let mut support = None;

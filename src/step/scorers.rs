@@ -176,7 +176,7 @@ mod tests {
                 assert_eq!(scorer.columns(), scorer.scorers[0].metrics(open));
                 assert_eq!(scorer_revision(&config.settings), scorer.scorers[0].revision());
                 let answers = ["18".to_owned()];
-                let gold = Gold { answers: &answers, unanswerable: false, context: None, open };
+                let gold = Gold { answers: &answers, unanswerable: false, context: None, open, normal_context: None };
                 assert_eq!(scorer.score("18", &gold).0.count(), scorer.columns().len());
                 assert_eq!(scorer.wrong(false).collect::<Vec<_>>(), vec![0.0; scorer.columns().len()]);
             }

@@ -190,7 +190,7 @@ impl Session {
     /// Makes written answers durable, and then known, as [`Session::log_draws`] does; returns how many of them had an answer
     /// already.
     pub fn settle_draws(&self, written: &[Written]) -> Result<u64> {
-        let mut segments: BTreeMap<&str, (BTreeSet<u64>, Vec<(DrawId, u64, u64)>, u64)> = BTreeMap::new();
+        let mut segments: BTreeMap<&str, Lines> = BTreeMap::new();
         for Written { id, segment, start, length } in written {
             let (starts, lines, end) = segments.entry(segment).or_default();
             starts.insert(*start);
@@ -278,6 +278,9 @@ impl Session {
         })
     }
 }
+
+/// Are answers of one segment: where each starts, each with its length, and where the last of them ends.
+type Lines = (BTreeSet<u64>, Vec<(DrawId, u64, u64)>, u64);
 
 /// Is what was appended: where, the answers' lines, and how many were surplus.
 struct Logged {

@@ -56,8 +56,8 @@ pub fn simulate(scenario: &str, n: u32, samples: u32, booted: u32, resamples: u3
             "binary-effect" => binary(&mut tally, &mut draw, n, (0.4, 0.2, 0.1), boot, resamples),
             "proportion-half" => proportion(&mut tally, &mut draw, n, 0.5),
             "proportion-high" => proportion(&mut tally, &mut draw, n, 0.95),
-            "normal-null" => normal(&mut tally, &mut draw, n, 0.0),
-            "normal-effect" => normal(&mut tally, &mut draw, n, 0.1),
+            "normal-null" => normal(&mut tally, &mut draw, n, 0.0, boot, resamples),
+            "normal-effect" => normal(&mut tally, &mut draw, n, 0.1, None, resamples),
             "skewed" => skewed(&mut tally, &mut draw, n, boot, resamples),
             _ => clustered(&mut tally, &mut draw, n, boot, resamples),
         }
@@ -123,7 +123,7 @@ fn proportion(tally: &mut Tally, draw: &mut Stream, n: u32, p: f64) {
     tally.covers(stats::clopper_pearson(right, u64::from(n), 0.95), "clopper-pearson", p);
 }
 
-fn normal(tally: &mut Tally, draw: &mut Stream, n: u32, effect: f64) {
+fn normal(tally: &mut Tally, draw: &mut Stream, n: u32, effect: f64, boot: Option<Stream>, resamples: u32) {
     let differences = Differences::from_deltas((0..n).map(|_| effect + gauss(draw)));
     let summary = stats::paired(&differences);
     tally.covers(summary.interval(0.95), "t", effect);
@@ -135,6 +135,25 @@ fn normal(tally: &mut Tally, draw: &mut Stream, n: u32, effect: f64) {
         if n <= 30 {
             let test = wilcoxon_exact(&differences, Zeros::Wilcox, Alternative::TwoSided);
             tally.rejects("wilcoxon-exact", test.map(|test| test.p));
+        }
+        // The true difference lies on the margin: to call it no loss is an error.
+        let moved = Differences::from_deltas((0..n).map(|_| gauss(draw) - 0.3));
+        let tost = stats::equivalence(&stats::paired(&moved), 0.3, 0.05);
+        tally.rejects("tost-t", tost.map(|tost| tost.p_lower));
+        // Three models, or three treatments of one control, without an effect.
+        let rows: Vec<Vec<f64>> = (0..n)
+            .map(|_| {
+                let control = gauss(draw);
+                (0..3).map(|_| gauss(draw) - control).collect()
+            })
+            .collect();
+        tally.rejects("hotelling", stats::interaction(&rows).map(|test| test.p));
+        if let Some(mut stream) = boot {
+            let test = stats::sampled_permutation(&differences, resamples, &mut stream);
+            tally.rejects("permutation-monte-carlo", Some(test.p));
+            let tests = stats::max_t(&rows, resamples, &mut stream);
+            let smallest = tests.iter().filter_map(|test| test.p_single_step).min_by(f64::total_cmp);
+            tally.rejects("max-t-sign-flip", smallest);
         }
     }
 }
@@ -163,6 +182,9 @@ fn clustered(tally: &mut Tally, draw: &mut Stream, n: u32, boot: Option<Stream>,
     tally.rejects("cluster-robust-t", p);
     tally.covers(stats::t_interval(&values, 0.95), "t", 0.0);
     if let Some(mut stream) = boot {
+        let sums = values.chunks(5).map(|cluster| cluster.iter().sum::<f64>());
+        let test = stats::permutation(&Differences::from_deltas(sums), resamples, &mut stream);
+        tally.rejects("cluster-permutation", Some(test.p));
         let found = stats::cluster_bootstrap(rows, resamples, &mut stream);
         tally.covers(found.as_ref().and_then(|found| found.percentile(0.95)), "cluster-bootstrap-percentile", 0.0);
         tally.covers(found.as_ref().and_then(|found| found.bca(0.95)), "cluster-bootstrap-bca", 0.0);

@@ -203,6 +203,13 @@ def normal(n, effect):
     else:
         result["hodges-lehmann-exact"] = [0.95, 1e-5]
     if effect == 0:
+        # A sampled test of R patterns rejects where its rank among R + 1 exchangeable ones is at most 0.05 (R + 1).
+        sampled = int(0.05 * (RESAMPLES + 1)) / (RESAMPLES + 1)
+        result["permutation-monte-carlo"] = [sampled, 0.0]
+        result["max-t-sign-flip"] = [sampled, 0.0]
+        # Differences at the margin, and equal effects under three models: t and F are exact.
+        result["tost-t"] = [0.05, 0.0]
+        result["hotelling"] = [0.05, 0.0]
         middle, sd = n * (n + 1) / 4, np.sqrt(n * (n + 1) * (2 * n + 1) / 24)
         if n <= 300:
             law = rank_law(n)
@@ -247,6 +254,9 @@ def clusters(n):
     result = {"t-cluster-robust": [0.95, 0.0], "cluster-robust-t": [0.05, 0.0]}
     result["cluster-bootstrap-percentile"] = found["bootstrap-percentile"]
     result["cluster-bootstrap-bca"] = found["bootstrap-bca"]
+    # Six clusters: all 64 sign patterns, of which each comes with its mirror image.
+    sampled = int(0.05 * (RESAMPLES + 1)) / (RESAMPLES + 1)
+    result["cluster-permutation"] = [2 / 64 if groups == 6 else sampled, 0.0]
     hits = []
     for _ in range(40):
         rows = 40000 // 40 if n < 3000 else 200

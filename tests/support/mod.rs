@@ -4,6 +4,8 @@
 #![allow(dead_code)]
 // A test may stop where it finds what it does not expect.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unused_self)]
+// It is not in a hurry.
+#![allow(clippy::format_collect)]
 
 pub mod canary;
 pub mod online;

@@ -12,7 +12,7 @@ impl Loader<'_> {
             let limit = gap.get("limit")?;
             let seconds = seconds(limit.text()?);
             if seconds.is_none() {
-                let message = "a span of time is a whole number with `m`, `h` or `d`";
+                let message = "a span of time is a whole number with `s`, `m`, `h` or `d`";
                 self.error(limit.span, message, "write `7d`, say");
             }
             Some(MaxGap { seconds: seconds?, then: reaction(gap.get("then")).unwrap_or(Reaction::Warn) })
@@ -60,6 +60,7 @@ fn reaction(node: Option<&Node>) -> Option<Reaction> {
 /// Reads `90m`, `12h`, `7d`.
 fn seconds(text: &str) -> Option<u64> {
     let unit = match text.chars().last()? {
+        's' => 1,
         'm' => 60,
         'h' => 3600,
         'd' => 86_400,
@@ -80,6 +81,7 @@ mod tests {
     fn spans_of_time_are_read() {
         assert_eq!(seconds("7d"), Some(604_800));
         assert_eq!(seconds("90m"), Some(5400));
+        assert_eq!(seconds("30s"), Some(30));
         for text in ["", "7", "d", "+7d", "7 d", "7é", "99999999999999999999d"] {
             assert_eq!(seconds(text), None, "{text}");
         }

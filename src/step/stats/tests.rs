@@ -418,3 +418,14 @@ fn nothing_at_all_is_still_a_document() {
     let open = &json["results"]["0.0"]["open"];
     assert_eq!((open["n_items"].as_u64(), open["type"].as_str()), (Some(0), Some("open")));
 }
+
+#[test]
+fn threads_decide_nothing() {
+    let params = params(vec![dataset("q", false, &["em", "f1"])]);
+    let paired = forty("q", |id| format!(",\"group\":\"g{}\"", id / 3));
+    let with = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| analysed(&params, &paired).1)
+    };
+    assert_eq!(with(1), with(4));
+}

@@ -31,8 +31,10 @@ pub struct Options {
     pub keep_alive: bool,
     /// The numbers of the connections, from 0, that are reset before a byte is read.
     pub unread: Vec<usize>,
-    /// The model that probes say is served; an answer names the model that was asked for.
+    /// The model that probes say is served.
     pub model: String,
+    /// The model that answers say served them; absent: the one that was asked for.
+    pub served: Option<String>,
     /// The digest and the file name's end that probes give: another one is another revision.
     pub revision: String,
     /// The context length that probes give.
@@ -49,6 +51,7 @@ impl Default for Options {
             keep_alive: true,
             unread: Vec::new(),
             model: "ours".to_owned(),
+            served: None,
             revision: "aaaa".to_owned(),
             context: 8192,
         }
@@ -248,9 +251,10 @@ fn serve(shared: &Shared, incoming: Incoming, to: &mut TcpStream) -> After {
         fault: None,
         bill: None,
     };
+    let served = shared.options.served.clone();
     let made = Made {
         id: String::new(),
-        model: body["model"].as_str().unwrap_or("unknown").to_owned(),
+        model: served.unwrap_or_else(|| body["model"].as_str().unwrap_or("unknown").to_owned()),
         text: answer_to(&texts, &hash),
         ending: Ending::Stop,
         usage: None,
