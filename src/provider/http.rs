@@ -168,7 +168,9 @@ impl Resolver for Addresses {
             && known == name
         {
             let mut resolved = self.empty();
-            addresses.iter().for_each(|address| resolved.push(*address));
+            for address in addresses {
+                resolved.push(*address);
+            }
             return Ok(resolved);
         }
         let resolved = DefaultResolver::default().resolve(uri, config, timeout)?;
