@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ureq::http::{HeaderName, HeaderValue, Request};
+use ureq::config::Config;
+use ureq::http::{HeaderName, HeaderValue, Request, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Error, Proxy, SendBody, Timeout};
 
 use super::address::Address;
@@ -136,13 +140,51 @@ pub struct Client {
     direct: ureq::Agent,
     /// The agent behind a proxy, with the proxy it was made for.
     proxied: Option<(String, ureq::Agent)>,
+    addresses: Addresses,
+}
+
+/// Keeps what a name resolved to, until something goes wrong: left alone, the library resolves again for each request, in a
+/// new thread, though the connection stands.
+#[derive(Clone, Debug, Default)]
+struct Addresses(Arc<Mutex<Option<Resolved>>>);
+
+/// Is a name with its port, and the addresses it stands for.
+type Resolved = (String, Vec<SocketAddr>);
+
+impl Addresses {
+    fn known(&self) -> MutexGuard<'_, Option<Resolved>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forget(&self) {
+        *self.known() = None;
+    }
+}
+
+impl Resolver for Addresses {
+    fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
+        let name = uri.scheme().zip(uri.authority()).and_then(|(s, a)| DefaultResolver::host_and_port(s, a));
+        if let (Some((known, addresses)), Some(name)) = (&*self.known(), &name)
+            && known == name
+        {
+            let mut resolved = self.empty();
+            for address in addresses {
+                resolved.push(*address);
+            }
+            return Ok(resolved);
+        }
+        let resolved = DefaultResolver::default().resolve(uri, config, timeout)?;
+        *self.known() = name.map(|name| (name, resolved.to_vec()));
+        Ok(resolved)
+    }
 }
 
 impl Client {
     /// Makes a client; it connects when it first sends.
     pub fn new(settings: ClientSettings) -> Self {
-        let direct = agent(&settings, None);
-        Self { settings, direct, proxied: None }
+        let addresses = Addresses::default();
+        let direct = agent(&settings, None, addresses.clone());
+        Self { settings, direct, proxied: None, addresses }
     }
 
     /// Sends a request and reads the whole response. Redirects are not followed; a status is not an error.
@@ -169,7 +211,10 @@ impl Client {
         let response = match sent {
             Ok(response) => response,
             // A GET has no body: that it may have arrived costs nothing.
-            Err(error) => return Err(failure(&error, sending.began, address.is_tls)),
+            Err(error) => {
+                self.addresses.forget();
+                return Err(failure(&error, sending.began, address.is_tls));
+            }
         };
         let status = response.status().as_u16();
         let headers: BTreeMap<String, String> = response
@@ -214,16 +259,16 @@ impl Client {
                 return Err(refused("is neither http nor https"));
             }
             let parsed = Proxy::new(proxy).map_err(|_| refused("is no address"))?;
-            self.proxied = Some((proxy.to_owned(), agent(&self.settings, Some(parsed))));
+            self.proxied = Some((proxy.to_owned(), agent(&self.settings, Some(parsed), self.addresses.clone())));
         }
         Ok(self.proxied.as_ref().map_or(&self.direct, |(_, agent)| agent))
     }
 }
 
-fn agent(settings: &ClientSettings, proxy: Option<Proxy>) -> ureq::Agent {
+fn agent(settings: &ClientSettings, proxy: Option<Proxy>, addresses: Addresses) -> ureq::Agent {
     let Timeouts { connect, send, read, total } = settings.timeouts;
     let roots = settings.trusted.as_ref().map_or(RootCerts::WebPki, |trusted| RootCerts::Specific(trusted.0.clone()));
-    ureq::Agent::config_builder()
+    let config = ureq::Agent::config_builder()
         .proxy(proxy)
         .tls_config(TlsConfig::builder().root_certs(roots).build())
         .timeout_resolve(Some(connect))
@@ -240,8 +285,8 @@ fn agent(settings: &ClientSettings, proxy: Option<Proxy>) -> ureq::Agent {
         .max_response_header_size(BUFFER)
         .max_idle_connections(2)
         .max_idle_connections_per_host(2)
-        .build()
-        .into()
+        .build();
+    ureq::Agent::with_parts(config, DefaultConnector::default(), addresses)
 }
 
 fn request(call: &Call) -> Result<ureq::http::request::Builder, SendFailure> {

@@ -223,3 +223,26 @@ fn certificates_are_read_from_pem() {
     assert!(Trusted::read(b"").is_err());
     assert!(Trusted::read(b"-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n").is_err());
 }
+
+#[test]
+fn a_name_is_resolved_once_until_something_goes_wrong() {
+    use ureq::unversioned::transport::time::Duration::NotHappening;
+    let addresses = Addresses::default();
+    let config = ureq::Agent::config_builder().build();
+    let resolve = |url: &str| {
+        let timeout = NextTimeout { after: NotHappening, reason: Timeout::Resolve, per_read: None, per_write: None };
+        addresses.resolve(&url.parse().unwrap(), &config, timeout).map(|resolved| resolved.to_vec())
+    };
+    let one: SocketAddr = "127.0.0.1:9".parse().unwrap();
+    *addresses.known() = Some(("model.invalid:80".to_owned(), vec![one]));
+    assert_eq!(resolve("http://model.invalid/v1").unwrap(), [one], "nobody knows this name");
+    assert_eq!(resolve("http://127.0.0.1:81/v1").unwrap(), ["127.0.0.1:81".parse().unwrap()]);
+    assert_eq!(addresses.known().as_ref().unwrap().0, "127.0.0.1:81", "the last one is kept");
+    // A request that fails forgets it: the next one asks anew.
+    let mut client = Client::new(ClientSettings::default());
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let call = Call { url: format!("http://127.0.0.1:{port}/"), ..Call::default() };
+    *client.addresses.known() = Some((format!("127.0.0.1:{port}"), vec![one]));
+    client.send(&call).unwrap_err();
+    assert!(client.addresses.known().is_none());
+}
