@@ -239,9 +239,10 @@ fn row_39_what_never_arrived_is_asked_again_and_not_charged() {
     assert_eq!(output.code, 1, "{output:?}");
     let cost = online.project.manifest(&output.json())["cost_usd"].clone();
     assert_eq!((cost["spent"].as_f64(), cost["uncertain"]["attempts"].as_u64()), (Some(0.0), Some(0)), "{cost}");
-    let server = ModelServer::start(Options { unread: vec![0, 3, 5], keep_alive: false, ..Options::default() }, |asked| {
-        (asked.ordinal == 3).then_some(Fault::Refused(Duration::from_millis(1500)))
-    });
+    let server =
+        ModelServer::start(Options { unread: vec![0, 3, 5], keep_alive: false, ..Options::default() }, |asked| {
+            (asked.ordinal == 3).then_some(Fault::Refused(Duration::from_millis(1500)))
+        });
     let setup = Setup { provider: "max_attempts: 6".to_owned(), ..setup };
     online.project.config(&setup.config(&server.origin()));
     let built = online.build(0, &["--max-concurrent-requests", "3"]);
