@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::io::BufReader;
+use std::io::{BufReader, Read as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -134,10 +134,18 @@ impl ModelServer {
         *self.shared.book() = Book::default();
     }
 
-    /// Waits until nothing is being answered, so that the book is final.
+    /// Waits until every connection has ended, so that the book is final: also that of a client who was killed with requests on
+    /// their way, which are read after its death.
     pub fn settle(&self) {
+        // Connections are accepted in turn: once this one is closed, those before it are in the list of open ones.
+        if let Ok(mut last) = TcpStream::connect(self.shared.address) {
+            drop(last.shutdown(std::net::Shutdown::Write));
+            drop(last.set_read_timeout(Some(Duration::from_secs(5))));
+            drop(last.read(&mut [0]));
+        }
         let until = Instant::now() + Duration::from_secs(20);
-        while self.in_flight() > 0 && Instant::now() < until {
+        let is_open = || !self.shared.open.lock().unwrap().is_empty();
+        while is_open() && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(2));
         }
     }
@@ -189,13 +197,11 @@ fn accept(shared: &Arc<Shared>, listener: TcpListener) {
             continue;
         }
         let Some((stream, _)) = accepted else { continue };
+        drop(stream.set_nodelay(true));
+        shared.book().connections += 1;
+        shared.open.lock().unwrap().insert(number, stream.try_clone().unwrap());
         let shared = shared.clone();
         std::thread::spawn(move || {
-            drop(stream.set_nodelay(true));
-            shared.book().connections += 1;
-            if let Ok(copy) = stream.try_clone() {
-                shared.open.lock().unwrap().insert(number, copy);
-            }
             let unread = shared.options.unread.contains(&number);
             let after = if unread { After::Reset } else { converse(&shared, stream.try_clone().unwrap()) };
             shared.open.lock().unwrap().remove(&number);
