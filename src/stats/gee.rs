@@ -5,7 +5,7 @@ use super::arm_cells::{ArmCells, ArmModel};
 /// Steps that are smaller than this end the iteration.
 const TOLERANCE: f64 = 1e-12;
 
-/// Fits logit P(right) = a + b [treatment] by generalised estimating equations with an exchangeable working correlation
+/// Fits logit P(right) = a + b x treatment by generalised estimating equations with an exchangeable working correlation
 /// (Liang and Zeger 1986).
 ///
 /// `clusters` holds, for each cluster of dependent rows, how many rows each arm has and how many are right. Within a

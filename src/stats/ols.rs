@@ -3,7 +3,7 @@
 use super::arm_cells::{ArmCells, ArmModel};
 use super::gee::{inverse, sandwich};
 
-/// Fits score = a + b [treatment] by least squares with the cluster-robust covariance
+/// Fits score = a + b x treatment by least squares with the cluster-robust covariance
 /// G/(G−1) (N−1)/(N−2) (X'X)⁻¹ (Σ_g X_g'e_g e_g'X_g) (X'X)⁻¹ over G clusters and N rows (Liang and Zeger 1986; Cameron
 /// and Miller 2015).
 ///
