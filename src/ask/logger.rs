@@ -35,6 +35,8 @@ pub(super) struct Logged {
 const GROUP: usize = 4096;
 /// How long an attempt waits for others that would share its write.
 const GATHER: Duration = Duration::from_millis(20);
+/// How long it sleeps between two looks at what has come.
+const LOOK: Duration = Duration::from_millis(2);
 /// How many attempts are enough to write without waiting for more.
 const ENOUGH: usize = 256;
 
@@ -43,12 +45,13 @@ pub(super) fn log(session: &Session, clock: &Clock, attempts: &Receiver<Attempt>
     while let Ok(first) = attempts.recv() {
         let mut group = vec![first];
         let until = clock.monotonic() + GATHER;
-        while group.len() < GROUP {
-            let wait = if group.len() < ENOUGH { until.saturating_sub(clock.monotonic()) } else { Duration::ZERO };
-            match attempts.recv_timeout(wait) {
-                Ok(attempt) => group.push(attempt),
-                Err(_) => break,
+        loop {
+            group.extend(attempts.try_iter().take(GROUP - group.len()));
+            if group.len() >= ENOUGH || clock.monotonic() >= until {
+                break;
             }
+            // Not woken by each attempt that comes: with thousands in a second that would cost more than logging them.
+            std::thread::sleep(LOOK);
         }
         let logged = write(session, &clock.now(), group);
         if outbox.send(Message::Logged(logged)).is_err() {
