@@ -153,7 +153,7 @@ impl Folder {
     pub(super) fn names(&self) -> Result<Vec<String>> {
         let failed = |e| fail("list", &self.path, e);
         let mut names = Vec::new();
-        for entry in Dir::read_from(&self.fd).map_err(failed)? {
+        for entry in retry_on_intr(|| Dir::read_from(&self.fd)).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             if let Ok(name) = entry.file_name().to_str()
                 && name != "."
