@@ -301,7 +301,7 @@ static ANSWER: Table = Table {
     ],
 };
 
-pub(crate) const SCORERS: &[&str] = &["squad", "qa", "includes", "exact", "numeric", "regex"];
+pub(crate) const SCORERS: &[&str] = &["squad", "qa", "includes", "exact", "numeric", "regex", "choice", "json"];
 
 static SCORER: Table = Table {
     what: "a scorer with its settings",
@@ -312,6 +312,8 @@ static SCORER: Table = Table {
         field("exact", Shape::Table(&EXACT), "The answer is an accepted answer."),
         field("numeric", Shape::Table(&NUMERIC), "The number in the answer is the accepted one."),
         field("regex", Shape::Table(&REGEX), "The answer matches a pattern."),
+        field("choice", Shape::Table(&CHOICE), "The answer chooses the right option."),
+        field("json", Shape::Table(&JSON), "The answer holds the right JSON."),
     ],
 };
 
@@ -368,6 +370,38 @@ static REGEX: Table = Table {
         SCORER_NAME,
         field("pattern", Text, "A regular expression; `{{answer}}` stands for each accepted answer.").required(),
         field("full", Boolean, "The whole answer has to match. Default: false."),
+    ],
+};
+
+static CHOICE: Table = Table {
+    what: "the settings of `choice`",
+    fields: &[
+        SCORER_NAME,
+        field(
+            "options",
+            Either(&[Text, List(&AnyText)]),
+            "The options, in order; or the field of the items that lists them.",
+        )
+        .required(),
+        field(
+            "gold",
+            Choice(&["text_or_letter", "index", "number"]),
+            "How an accepted answer names its option; `index` counts from 0, `number` from 1. Default: `text_or_letter`.",
+        ),
+    ],
+};
+
+static JSON: Table = Table {
+    what: "the settings of `json`",
+    fields: &[
+        SCORER_NAME,
+        field(
+            "compare",
+            Choice(&["equal", "subset"]),
+            "Whether an answer's objects may have more members than the accepted one's. Default: `equal`.",
+        ),
+        field("paths", TEXTS, "The dotted paths that are compared; absent: everything."),
+        field("ignore_case", Boolean, "Compares texts without case. Default: false."),
     ],
 };
 
