@@ -24,6 +24,7 @@ mod estimator;
 mod failure;
 mod fetch;
 mod finish;
+mod gc;
 mod guess;
 mod history;
 mod import;
@@ -34,6 +35,7 @@ mod online;
 mod origins;
 mod output;
 mod pilot;
+mod pin;
 mod plan;
 mod plan_inputs;
 mod planning;
@@ -149,6 +151,9 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Archive(args) => archive::archive(global, &args, out),
         Command::Import(args) => import::import(global, &args, out),
         Command::Clean(args) => clean::clean(global, &args, out),
+        Command::Gc(args) => gc::gc(global, &args, out, &clock),
+        Command::Pin(args) => pin::pin(global, &args, true, out),
+        Command::Unpin(args) => pin::pin(global, &args, false, out),
         Command::Stop(args) => stop::stop(global, &args, out),
         Command::Seal(args) => seal::seal(global, &args, out, &clock),
         Command::Schema => {
