@@ -70,7 +70,8 @@ impl Place {
     }
 }
 
-fn current_dir() -> Result<Utf8PathBuf, Failure> {
+/// Returns the directory that paths on the command line start from.
+pub fn current_dir() -> Result<Utf8PathBuf, Failure> {
     let dir = std::env::current_dir()
         .map_err(|error| Failure::new(Exit::Environment, format!("cannot tell the current directory: {error}")))?;
     Utf8PathBuf::from_path_buf(dir)

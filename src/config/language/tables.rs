@@ -32,6 +32,11 @@ pub(crate) static ROOT: Table = Table {
             Choice(&["links", "copy"]),
             "Whether a run's files are links into the store (default) or copies.",
         ),
+        field(
+            "trusted_keys",
+            TEXTS,
+            "Whose signature makes an imported run's answers serve: lines `ssh-ed25519 AAAA…`, or files of them.",
+        ),
         field("providers", Names(&Shape::Table(&PROVIDER)), "Who answers, by a name of your own."),
         field("models", List(&Either(&[Text, Shape::Table(&MODEL)])), "The models of the experiment."),
         field("datasets", Names(&Shape::Table(&DATASET)), "Where the questions come from, by name."),
