@@ -22,9 +22,8 @@ fn project() -> Project {
 }
 
 fn fill(project: Project) -> Project {
-    let lines: String = (0..20)
-        .map(|n| format!("{{\"id\":\"{n}\",\"q\":\"what is {n}?\",\"a\":[\"{n}\"],\"c\":\"it is {n}\"}}\n"))
-        .collect();
+    let line = |n| format!("{{\"id\":\"{n}\",\"q\":\"what is {n}?\",\"a\":[\"{n}\"],\"c\":\"it is {n}\"}}\n");
+    let lines = (0..20).map(line).collect::<Vec<_>>().concat();
     project.config(CONFIG).file("data/quiz.jsonl", lines);
     project.file("prompts/control.txt", "Answer.\n").file("prompts/short.txt", "Answer briefly.\n");
     project

@@ -258,7 +258,7 @@ impl Sizes {
 pub fn apply_gc(store: &Store, experiments: &Utf8Path, plan: GcPlan) -> Result<Collected, RunError> {
     let held = if plan.runs.is_empty() { None } else { Some(store.hold_runs()?) };
     for run in &plan.runs {
-        if !store.run(&run.run_id)?.is_some_and(|now| now.text == run.text) {
+        if store.run(&run.run_id)?.is_none_or(|now| now.text != run.text) {
             return Err(RunError::Changed { id: run.run_id.clone() });
         }
         if let Some(dir) = &run.dir {

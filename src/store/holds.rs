@@ -88,7 +88,9 @@ impl Holds {
             return Ok(());
         }
         let mut bytes = Vec::with_capacity(fresh.len() * ENTRY);
-        fresh.iter().for_each(|hold| hold.put(&mut bytes));
+        for hold in &fresh {
+            hold.put(&mut bytes);
+        }
         if state.gate.is_none() {
             state.gate = Some(Gate::open(&self.layout)?);
         }
