@@ -25,6 +25,7 @@ mod failure;
 mod fetch;
 mod finish;
 mod gc;
+mod gc_args;
 mod guess;
 mod history;
 mod import;
