@@ -24,8 +24,8 @@ pub use asker::{Asker, Counts};
 pub use error::AskError;
 pub use expected::{Expected, ExpectedRevision};
 pub use handout::{
-    Expectations, HandedDraw, HandoutError, HandoutManifest, Ingest, Ingested, MANIFEST_NAME, PackedShard, Shard, body_hash,
-    pack, put_line,
+    Expectations, HandedDraw, HandoutError, HandoutManifest, Ingest, Ingested, MANIFEST_NAME, PackedShard, Shard,
+    body_hash, pack, put_line,
 };
 pub use policy::{Policies, Policy};
 pub use providers::Providers;

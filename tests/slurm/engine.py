@@ -3,7 +3,8 @@
 same answers over HTTP (`--serve`, prints its port). What it says depends on the body alone.
 
 ENGINE_ERRORS=N     every N-th request gets an error row
-ENGINE_STOP_AFTER=N after N lines it writes half a line and dies
+ENGINE_REQUEUED=T   task T of an array, at its first attempt, writes half a line and ends with 75, which requeues it
+ENGINE_FAILED=T     task T of an array writes a line and a half and ends with 3
 """
 import argparse
 import hashlib
@@ -38,15 +39,21 @@ def row(custom_id, n, errors, body):
 
 def run_batch(source, target):
     errors = int(os.environ.get("ENGINE_ERRORS", 0))
-    stop = int(os.environ.get("ENGINE_STOP_AFTER", 0))
+    task = os.environ.get("SLURM_ARRAY_TASK_ID")
+    is_first = os.environ.get("SLURM_RESTART_COUNT", "0") == "0"
+    stop, code = None, 0
+    if task == os.environ.get("ENGINE_REQUEUED", "none") and is_first:
+        stop, code = 1, 75
+    if task == os.environ.get("ENGINE_FAILED", "none"):
+        stop, code = 2, 3
     with open(source) as lines, open(target, "w") as out:
         for n, line in enumerate(lines, 1):
             asked = json.loads(line)
             assert asked["method"] == "POST" and asked["url"] == "/v1/chat/completions", asked
             text = row(asked["custom_id"], n, errors, asked["body"])
-            if stop and n > stop:
+            if n == stop:
                 out.write(text[: len(text) // 2])
-                sys.exit(3)
+                sys.exit(code)
             out.write(text + "\n")
             out.flush()
 

@@ -206,7 +206,8 @@ mod tests {
         for (line, why) in cases {
             assert_eq!(end(&line), Delivered::Error(why.to_owned()), "{line}");
         }
-        for broken in ["", "{", "[]", r#"{"custom_id": 7}"#, r#"{"response": {}}"#, r#"{"custom_id":"x","response":7}"#] {
+        for broken in ["", "{", "[]", r#"{"custom_id": 7}"#, r#"{"response": {}}"#, r#"{"custom_id":"x","response":7}"#]
+        {
             assert!(read(broken).is_err(), "{broken}");
         }
     }

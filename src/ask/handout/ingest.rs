@@ -236,7 +236,7 @@ impl Ingest<'_> {
                         let value = value_of(&draw.answer);
                         seen.insert(draw.address, Seen { file: at, offset: line.offset, value, is_torn: false });
                     }
-                    Some(first) if first.value == value_of(&draw.answer) => ingested.repeated += 1,
+                    Some(first) if !first.is_torn && first.value == value_of(&draw.answer) => ingested.repeated += 1,
                     Some(first) => {
                         // The line that came first is not taken either.
                         ingested.differing += 1 + u64::from(!first.is_torn);
@@ -262,12 +262,7 @@ impl Ingest<'_> {
         Ok(())
     }
 
-    fn take(
-        &self,
-        path: &Utf8Path,
-        places: &[(u64, Digest)],
-        ingested: &mut Ingested,
-    ) -> Result<(), HandoutError> {
+    fn take(&self, path: &Utf8Path, places: &[(u64, Digest)], ingested: &mut Ingested) -> Result<(), HandoutError> {
         if places.is_empty() {
             return Ok(());
         }
