@@ -33,8 +33,14 @@ pub struct Expectation {
 pub struct Expectations {
     who: Vec<(ProviderIdentity, String)>,
     known: HashMap<DrawAddress, Expectation>,
-    /// Names of others' making; none where one stands for several draws.
-    names: HashMap<String, Option<DrawAddress>>,
+    names: HashMap<String, Named>,
+}
+
+/// Is what a name of others' making stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Named {
+    One(DrawAddress),
+    Several,
 }
 
 impl Expectations {
@@ -63,12 +69,12 @@ impl Expectations {
     pub fn name(&mut self, custom_id: String, draw: DrawAddress) {
         self.names
             .entry(custom_id)
-            .and_modify(|known| *known = known.filter(|known| *known == draw))
-            .or_insert(Some(draw));
+            .and_modify(|known| *known = if *known == Named::One(draw) { *known } else { Named::Several })
+            .or_insert(Named::One(draw));
     }
 
-    /// Finds the draw that a name stands for: as it is, or with `*` for the first of its fields; `Some(None)`: for several.
-    fn named(&self, custom_id: &str) -> Option<Option<DrawAddress>> {
+    /// Finds the draw that a name stands for: as it is, or with `*` for the first of its fields.
+    fn named(&self, custom_id: &str) -> Option<Named> {
         let found = self.names.get(custom_id);
         let rest = || self.names.get(&format!("*|{}", custom_id.split_once('|')?.1));
         found.or_else(rest).copied()
@@ -333,8 +339,8 @@ impl Ingest<'_> {
         let custom_id = &delivery.custom_id;
         let unknown = || (Fault::Unknown, format!("nothing was asked as `{}`", shortened(custom_id)));
         let address = match self.expected.named(custom_id) {
-            Some(Some(address)) => address,
-            Some(None) => {
+            Some(Named::One(address)) => address,
+            Some(Named::Several) => {
                 let why = format!("`{}` stands for several draws: name one trial", shortened(custom_id));
                 return Err((Fault::Ambiguous, why));
             }

@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use camino::Utf8Path;
 
 use super::HandoutError;
@@ -79,7 +81,7 @@ impl HandoutManifest {
         list(&mut text, "shards", &self.shards)?;
         list(&mut text, "draws", &self.draws)?;
         let digest = Digest::of(text.as_bytes());
-        text.push_str(&format!("{SEAL}\"{digest}\"\n}}\n"));
+        let _ = writeln!(text, "{SEAL}\"{digest}\"\n}}");
         Ok(text)
     }
 
@@ -109,7 +111,7 @@ impl HandoutManifest {
 }
 
 fn list<T: serde::Serialize>(text: &mut String, name: &str, entries: &[T]) -> Result<(), serde_json::Error> {
-    text.push_str(&format!("\"{name}\":["));
+    let _ = write!(text, "\"{name}\":[");
     for (at, entry) in entries.iter().enumerate() {
         text.push_str(if at == 0 { "\n" } else { ",\n" });
         text.push_str(&serde_json::to_string(entry)?);
