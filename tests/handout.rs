@@ -2,6 +2,8 @@
 
 // A test may stop where it finds what it does not expect.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+// It is not in a hurry.
+#![allow(clippy::format_collect)]
 
 mod support;
 
