@@ -1,7 +1,7 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::gc_args::{GcArgs, PinArgs};
+use super::gc_args::{CleanArgs, GcArgs, PinArgs};
 use crate::digest::Decimal;
 use crate::flow::Money;
 
@@ -426,20 +426,6 @@ pub struct ImportArgs {
     /// Let its answers and results serve as hits (a signature by one of the config's `trusted_keys` does, too)
     #[arg(long)]
     pub trust: bool,
-}
-
-/// Says what to clean.
-#[derive(Debug, Clone, Args)]
-pub struct CleanArgs {
-    /// Show what would be removed
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Also forget prepared datasets and built requests; they are made again when needed
-    #[arg(long)]
-    pub clean_prepared: bool,
-    /// Do not ask
-    #[arg(long, short = 'y')]
-    pub yes: bool,
 }
 
 /// Says what to stop.
