@@ -296,7 +296,7 @@ fn row_41_what_is_no_response_is_a_failure_whose_bytes_are_kept() {
     let faults: Vec<(Fault, &str)> = vec![
         (Fault::MalformedJson, "chat.completion"),
         (Fault::CutBody, "chatcmpl-"),
-        (Fault::StalledChunks { seconds: 1.5 }, "chatcmpl-"),
+        (Fault::StalledChunks { seconds: 6.0 }, "chatcmpl-"),
         (Fault::UnterminatedChunks, "finish_reason"),
         (Fault::WrongContentType, "finish_reason"),
         (Fault::HtmlPage, "<title>Sign in</title>"),
@@ -310,8 +310,7 @@ fn row_41_what_is_no_response_is_a_failure_whose_bytes_are_kept() {
         let number: usize = asked.tag.trim_start_matches('i').parse().unwrap();
         is_control(asked).then(|| script.get(number).cloned()).flatten()
     });
-    let setup =
-        Setup { items: 14, provider: "max_attempts: 1, timeouts: {read: 700ms}".to_owned(), ..Setup::default() };
+    let setup = Setup { items: 14, provider: "max_attempts: 1, timeouts: {read: 4s}".to_owned(), ..Setup::default() };
     let online = Online::new(&setup, &server.origin());
     let built = online.build(1, &[]);
     let statuses = statuses(&online, &built);

@@ -28,8 +28,8 @@ fn start(online: &Online, args: &[&str]) -> Child {
 fn end(online: &Online, builds: Vec<Child>) -> Vec<Value> {
     let ended = builds.into_iter().map(|build| {
         let output = build.wait_with_output().unwrap();
-        online.heard(&output.stdout);
-        online.heard(&output.stderr);
+        support::heard(&output.stdout);
+        support::heard(&output.stderr);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{:?}\n{}\n{said}", output.status, String::from_utf8_lossy(&output.stdout));
         serde_json::from_slice(&output.stdout).unwrap()
