@@ -219,7 +219,9 @@ fn row_38_attempts_are_bounded_and_the_server_has_a_say() {
         ModelServer::scripted(move |asked| script.get(asked.tag.as_str()).filter(|_| is_control(asked)).cloned());
     let setup = Setup { items: 20, provider: "max_attempts: 3".to_owned(), ..Setup::default() };
     let online = Online::new(&setup, &server.origin());
-    let built = online.build(1, &[]);
+    let output = online.exp(&["build", "--yes", "--json"]).expect_code(1);
+    assert!(output.stderr.contains("openai ours is asked again after "), "{}", output.stderr);
+    let built = output.json();
     let book = server.book();
     for (item, fault, sends) in &cases {
         let sent = book.calls().filter(|asked| asked.tag == *item && asked.fault.is_some()).count();
