@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::on_disk::{self, OnDisk, failed, place_of};
 use super::view::relative;
-use super::{AuditReport, MANIFEST_NAME, Manifest, RunError, STOP_NAME, ViewDir, ViewEntry, trial_manifest};
+use super::{AuditReport, MANIFEST_NAME, Manifest, PAGE_NAME, RunError, STOP_NAME, ViewDir, ViewEntry, trial_manifest};
 use crate::digest::BlobId;
 use crate::store::Store;
 
@@ -14,7 +14,7 @@ const SHOW: &str = "`exp build` shows it again";
 /// Is the manifest of a trial, below its directory.
 const TRIAL_MANIFEST: &str = "trial_manifest.json";
 /// Are files of a run that are made from manifest and draw log afterwards, and are outside the root.
-const BESIDE: [&str; 2] = [STOP_NAME, "report.html"];
+const BESIDE: [&str; 2] = [STOP_NAME, PAGE_NAME];
 
 /// Checks that the directory shows what the manifest lists, each by the right link, and nothing else.
 pub(super) fn check_views(

@@ -78,4 +78,4 @@ pub use run_blobs::RunBlobs;
 pub use served_model::ServedModel;
 pub use stratified::stratified;
 pub use trial_manifest::trial_manifest;
-pub use view::{LATEST, MANIFEST_NAME, STOP_NAME, ViewDir};
+pub use view::{LATEST, MANIFEST_NAME, PAGE_NAME, STOP_NAME, ViewDir};
