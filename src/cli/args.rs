@@ -77,6 +77,8 @@ pub enum Command {
     Score(ScoreArgs),
     /// Write a run into one portable file
     Archive(ArchiveArgs),
+    /// Sign a finished run's manifest with an SSH key
+    Sign(SignArgs),
     /// Take in a portable file, every byte verified
     Import(ImportArgs),
     /// Remove what unfinished runs left behind
@@ -303,6 +305,20 @@ pub struct AuditArgs {
     /// Say which inputs changed since
     #[arg(long)]
     pub inputs: bool,
+    /// Ask for a signature by one of these Ed25519 keys: a file of public keys, or a line `ssh-ed25519 AAAA…`
+    #[arg(long, value_name = "KEY", env = "EXP_REQUIRE_SIGNATURE")]
+    pub require_signature: Option<String>,
+}
+
+/// Says what to sign.
+#[derive(Debug, Clone, Args)]
+pub struct SignArgs {
+    /// The run
+    #[arg(default_value = "latest")]
+    pub run: String,
+    /// The key: an Ed25519 key of OpenSSH, or the public half of one that an agent holds
+    #[arg(long, value_name = "FILE", env = "EXP_SIGN_KEY")]
+    pub key: Utf8PathBuf,
 }
 
 /// Says what to check.
@@ -372,7 +388,7 @@ pub struct ArchiveArgs {
 pub struct ImportArgs {
     /// The file
     pub file: Utf8PathBuf,
-    /// Let its answers and results serve as hits
+    /// Let its answers and results serve as hits (a signature by one of the config's `trusted_keys` does, too)
     #[arg(long)]
     pub trust: bool,
 }

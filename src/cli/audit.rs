@@ -3,8 +3,9 @@ use std::collections::BTreeMap;
 use super::args::{AuditArgs, Global};
 use super::failure::{Exit, Failure};
 use super::finish::thousands;
+use super::keys::read_keys;
 use super::output::Output;
-use super::project::Home;
+use super::project::{Home, current_dir};
 use crate::digest::{ActionKey, BlobId, StreamHasher};
 use crate::engine::StoreBlobs;
 use crate::plan::{ActionSpec, InferParams, ParamsDoc, StepKind};
@@ -20,6 +21,11 @@ use crate::store::{Access, Store};
 pub fn audit(global: &Global, args: &AuditArgs, out: &Output) -> Result<Exit, Failure> {
     let home = Home::find(global)?;
     let store = home.open_store(Access::ReadOnly, out)?;
+    let required = match &args.require_signature {
+        Some(key) => Some(read_keys(&current_dir()?, key)?),
+        None => None,
+    };
+    let options = AuditOptions { signed_by: required.as_deref(), ..AuditOptions::default() };
     let catalog = Catalog::read(&store)?;
     let found = catalog.find(&args.run);
     if found.is_err()
@@ -28,10 +34,10 @@ pub fn audit(global: &Global, args: &AuditArgs, out: &Output) -> Result<Exit, Fa
         if args.rerun || args.inputs {
             return Err(Failure::usage("an archive is audited as it stands: --rerun and --inputs go with a run"));
         }
-        return Ok(finish(&audit_archive(&path)?, &[], out));
+        return Ok(finish(&audit_archive(&path, options)?, &[], out));
     }
     let record = &found?.record;
-    let mut report = check(&store, &home.experiments, record, AuditOptions::default())?;
+    let mut report = check(&store, &home.experiments, record, options)?;
     if args.rerun && report.is_sound() {
         rerun(&store, &Catalog::manifest(&store, record)?, &mut report)?;
     } else if args.rerun {

@@ -11,13 +11,13 @@ use super::project::Project;
 use super::reasons::Reasons;
 use super::spending;
 use crate::ask::Counts;
-use crate::digest::BlobId;
+use crate::digest::{BlobId, hex};
 use crate::engine::{NodeDone, RangeResult, Verdict, spec_of};
 use crate::flow::Clock;
 use crate::plan::{NodeIndex, SourceBlob, StepKind, TrialPlan};
 use crate::run::{
     ActionEntry, Catalog, CostSummary, FailureEntry, MANIFEST_NAME, Manifest, OutputEntry, PromptEntry, RequestCounts,
-    RunRecord, RunState, SourceEntry, TrialEntry, TrialSettings, ViewDir, ViewEntry, trial_manifest,
+    RunRecord, RunState, SourceEntry, TrialEntry, TrialSettings, ViewDir, ViewEntry, made_files,
 };
 use crate::store::Store;
 
@@ -149,7 +149,7 @@ pub fn exit_of_failures(result: &RangeResult) -> Exit {
 
 fn prompt(store: &Store, source: &SourceBlob) -> Option<PromptEntry> {
     let bytes = store.read(&source.blob).ok()?;
-    let sha256 = Sha256::digest(&bytes).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    let sha256 = hex(&Sha256::digest(&bytes));
     let words = String::from_utf8_lossy(&bytes).split_whitespace().count() as u64;
     Some(PromptEntry { path: source.label.clone(), blob: source.blob, sha256, words })
 }
@@ -280,10 +280,8 @@ pub fn show(dir: &ViewDir, store: &Store, record: &RunRecord) -> Result<usize, F
     let manifest = Catalog::manifest(store, record)?;
     let mut made = dir.show(&manifest.views, &|view| store.blob_path(&view.blob))?;
     made += dir.show(&manifest.circumstances, &|view| store.blob_path(&view.blob))?;
-    let mut files: Vec<(String, String)> = Vec::new();
-    for trial in &manifest.trials {
-        files.push((format!("{}/trial_manifest.json", trial.results_dir), trial_manifest(&manifest, trial)?));
-    }
+    let made_files = made_files(record, &manifest)?.into_iter().map(|file| (file.path, file.text));
+    let mut files: Vec<(String, String)> = made_files.collect();
     files.push((MANIFEST_NAME.to_owned(), manifest.to_text()?));
     for (name, text) in files {
         let stands = std::fs::read(dir.path().join(&name)).is_ok_and(|bytes| bytes == text.as_bytes());

@@ -28,6 +28,7 @@ mod guess;
 mod history;
 mod import;
 mod init;
+mod keys;
 mod limits;
 mod list;
 mod online;
@@ -51,6 +52,7 @@ mod score;
 mod seal;
 mod sealed;
 mod show;
+mod sign;
 mod signals;
 mod spending;
 mod status;
@@ -147,6 +149,7 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Drift(args) => drift::drift(global, &args, out, &clock),
         Command::Score(args) => score::score(global, &args, out, &clock),
         Command::Archive(args) => archive::archive(global, &args, out),
+        Command::Sign(args) => sign::sign(global, &args, out),
         Command::Import(args) => import::import(global, &args, out),
         Command::Clean(args) => clean::clean(global, &args, out),
         Command::Stop(args) => stop::stop(global, &args, out),

@@ -70,7 +70,8 @@ impl Place {
     }
 }
 
-fn current_dir() -> Result<Utf8PathBuf, Failure> {
+/// Returns the directory that paths on the command line start from.
+pub fn current_dir() -> Result<Utf8PathBuf, Failure> {
     let dir = std::env::current_dir()
         .map_err(|error| Failure::new(Exit::Environment, format!("cannot tell the current directory: {error}")))?;
     Utf8PathBuf::from_path_buf(dir)
@@ -125,8 +126,14 @@ impl Project {
         let place = Place::find(global)?;
         let label = place.label();
         let bytes = std::fs::read(&place.config_path).map_err(|error| {
-            Failure::usage(format!("cannot read the config `{}`: {error}", place.config_path))
-                .hint("`exp init` makes a project here; `--config FILE` or `-C DIR` names another")
+            use std::io::ErrorKind::{InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied};
+            let why = format!("cannot read the config `{}`: {error}", place.config_path);
+            // Any other reason lies in the machine, not in what was typed.
+            match error.kind() {
+                NotFound | NotADirectory | IsADirectory | PermissionDenied | InvalidInput => Failure::usage(why)
+                    .hint("`exp init` makes a project here; `--config FILE` or `-C DIR` names another"),
+                _ => Failure::new(Exit::Environment, why),
+            }
         })?;
         let file = ConfigFile {
             path: Utf8Path::new(&label),

@@ -65,6 +65,7 @@ impl Building<'_, '_> {
                 manifest: None,
                 cost_usd: None,
                 served: Vec::new(),
+                signatures: Vec::new(),
             }
         };
         let mut record = record;

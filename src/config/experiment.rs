@@ -219,6 +219,8 @@ pub struct Config {
     pub store_dir: Utf8PathBuf,
     /// What the files of a run are.
     pub views: Views,
+    /// Whose signature makes an imported run's answers serve: public keys, or files of them.
+    pub trusted_keys: Vec<String>,
     /// Who answers, by name.
     pub providers: BTreeMap<String, ProviderConfig>,
     /// The models, by name.

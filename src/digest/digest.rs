@@ -35,12 +35,7 @@ impl Digest {
 
     /// Returns the 64 hexadecimal digits, without the prefix.
     pub fn to_hex(&self) -> String {
-        let mut out = String::with_capacity(64);
-        for byte in self.0 {
-            out.push(hex_digit(byte >> 4));
-            out.push(hex_digit(byte & 15));
-        }
-        out
+        hex(&self.0)
     }
 
     /// Returns the first `n` hexadecimal digits, for people.
@@ -64,6 +59,16 @@ impl Digest {
         }
         Ok(Self(bytes))
     }
+}
+
+/// Writes bytes as lower-case hexadecimal digits, two a byte.
+pub fn hex(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        out.push(hex_digit(byte >> 4));
+        out.push(hex_digit(byte & 15));
+    }
+    out
 }
 
 fn hex_digit(value: u8) -> char {

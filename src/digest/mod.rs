@@ -11,5 +11,5 @@ mod ids;
 
 pub use canonical::{Encoder, Value};
 pub use decimal::{Decimal, DecimalError};
-pub use digest::{Digest, DigestError, StreamHasher};
+pub use digest::{Digest, DigestError, StreamHasher, hex};
 pub use ids::{ActionKey, BlobId, ConclusionKey, DrawId, ItemId, PlanId, RequestKey, RootId};

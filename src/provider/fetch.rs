@@ -5,6 +5,7 @@ use sha2::{Digest as _, Sha256};
 use super::Proxies;
 use super::address::Address;
 use super::http::{Call, Client, ClientSettings, Timeouts};
+use crate::digest::hex;
 
 /// Says why a pinned file could not be brought.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +86,7 @@ pub fn fetch_pinned(url: &str, sha256: &str, proxies: &Proxies) -> Result<Vec<u8
     if reply.status != 200 {
         return Err(FetchError::Status { url: url.to_owned(), status: reply.status });
     }
-    let found = Sha256::digest(&reply.body).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    let found = hex(&Sha256::digest(&reply.body));
     if found != sha256 {
         return Err(FetchError::OtherContent { url: url.to_owned(), pinned: sha256.to_owned(), found });
     }

@@ -3,6 +3,7 @@ use std::sync::LazyLock;
 use regex::bytes::Regex;
 
 use super::Secret;
+use crate::digest::hex;
 
 /// Stands where a key stood.
 const MARK: &[u8] = b"[key]";
@@ -46,7 +47,7 @@ impl Redaction {
                     _ => format!("%{byte:02X}"),
                 })
                 .collect();
-            let hex = key.bytes().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+            let hex = hex(key.as_bytes());
             spellings.extend([
                 key.as_bytes().to_vec(),
                 escaped.trim_matches('"').as_bytes().to_vec(),

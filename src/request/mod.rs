@@ -7,6 +7,7 @@
 mod address;
 mod answer;
 mod circumstances;
+mod custom_id;
 mod decoding;
 mod message;
 mod outcome;

@@ -8,8 +8,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::archive_scan::{Scan, scan};
 use super::archive_walk::{EntryName, walk_archive};
 use super::archived_draw::ArchivedDraw;
-use super::{AuditReport, Manifest, RunError, RunRecord};
-use crate::digest::{ActionKey, BlobId};
+use super::{AuditOptions, AuditReport, Manifest, RunError, RunRecord};
+use crate::digest::{ActionKey, BlobId, Digest};
 use crate::store::{ActionRecord, LoggedDraw};
 
 /// Is how many bytes of blobs are kept in memory: 256 MiB. A blob of a larger archive is read from the file again.
@@ -22,6 +22,7 @@ pub struct ArchiveFile {
     record: RunRecord,
     manifest: Manifest,
     manifest_text: String,
+    manifest_digest: Digest,
     actions: BTreeMap<ActionKey, ActionRecord>,
     /// The blobs' sizes.
     blobs: BTreeMap<BlobId, u64>,
@@ -42,7 +43,7 @@ pub struct ArchiveHead {
 impl ArchiveFile {
     /// Reads an archive and checks all of it; any finding is an error. [`audit_archive`] lists them instead.
     pub fn open(path: &Utf8Path) -> Result<Self, RunError> {
-        let (scan, report) = scan(path)?;
+        let (scan, report) = scan(path, AuditOptions::default())?;
         let bad = |why: String| RunError::BadArchive { path: path.to_owned(), why };
         if let Some(finding) = report.findings.first() {
             let more = match report.findings.len() - 1 {
@@ -59,7 +60,18 @@ impl ArchiveFile {
         else {
             return Err(bad("it has no manifest".to_owned()));
         };
-        Ok(Self { path: path.to_owned(), record, manifest, manifest_text, actions, blobs, kept, draws })
+        let manifest_digest = report.manifest_digest.ok_or_else(|| bad("its manifest has no digest".to_owned()))?;
+        Ok(Self {
+            path: path.to_owned(),
+            record,
+            manifest,
+            manifest_text,
+            manifest_digest,
+            actions,
+            blobs,
+            kept,
+            draws,
+        })
     }
 
     /// Reads only what an archive begins with.
@@ -101,6 +113,11 @@ impl ArchiveFile {
     /// Returns the run's manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// Returns the digest that the manifest carries, which is what gets signed.
+    pub fn manifest_digest(&self) -> &Digest {
+        &self.manifest_digest
     }
 
     /// Returns the manifest's text; its hash is the blob that the run's record names.
@@ -184,9 +201,9 @@ impl ArchiveFile {
 /// Checks an archive as [`audit`](super::audit) checks a run, from the file alone: nothing is unpacked anywhere.
 ///
 /// A file that cannot be read as an archive at all is a finding too.
-pub fn audit_archive(path: &Utf8Path) -> Result<AuditReport, RunError> {
+pub fn audit_archive(path: &Utf8Path, options: AuditOptions<'_>) -> Result<AuditReport, RunError> {
     let name = path.file_name().unwrap_or(path.as_str()).to_owned();
-    let mut report = match scan(path) {
+    let mut report = match scan(path, options) {
         Ok((_, report)) => report,
         Err(RunError::BadArchive { why, .. }) => {
             let mut report = AuditReport::new("");

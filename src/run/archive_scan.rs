@@ -9,10 +9,11 @@ use super::archive_walk::{EntryName, walk_archive};
 use super::archived_draw::ArchivedDraw;
 use super::audit::{check_record, check_root};
 use super::audit_actions::{ActionChecks, check_actions, is_done};
+use super::audit_signatures::check_signatures;
 use super::audit_views::check_made;
 use super::infer_draws::{answers, wanted};
 use super::named_blobs::named_blobs;
-use super::{AuditReport, Manifest, RunError, RunRecord};
+use super::{AuditOptions, AuditReport, Manifest, RunError, RunRecord};
 use crate::digest::{ActionKey, BlobId, Digest, StreamHasher};
 use crate::plan::{ActionSpec, InferParams, StepKind};
 use crate::request::{Answer, DrawAddress};
@@ -32,7 +33,7 @@ pub(super) struct Scan {
 const REMEDY: &str = "take another copy of the file";
 
 /// Reads an archive from the first byte to the last and checks it; `Err` where it cannot be read as one at all.
-pub(super) fn scan(path: &Utf8Path) -> Result<(Scan, AuditReport), RunError> {
+pub(super) fn scan(path: &Utf8Path, options: AuditOptions<'_>) -> Result<(Scan, AuditReport), RunError> {
     let mut reading = Reading {
         path,
         scan: Scan { kept: Some(HashMap::new()), ..Scan::default() },
@@ -44,7 +45,7 @@ pub(super) fn scan(path: &Utf8Path) -> Result<(Scan, AuditReport), RunError> {
         logged: HashMap::new(),
     };
     walk_archive(path, &mut |name, size, reader| reading.entry(name, size, reader).map(ControlFlow::Continue))?;
-    reading.finish()
+    reading.finish(options)
 }
 
 struct Reading<'p> {
@@ -176,7 +177,7 @@ impl Reading<'_> {
         }
     }
 
-    fn finish(mut self) -> Result<(Scan, AuditReport), RunError> {
+    fn finish(mut self, options: AuditOptions<'_>) -> Result<(Scan, AuditReport), RunError> {
         self.check_sums();
         let Some((manifest, text)) = self.scan.manifest.take() else {
             if !self.hashes.contains_key("manifest.json") {
@@ -187,6 +188,9 @@ impl Reading<'_> {
         match &self.scan.record {
             Some(record) => {
                 check_record(record, &manifest, &mut self.report);
+                if let Some(digest) = self.report.manifest_digest {
+                    check_signatures(record, &digest, options.signed_by, &mut self.report);
+                }
                 let id = BlobId::of(text.as_bytes());
                 if record.manifest != Some(id) {
                     let actual = record.manifest.map_or("none".to_owned(), |blob| blob.to_string());

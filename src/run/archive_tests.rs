@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::sample_run::{Place, SLUG, Sample, make};
+use super::trial_manifest::trial_manifest;
 use super::*;
 use tar::EntryType as Kind;
 
@@ -106,7 +107,7 @@ fn an_archive_holds_the_whole_run_and_is_the_same_each_time() {
     assert_eq!(archive.manifest(), &manifest);
     assert_eq!(archive.draw_count(), 6);
     assert_eq!(archive.read_blob(&manifest.config.blob).unwrap(), place.store.read(&manifest.config.blob).unwrap());
-    let report = audit_archive(&plan.path).unwrap();
+    let report = audit_archive(&plan.path, AuditOptions::default()).unwrap();
     assert_eq!(
         (report.findings, report.checked.actions, report.checked.draws, report.root),
         (vec![], 8, 6, manifest.root)
@@ -164,7 +165,7 @@ fn every_changed_entry_is_named() {
         let middle = changed[at].1.len() / 2;
         changed[at].1[middle] ^= 1;
         pack(&bad, &changed);
-        let report = audit_archive(&bad).unwrap();
+        let report = audit_archive(&bad, AuditOptions::default()).unwrap();
         let named = report.findings.iter().any(|finding| finding.subject.contains(&which) || which == "B3SUMS");
         assert!(named, "{which}: {:?}", report.findings);
         assert!(matches!(ArchiveFile::open(&bad), Err(RunError::BadArchive { .. })), "{which}");
@@ -172,7 +173,7 @@ fn every_changed_entry_is_named() {
         let mut without = good.clone();
         without.remove(at);
         pack(&bad, &without);
-        let report = audit_archive(&bad).unwrap();
+        let report = audit_archive(&bad, AuditOptions::default()).unwrap();
         assert!(
             report.findings.iter().any(|finding| finding.subject.contains(&which)),
             "{which}: {:?}",
@@ -188,12 +189,12 @@ fn every_changed_entry_is_named() {
     let hash = |bytes: &[u8]| crate::digest::Digest::of(bytes).to_hex();
     changed[3].1 = sums.replace(&hash(&good[at].1), &hash(&changed[at].1)).into_bytes();
     pack(&bad, &changed);
-    let report = audit_archive(&bad).unwrap();
+    let report = audit_archive(&bad, AuditOptions::default()).unwrap();
     assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
     assert_eq!(report.findings[0].actual, "1 are others");
     // As it was, it is sound: the test's own packing is not what is found.
     pack(&bad, &good);
-    assert_eq!(audit_archive(&bad).unwrap().findings, []);
+    assert_eq!(audit_archive(&bad, AuditOptions::default()).unwrap().findings, []);
 }
 
 #[test]
@@ -227,26 +228,26 @@ fn what_is_no_archive_of_ours_is_refused() {
         with.push((header(planted, 0, kind), Vec::new()));
         pack(&bad, &with);
         assert!(matches!(ArchiveFile::open(&bad), Err(RunError::BadArchive { .. })), "{planted} {kind:?}");
-        let report = audit_archive(&bad).unwrap();
+        let report = audit_archive(&bad, AuditOptions::default()).unwrap();
         assert_eq!(report.findings.len(), 1);
         assert!(report.findings[0].actual.contains(planted), "{:?}", report.findings);
     }
     let bytes = fs::read(&plan.path).unwrap();
     for len in [0, 1, bytes.len() / 2, bytes.len() - 1] {
         fs::write(&bad, &bytes[..len]).unwrap();
-        assert!(!audit_archive(&bad).unwrap().is_sound(), "{len}");
+        assert!(!audit_archive(&bad, AuditOptions::default()).unwrap().is_sound(), "{len}");
     }
     for at in (0..bytes.len()).step_by(211) {
         let mut flipped = bytes.clone();
         flipped[at] ^= 4;
         fs::write(&bad, flipped).unwrap();
-        assert!(!audit_archive(&bad).unwrap().is_sound(), "byte {at}");
+        assert!(!audit_archive(&bad, AuditOptions::default()).unwrap().is_sound(), "byte {at}");
     }
     // Something after the end.
     let mut raw = zstd::decode_all(&bytes[..]).unwrap();
     raw.extend_from_slice(&[7; 600]);
     fs::write(&bad, zstd::encode_all(&raw[..], 1).unwrap()).unwrap();
-    assert!(!audit_archive(&bad).unwrap().is_sound());
+    assert!(!audit_archive(&bad, AuditOptions::default()).unwrap().is_sound());
     // A bomb: 280 MiB of nothing in a few KiB.
     let mut out = zstd::Encoder::new(Vec::new(), 3).unwrap();
     let mut bomb = header(&blob, 280 << 20, Kind::Regular);
@@ -256,7 +257,7 @@ fn what_is_no_archive_of_ours_is_refused() {
         out.write_all(&vec![0; 1 << 20]).unwrap();
     }
     fs::write(&bad, out.finish().unwrap()).unwrap();
-    let report = audit_archive(&bad).unwrap();
+    let report = audit_archive(&bad, AuditOptions::default()).unwrap();
     assert!(report.findings[0].actual.contains("proportion"), "{:?}", report.findings);
 }
 

@@ -2,19 +2,23 @@ use camino::Utf8Path;
 
 use super::audit_actions::{ActionChecks, check_actions};
 use super::audit_blobs::check_blobs;
+use super::audit_signatures::check_signatures;
 use super::audit_views::check_views;
 use super::on_disk::{self, OnDisk};
 use super::{
-    AuditReport, Catalog, ImportTrust, MANIFEST_NAME, Manifest, RunError, RunRecord, RunState, ViewDir, root_of,
+    AuditReport, Catalog, ImportTrust, MANIFEST_NAME, Manifest, PublicKey, RunError, RunRecord, RunState, ViewDir,
+    root_of,
 };
 use crate::digest::BlobId;
 use crate::store::Store;
 
-/// Says what an audit leaves out.
+/// Says what an audit leaves out, and what it asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AuditOptions {
+pub struct AuditOptions<'a> {
     /// Leaves out the comparison of the answers with the draw log.
     pub without_draws: bool,
+    /// Asks for a signature by one of these keys.
+    pub signed_by: Option<&'a [PublicKey]>,
 }
 
 /// Checks a run: its manifest against the store, and the store against the directory.
@@ -27,14 +31,17 @@ pub fn audit(
     store: &Store,
     experiments: &Utf8Path,
     record: &RunRecord,
-    options: AuditOptions,
+    options: AuditOptions<'_>,
 ) -> Result<AuditReport, RunError> {
     let mut report = AuditReport::new(&record.run_id);
     let dir = ViewDir::new(experiments, &record.run_id);
     let Some(manifest) = manifest(store, &dir, record, &mut report)? else { return Ok(report) };
     check_record(record, &manifest, &mut report);
     check_root(&manifest, &mut report);
-    check_views(store, &dir, &manifest, &mut report)?;
+    if let Some(digest) = report.manifest_digest {
+        check_signatures(record, &digest, options.signed_by, &mut report);
+    }
+    check_views(store, &dir, record, &manifest, &mut report)?;
     check_blobs(store, &manifest, &mut report);
     match record.imported {
         Some(ImportTrust::Unverified) => report.notes.push(

@@ -31,6 +31,8 @@ pub struct AuditReport {
     pub checked: AuditCounts,
     /// What is damaged, swapped, edited, missing or extra.
     pub findings: Vec<Finding>,
+    /// The fingerprints of the keys whose signatures hold.
+    pub signers: Vec<String>,
     /// What is no damage and still worth knowing.
     pub notes: Vec<String>,
 }
@@ -45,6 +47,7 @@ impl AuditReport {
             root: None,
             checked: AuditCounts::default(),
             findings: Vec::new(),
+            signers: Vec::new(),
             notes: Vec::new(),
         }
     }

@@ -265,7 +265,7 @@ fn records_roots_and_draws_that_do_not_hold_are_found() {
     let report = audit(&store, &place.experiments, &place.record("r1"), AuditOptions::default()).unwrap();
     assert_eq!(subjects(&report), ["answers of `infer/mini/t07/quiz/base/00000`"]);
     assert!(report.findings[0].actual.contains("draw 0 of item `1`"));
-    let options = AuditOptions { without_draws: true };
+    let options = AuditOptions { without_draws: true, ..AuditOptions::default() };
     assert!(audit(&store, &place.experiments, &place.record("r1"), options).unwrap().is_sound());
 }
 

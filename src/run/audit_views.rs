@@ -5,14 +5,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::on_disk::{self, OnDisk, failed, place_of};
 use super::view::relative;
-use super::{AuditReport, MANIFEST_NAME, Manifest, RunError, STOP_NAME, ViewDir, ViewEntry, trial_manifest};
+use super::{
+    AuditReport, MANIFEST_NAME, MadeFile, Manifest, RunError, RunRecord, STOP_NAME, ViewDir, ViewEntry, made_files,
+};
 use crate::digest::BlobId;
 use crate::store::Store;
 
 const SHOW: &str = "`exp build` shows it again";
 
-/// Is the manifest of a trial, below its directory.
-const TRIAL_MANIFEST: &str = "trial_manifest.json";
 /// Are files of a run that are made from manifest and draw log afterwards, and are outside the root.
 const BESIDE: [&str; 2] = [STOP_NAME, "report.html"];
 
@@ -20,6 +20,7 @@ const BESIDE: [&str; 2] = [STOP_NAME, "report.html"];
 pub(super) fn check_views(
     store: &Store,
     dir: &ViewDir,
+    record: &RunRecord,
     manifest: &Manifest,
     report: &mut AuditReport,
 ) -> Result<(), RunError> {
@@ -38,14 +39,11 @@ pub(super) fn check_views(
     }
     check_made(manifest, report);
 
-    let mut trial_manifests: BTreeMap<String, String> = BTreeMap::new();
-    for trial in &manifest.trials {
-        trial_manifests.insert(format!("{}/{TRIAL_MANIFEST}", trial.results_dir), trial_manifest(manifest, trial)?);
-    }
+    let made: BTreeMap<String, MadeFile> =
+        made_files(record, manifest)?.into_iter().map(|file| (file.path.clone(), file)).collect();
     let beside: BTreeSet<String> = BESIDE.iter().map(ToString::to_string).collect();
     let mut dirs: BTreeSet<Utf8PathBuf> = BTreeSet::new();
-    for path in views.keys().chain(trial_manifests.keys()).chain(manifest.trials.iter().map(|trial| &trial.report_path))
-    {
+    for path in views.keys().chain(made.keys()).chain(manifest.trials.iter().map(|trial| &trial.report_path)) {
         dirs.extend(Utf8Path::new(path).ancestors().skip(1).map(Utf8Path::to_owned));
     }
     for found in walk(root)? {
@@ -53,7 +51,7 @@ pub(super) fn check_views(
         let shown = format!("{name}/{path}");
         let known = match &found.what {
             OnDisk::Dir => dirs.contains(&found.path),
-            OnDisk::File(_) if trial_manifests.contains_key(path) => true,
+            OnDisk::File(_) if made.contains_key(path) => true,
             OnDisk::File(_) => path == MANIFEST_NAME || beside.contains(path) || views.contains_key(path),
             // A view outside the root may be a link, into the store and nowhere else.
             OnDisk::Link(target) if beside.contains(path) => is_blob(store, &root.join(path), target),
@@ -63,8 +61,8 @@ pub(super) fn check_views(
             report.find(shown, "nothing: the manifest does not list it", found.what.words(), "move it elsewhere");
         }
     }
-    for (path, text) in &trial_manifests {
-        let expected = "what the run's manifest says of the trial";
+    for (path, file) in &made {
+        let (text, expected) = (&file.text, file.what);
         match OnDisk::at(&root.join(path))? {
             OnDisk::File(_) if on_disk::read(&root.join(path))? == text.as_bytes() => {}
             OnDisk::File(_) => report.find(format!("{name}/{path}"), expected, "edited or damaged", SHOW),

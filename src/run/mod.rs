@@ -16,6 +16,7 @@ mod audit;
 mod audit_actions;
 mod audit_blobs;
 mod audit_report;
+mod audit_signatures;
 #[cfg(test)]
 mod audit_tests;
 mod audit_views;
@@ -36,16 +37,21 @@ mod explain_tests;
 mod finding;
 mod import;
 mod infer_draws;
+mod made_files;
 mod manifest;
 mod named_blobs;
 mod on_disk;
 mod provenance;
+mod public_key;
 mod record;
 mod root;
 mod run_blobs;
 #[cfg(test)]
 mod sample_run;
 mod served_model;
+mod signature;
+mod ssh_wire;
+mod statement;
 mod stratified;
 mod trial_manifest;
 mod view;
@@ -56,6 +62,7 @@ pub use archive_plan::{ARCHIVE_SUFFIX, ARCHIVES, ArchivePlan, PlannedFile, plan_
 pub use archive_write::{WrittenArchive, write_archive};
 pub use audit::{AuditOptions, Drift, audit, drift};
 pub use audit_report::{AuditCounts, AuditReport};
+pub use audit_signatures::signed_by;
 pub use catalog::{Catalog, CatalogEntry};
 pub use clean::{CleanOptions, CleanPlan, CleanRun, Cleaned, LeftOver, apply_clean, plan_clean};
 pub use compare::{
@@ -67,15 +74,18 @@ pub use error::RunError;
 pub use explain::{Cause, Change, Explanation, explain};
 pub use finding::Finding;
 pub use import::{Imported, import};
+pub use made_files::{MadeFile, made_files};
 pub use manifest::{
     ActionEntry, CostRange, CostSummary, FailureEntry, Manifest, OutputEntry, PromptEntry, RequestCounts, SealEntry,
     SourceEntry, TrialEntry, TrialSettings, ViewEntry,
 };
 pub use provenance::{ArmProvenance, Gap, Provenance};
+pub use public_key::PublicKey;
 pub use record::{ImportTrust, RunRecord, RunState, check_run_id, fresh_run_id};
 pub use root::root_of;
 pub use run_blobs::RunBlobs;
 pub use served_model::ServedModel;
+pub use signature::ManifestSignature;
+pub use statement::{STATEMENT_NAME, statement};
 pub use stratified::stratified;
-pub use trial_manifest::trial_manifest;
 pub use view::{LATEST, MANIFEST_NAME, STOP_NAME, ViewDir};

@@ -88,6 +88,9 @@ pub struct RunRecord {
     /// Set where the run came out of an archive: how far it is believed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<ImportTrust>,
+    /// Signatures over the manifest's digest, armoured, in the order they were made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signatures: Vec<String>,
 }
 
 /// Says how far an imported run is believed.

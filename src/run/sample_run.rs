@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::json;
 
+use super::trial_manifest::trial_manifest;
 use super::{
     ActionEntry, CostSummary, MANIFEST_NAME, Manifest, OutputEntry, RequestCounts, RunRecord, RunState, SourceEntry,
-    TrialEntry, TrialSettings, ViewDir, ViewEntry, root_of, trial_manifest,
+    TrialEntry, TrialSettings, ViewDir, ViewEntry, root_of,
 };
 use crate::digest::{BlobId, Digest, PlanId, RequestKey};
 use crate::plan::{ActionSpec, StepKind};
@@ -311,6 +312,7 @@ pub(super) fn publish(place: &Place, session: &Session, manifest: &Manifest) {
         root: manifest.root,
         manifest: Some(blob),
         served: Vec::new(),
+        signatures: Vec::new(),
         cost_usd: None,
         imported: None,
     };

@@ -60,6 +60,7 @@ impl<'a> Loader<'a> {
             experiments_dir,
             store_dir,
             views: if root.text_at("views").as_deref() == Some("copy") { Views::Copy } else { Views::Links },
+            trusted_keys: root.get("trusted_keys").map_or_else(Vec::new, Node::texts),
             providers: used.collect(),
             models: models.configs,
             datasets,
