@@ -502,13 +502,12 @@ fn a_project_from_a_data_file_builds_at_once() {
 /// header with a name twice.
 fn what_a_guess_says_of_odd_files() {
     let project = Project::in_memory();
-    let mut nested: String = (0..1500)
-        .map(|n| {
-            format!("{{\"id\":{n},\"question\":\"Q{n}?\",\"answers\":{{\"text\":[\"x\"],\"answer_start\":[1]}}}}\n")
-        })
-        .collect();
-    nested.push_str("{\"id\":7,\"question\":\"R?\",\"answers\":{\"text\":[\"y\"],\"answer_start\":[1]}}\n");
-    project.file("n.jsonl", nested).file("s.csv", "\u{feff}question,answer\r\nA?,b;c\r\n");
+    let line = |n: u32, question: &str| {
+        format!("{{\"id\":{n},\"question\":\"{question}\",\"answers\":{{\"text\":[\"x\"],\"answer_start\":[1]}}}}\n")
+    };
+    let mut nested: Vec<String> = (0..1500).map(|n| line(n, &format!("Q{n}?"))).collect();
+    nested.push(line(7, "R?"));
+    project.file("n.jsonl", nested.concat()).file("s.csv", "\u{feff}question,answer\r\nA?,b;c\r\n");
     project.file("t.csv", "question,answer,question\n1,2,3\n");
     let text = project.exp(&["init", "nested", "--from", "n.jsonl"]).expect_code(0).stdout;
     assert!(text.contains("\n  answers       <- answers.text     [\"x\"]\n"), "{text}");
