@@ -1,8 +1,8 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use super::DrawAddress;
 use crate::digest::{Digest, RequestKey};
-
-/// RFC 4648's URL-safe alphabet: 64 characters that every batch API takes in a `custom_id`.
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// Is how many characters 32 bytes take: the last one carries 4 bits and two zeros.
 const KEY_CHARS: usize = 43;
@@ -14,32 +14,15 @@ impl DrawAddress {
     /// At most 62 characters of `A-Za-z0-9_-`, which all APIs take; the address reads back from it
     /// ([`from_custom_id`](Self::from_custom_id)), so that an answer finds its draw when nothing else is left.
     pub fn custom_id(&self) -> String {
-        let mut id = String::with_capacity(62);
-        id.push('d');
-        for group in self.request.digest().as_bytes().chunks(3) {
-            let bits = group.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
-            for at in 0..=group.len() {
-                id.push(char::from(ALPHABET[(bits >> (18 - 6 * at) & 63) as usize]));
-            }
-        }
-        id.push_str(&format!("-{:x}-{:x}", self.generation, self.number));
-        id
+        let key = URL_SAFE_NO_PAD.encode(self.request.digest().as_bytes());
+        format!("d{key}-{:x}-{:x}", self.generation, self.number)
     }
 
     /// Reads back what [`custom_id`](Self::custom_id) made; `None` for any other text, so that one draw has one name.
     pub fn from_custom_id(id: &str) -> Option<Self> {
         let rest = id.strip_prefix('d')?;
         let (key, rest) = rest.split_at_checked(KEY_CHARS)?;
-        let mut bytes = Vec::with_capacity(32);
-        let (mut bits, mut have) = (0u32, 0);
-        for c in key.bytes() {
-            bits = bits << 6 | ALPHABET.iter().position(|&known| known == c)? as u32;
-            have += 6;
-            if have >= 8 {
-                have -= 8;
-                bytes.push((bits >> have & 255) as u8);
-            }
-        }
+        let bytes = URL_SAFE_NO_PAD.decode(key).ok()?;
         let (generation, number) = rest.strip_prefix('-')?.split_once('-')?;
         let address = Self {
             request: RequestKey::new(Digest::from_bytes(bytes.try_into().ok()?)),
