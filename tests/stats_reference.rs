@@ -125,9 +125,10 @@ fn the_bundled_examples_numbers_are_those_of_scipy_and_statsmodels() {
         let results = &document["results"][trial["temperature"].as_str().unwrap()];
         for row in trial["expected"].as_array().unwrap() {
             let pointer = row[0].as_str().unwrap();
-            let found = match pointer.starts_with('/') {
-                true => results.pointer(pointer),
-                false => document.pointer(&format!("/{pointer}")),
+            let found = if pointer.starts_with('/') {
+                results.pointer(pointer)
+            } else {
+                document.pointer(&format!("/{pointer}"))
             };
             compared += 1;
             let is_equal = match (found.and_then(Value::as_f64), row[1].as_f64()) {

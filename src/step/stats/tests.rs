@@ -332,10 +332,11 @@ proptest::proptest! {
             let control = if *arms == 0 { String::new() } else { format!(",\"control\":{}", any_arm(&round(control))) };
             let treatment =
                 if *arms == 1 { String::new() } else { format!(",\"treatment\":{}", any_arm(&round(treatment))) };
-            paired += &format!(
+            let line = format!(
                 "{{\"dataset\":\"q\",\"label\":\"l{}\",\"item\":\"i{id:02}\"{group}{control}{treatment}}}\n",
                 id % 2
             );
+            paired.push_str(&line);
         }
         let mut params = params(vec![dataset("q", open, &["em", "abstain_rate"])]);
         params.analysis.margins.insert("em".to_owned(), Decimal::new(5, -2));
