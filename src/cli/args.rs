@@ -237,6 +237,9 @@ pub struct InitArgs {
     /// Your data: JSONL, CSV or TSV; its fields are guessed and shown
     #[arg(long, value_name = "FILE")]
     pub from: Option<Utf8PathBuf>,
+    /// Which field is what, where the guess is wrong: `question=prompt,answers=data.gold`
+    #[arg(long, value_name = "PART=FIELD", value_delimiter = ',')]
+    pub fields: Vec<String>,
     /// The provider and model to write into the config (default: lexical/lexical-baseline)
     #[arg(long, value_name = "PROVIDER/MODEL")]
     pub model: Option<String>,
