@@ -284,11 +284,7 @@ fn a_new_project_builds_at_once_and_then_is_up_to_date() {
     let run = run_of(&first);
     let root = line.rsplit_once(" · root ").unwrap().1;
     assert!(root.len() == 12 && root.bytes().all(|b| b.is_ascii_hexdigit()), "{line}");
-    assert!(
-        first.stdout.starts_with(&format!("report: experiments/run_{run}/aggregate_report.md\n")),
-        "{}",
-        first.stdout
-    );
+    assert!(first.stdout.starts_with(&format!("report: experiments/run_{run}/report.html\n")), "{}", first.stdout);
     let data = "your own data: `exp init my-project --from data.jsonl`, then `exp build` there\n";
     assert!(first.stderr.ends_with(data), "{}", first.stderr);
     let second = exp(&["build"]);
