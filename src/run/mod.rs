@@ -37,6 +37,7 @@ mod explain_tests;
 mod finding;
 mod import;
 mod infer_draws;
+mod latency;
 mod made_files;
 mod manifest;
 mod named_blobs;
