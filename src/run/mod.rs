@@ -40,6 +40,7 @@ mod gc;
 mod gc_tests;
 mod import;
 mod infer_draws;
+mod latency;
 mod made_files;
 mod manifest;
 mod manifest_of;
