@@ -35,6 +35,13 @@ pub enum Event {
         /// What else it says.
         note: Option<String>,
     },
+    /// Something became of a batch.
+    Batch {
+        /// At which provider.
+        provider: String,
+        /// What, in one line.
+        text: String,
+    },
     /// Nothing more is sent to a provider in this build.
     ProviderStopped {
         /// Who.
