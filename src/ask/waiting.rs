@@ -13,6 +13,8 @@ pub(super) struct Claimed {
     pub(super) id: DrawId,
     pub(super) address: DrawAddress,
     pub(super) request: Arc<Request>,
+    /// Its place in the order of asking: equal for all arms of an item.
+    pub(super) turn: u64,
 }
 
 /// Says where a wanted draw is on its way.
@@ -31,7 +33,6 @@ enum Phase {
 #[derive(Debug)]
 struct Wanted {
     draw: Claimed,
-    turn: u64,
     phase: Phase,
     owners: Vec<u32>,
 }
@@ -94,8 +95,8 @@ impl<'w> Waiting<'w> {
                     owners.push(owner);
                 }
                 Entry::Vacant(entry) => {
-                    let draw = Claimed { id, address: wanted.address, request: wanted.request };
-                    entry.insert(Wanted { draw, turn: wanted.turn, phase: Phase::New, owners: vec![owner] });
+                    let draw = Claimed { id, address: wanted.address, request: wanted.request, turn: wanted.turn };
+                    entry.insert(Wanted { draw, phase: Phase::New, owners: vec![owner] });
                     self.new.push(id);
                 }
             }
@@ -175,7 +176,7 @@ impl<'w> Waiting<'w> {
 
     fn set(&mut self, id: &DrawId, phase: Phase) {
         let Some(wanted) = self.draws.get_mut(id) else { return };
-        let turn = (wanted.turn, wanted.draw.address.number, *id);
+        let turn = (wanted.draw.turn, wanted.draw.address.number, *id);
         let identity = &wanted.draw.request.provider;
         match wanted.phase {
             Phase::New => {}
