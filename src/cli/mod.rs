@@ -28,6 +28,7 @@ mod guess;
 mod history;
 mod import;
 mod init;
+mod jobs;
 mod keys;
 mod limits;
 mod list;
@@ -153,6 +154,7 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Import(args) => import::import(global, &args, out),
         Command::Clean(args) => clean::clean(global, &args, out),
         Command::Stop(args) => stop::stop(global, &args, out),
+        Command::Jobs(args) => jobs::jobs(global, &args, out, &clock),
         Command::Seal(args) => seal::seal(global, &args, out, &clock),
         Command::Schema => {
             let schema = crate::config::json_schema();

@@ -151,6 +151,10 @@ impl<'a> Progress<'a> {
                     self.out.note(&format!("{provider} serves `{model}` as revision {revision}"));
                 }
             }
+            Event::Batch { provider, text } => {
+                self.out.progress("");
+                self.out.note(&format!("{provider}: {text}"));
+            }
             Event::ProviderStopped { provider, why } => {
                 self.out.progress("");
                 self.out.note(&format!("nothing more is sent to {provider}: {why}"));
