@@ -65,6 +65,8 @@ pub enum Command {
     List(ListArgs),
     /// Show one run's results, its disagreements, or the exact body of a request
     Show(ShowArgs),
+    /// Write a run's page (report.html) again, or print a paragraph on its methods
+    Report(ReportArgs),
     /// Compare two runs, or two trials of one
     Compare(CompareArgs),
     /// Check a run (or an archive) against the store: manifest, records, bytes, links
@@ -245,6 +247,9 @@ pub struct InitArgs {
     /// Your data: JSONL, CSV or TSV; its fields are guessed and shown
     #[arg(long, value_name = "FILE")]
     pub from: Option<Utf8PathBuf>,
+    /// Which field is what, where the guess is wrong: `question=prompt,answers=data.gold`
+    #[arg(long, value_name = "PART=FIELD", value_delimiter = ',')]
+    pub fields: Vec<String>,
     /// The provider and model to write into the config (default: lexical/lexical-baseline)
     #[arg(long, value_name = "PROVIDER/MODEL")]
     pub model: Option<String>,
@@ -285,6 +290,24 @@ pub struct ShowArgs {
     /// Show at most so many disagreements
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub limit: usize,
+}
+
+/// Says which page to write.
+#[derive(Debug, Clone, Args)]
+#[allow(clippy::struct_excessive_bools)] // Each is a flag of the command line.
+pub struct ReportArgs {
+    /// The run: an id, a unique beginning of one, or `latest`
+    #[arg(default_value = "latest")]
+    pub run: String,
+    /// Open it with the desktop's browser
+    #[arg(long)]
+    pub open: bool,
+    /// Leave out the items, and with them all questions and answers
+    #[arg(long)]
+    pub without_items: bool,
+    /// Print a paragraph for a paper instead: models, dates, sizes, tests, corrections, missing data
+    #[arg(long, conflicts_with_all = ["open", "without_items"])]
+    pub methods: bool,
 }
 
 /// Says what to compare.

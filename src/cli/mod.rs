@@ -49,8 +49,10 @@ mod progress;
 mod project;
 mod reasons;
 mod redraw;
+mod report;
 mod requests;
 mod run_life;
+mod run_page;
 mod score;
 mod seal;
 mod sealed;
@@ -60,6 +62,7 @@ mod signals;
 mod spending;
 mod status;
 mod stop;
+mod trial_items;
 mod unaskable;
 mod up_to_date;
 mod who;
@@ -146,6 +149,7 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Why(args) => why::why(global, &args, out),
         Command::List(_) => list::list(global, out),
         Command::Show(args) => show::show(global, &args, out),
+        Command::Report(args) => report::report(global, &args, out),
         Command::Compare(args) => compare::compare(global, &args, out),
         Command::Audit(args) => audit::audit(global, &args, out),
         Command::Doctor(args) => doctor::doctor(global, &args, out, &clock),

@@ -88,4 +88,4 @@ pub use served_model::ServedModel;
 pub use signature::ManifestSignature;
 pub use statement::{STATEMENT_NAME, statement};
 pub use stratified::stratified;
-pub use view::{LATEST, MANIFEST_NAME, STOP_NAME, ViewDir};
+pub use view::{LATEST, MANIFEST_NAME, PAGE_NAME, STOP_NAME, ViewDir};

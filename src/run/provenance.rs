@@ -66,32 +66,40 @@ fn count(counts: &mut BTreeMap<String, u64>, name: Option<&String>) {
     }
 }
 
+impl ArmProvenance {
+    /// Takes a draw of the arm.
+    pub fn add(&mut self, draw: &LoggedDraw) {
+        let LoggedDraw { answer, circumstances, .. } = draw;
+        self.draws += 1;
+        count(&mut self.bought, circumstances.bought.as_ref());
+        count(&mut self.served, answer.served_model.as_ref());
+        count(&mut self.fingerprints, circumstances.fingerprint.as_ref());
+        count(&mut self.revisions, circumstances.server_revision.as_ref());
+        count(&mut self.upstreams, circumstances.upstream.as_ref());
+        self.repeated += u64::from(circumstances.attempts.is_some_and(|attempts| attempts > 1));
+        let Some(at) = &circumstances.logged_at else { return };
+        // One format, one zone: the order of the texts is that of the times.
+        if self.first.as_ref().is_none_or(|first| at < first) {
+            self.first = Some(at.clone());
+        }
+        if self.last.as_ref().is_none_or(|last| at > last) {
+            self.last = Some(at.clone());
+        }
+    }
+}
+
 impl Provenance {
     /// Takes a draw of the trial.
     pub fn add(&mut self, side: &'static str, dataset: &str, item: &str, draw: &LoggedDraw) {
         let LoggedDraw { address, answer, circumstances, .. } = draw;
-        let arm = self.arms.entry(side).or_default();
-        arm.draws += 1;
-        count(&mut arm.bought, circumstances.bought.as_ref());
-        count(&mut arm.served, answer.served_model.as_ref());
-        count(&mut arm.fingerprints, circumstances.fingerprint.as_ref());
-        count(&mut arm.revisions, circumstances.server_revision.as_ref());
-        count(&mut arm.upstreams, circumstances.upstream.as_ref());
-        arm.repeated += u64::from(circumstances.attempts.is_some_and(|attempts| attempts > 1));
-        if let Some(at) = &circumstances.logged_at {
-            // One format, one zone: the order of the texts is that of the times.
-            if arm.first.as_ref().is_none_or(|first| at < first) {
-                arm.first = Some(at.clone());
-            }
-            if arm.last.as_ref().is_none_or(|last| at > last) {
-                arm.last = Some(at.clone());
-            }
-            if let Ok(time) = at.parse::<jiff::Timestamp>() {
-                let time = time.as_millisecond();
-                let spans = self.spans.entry((dataset.to_owned(), item.to_owned())).or_default();
-                let span = spans.entry(side).or_insert((time, time));
-                *span = (span.0.min(time), span.1.max(time));
-            }
+        self.arms.entry(side).or_default().add(draw);
+        if let Some(at) = &circumstances.logged_at
+            && let Ok(time) = at.parse::<jiff::Timestamp>()
+        {
+            let time = time.as_millisecond();
+            let spans = self.spans.entry((dataset.to_owned(), item.to_owned())).or_default();
+            let span = spans.entry(side).or_insert((time, time));
+            *span = (span.0.min(time), span.1.max(time));
         }
         if circumstances.bought.as_deref() != Some("embedded") {
             self.timings.push(Timing {
