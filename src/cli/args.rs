@@ -1,6 +1,8 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::audit_args::{AuditArgs, SignArgs};
+use super::gc_args::{CleanArgs, GcArgs, PinArgs};
 use crate::digest::Decimal;
 use crate::flow::Money;
 
@@ -89,6 +91,12 @@ pub enum Command {
     Import(ImportArgs),
     /// Remove what unfinished runs left behind
     Clean(CleanArgs),
+    /// Show what no run, archive, pin, batch or session refers to; with --yes, remove it
+    Gc(GcArgs),
+    /// Keep a run whatever `gc` and `clean` are told
+    Pin(PinArgs),
+    /// Take a run's pin away
+    Unpin(PinArgs),
     /// Ask a run to stop between actions
     Stop(StopArgs),
     /// List batches at providers; watch, take up or cancel them
@@ -325,34 +333,6 @@ pub struct CompareArgs {
     pub run2: Option<String>,
 }
 
-/// Says what to audit.
-#[derive(Debug, Clone, Args)]
-pub struct AuditArgs {
-    /// A run, an archive's name, or a file
-    #[arg(default_value = "latest")]
-    pub run: String,
-    /// Execute every deterministic step again and compare the bytes
-    #[arg(long)]
-    pub rerun: bool,
-    /// Say which inputs changed since
-    #[arg(long)]
-    pub inputs: bool,
-    /// Ask for a signature by one of these Ed25519 keys: a file of public keys, or a line `ssh-ed25519 AAAA…`
-    #[arg(long, value_name = "KEY", env = "EXP_REQUIRE_SIGNATURE")]
-    pub require_signature: Option<String>,
-}
-
-/// Says what to sign.
-#[derive(Debug, Clone, Args)]
-pub struct SignArgs {
-    /// The run
-    #[arg(default_value = "latest")]
-    pub run: String,
-    /// The key: an Ed25519 key of OpenSSH, or the public half of one that an agent holds
-    #[arg(long, value_name = "FILE", env = "EXP_SIGN_KEY")]
-    pub key: Utf8PathBuf,
-}
-
 /// Says what to check.
 #[derive(Debug, Clone, Args)]
 pub struct DoctorArgs {
@@ -478,20 +458,6 @@ pub struct ImportArgs {
     /// Let its answers and results serve as hits (a signature by one of the config's `trusted_keys` does, too)
     #[arg(long)]
     pub trust: bool,
-}
-
-/// Says what to clean.
-#[derive(Debug, Clone, Args)]
-pub struct CleanArgs {
-    /// Show what would be removed
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Also forget prepared datasets and built requests; they are made again when needed
-    #[arg(long)]
-    pub clean_prepared: bool,
-    /// Do not ask
-    #[arg(long, short = 'y')]
-    pub yes: bool,
 }
 
 /// Says what to stop.

@@ -54,6 +54,7 @@ impl Building<'_, '_> {
             let mut files = vec![("reports/provenance.md", page.to_markdown().into_bytes())];
             if origins.is_remote() {
                 files.push(("results/timings.csv", origins.timings_csv()?));
+                files.extend(origins.latency_json()?.map(|bytes| ("results/latency.json", bytes)));
             }
             for (name, bytes) in files {
                 let staged = self.session.stage(&bytes)?;

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::RunError;
+use super::latency::{Latency, LatencyDocument};
 use crate::request::Circumstances;
 use crate::store::LoggedDraw;
 
@@ -116,6 +117,18 @@ impl Provenance {
     /// Says whether anything was answered by somebody else than this program.
     pub fn is_remote(&self) -> bool {
         !self.timings.is_empty()
+    }
+
+    /// Writes `latency.json`: how long answers took under both arms; none where nothing was answered online.
+    ///
+    /// The time of an answer that came with a batch or from a file says nothing about the arm.
+    pub fn latency_json(&self) -> Result<Option<Vec<u8>>, RunError> {
+        let online = self.timings.iter().filter(|timing| timing.circumstances.bought.as_deref() == Some("online"));
+        let latencies = online.filter_map(|timing| {
+            let milliseconds = timing.circumstances.latency_ms?;
+            Some(Latency { dataset: &timing.dataset, item: &timing.item, side: timing.side, milliseconds })
+        });
+        LatencyDocument::of(latencies).map(|document| document.to_json()).transpose()
     }
 
     /// Finds the item whose two sides were answered furthest apart; `None` where no item has both.
@@ -239,6 +252,13 @@ mod tests {
         let csv = String::from_utf8(trial.timings_csv().unwrap()).unwrap();
         assert_eq!(csv.lines().count(), 5);
         assert!(csv.contains("d,a,control,2,2026-11-01T00:00:00.000Z,120,1,online,,,m-1,,,,,,"), "{csv}");
+        let latency = String::from_utf8(trial.latency_json().unwrap().unwrap()).unwrap();
+        assert!(latency.contains("\"n_items\": 1"), "{latency}");
+        let mut batch = draw("2026-11-01T00:00:00.000Z", "m-1", 1);
+        batch.circumstances.bought = Some("batch".into());
+        let mut bought = Provenance::default();
+        bought.add("control", "d", "a", &batch);
+        assert_eq!((bought.is_remote(), bought.latency_json().unwrap()), (true, None));
     }
 
     #[test]

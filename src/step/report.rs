@@ -83,6 +83,10 @@ pub(super) fn read<T: serde::de::DeserializeOwned>(name: &str, inputs: &Inputs<'
 pub(super) fn correction(multiplicity: Multiplicity) -> Option<String> {
     match multiplicity {
         Multiplicity::Holm => Some("Holm".to_owned()),
+        Multiplicity::Bonferroni => Some("Bonferroni".to_owned()),
+        Multiplicity::Sidak => Some("Šidák".to_owned()),
+        Multiplicity::Hochberg => Some("Hochberg".to_owned()),
+        Multiplicity::Hommel => Some("Hommel".to_owned()),
         Multiplicity::BenjaminiHochberg => Some("Benjamini-Hochberg".to_owned()),
         Multiplicity::BenjaminiYekutieli => Some("Benjamini-Yekutieli".to_owned()),
         Multiplicity::None => None,
