@@ -428,7 +428,6 @@ fn an_interrupted_build_leaves_its_batch_running() {
     std::thread::sleep(Duration::from_millis(100));
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();
-    online.heard(&output.stderr);
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(4), "{said}");
     assert!(said.contains("left running: batch b") && said.contains("(batch_0)"), "{said}");
