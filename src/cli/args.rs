@@ -99,6 +99,8 @@ pub enum Command {
     Unpin(PinArgs),
     /// Ask a run to stop between actions
     Stop(StopArgs),
+    /// List batches at providers; watch, take up or cancel them
+    Jobs(JobsArgs),
     /// Write down what is to be tested, before the answers are seen
     Seal(SealArgs),
     /// Print the JSON Schema of the config
@@ -174,7 +176,7 @@ pub struct BuildArgs {
     /// Name the run (default: `r` and the UTC time)
     #[arg(long, value_name = "ID", env = "EXP_RUN_ID")]
     pub run_id: Option<String>,
-    /// How many parts are asked at once
+    /// How many parts are asked at once, and how many batches are under way at once
     #[arg(long, value_name = "N", env = "EXP_MAX_CONCURRENT_JOBS")]
     pub max_concurrent_jobs: Option<usize>,
     /// How many requests are in flight at once
@@ -228,6 +230,12 @@ pub struct BuildArgs {
     /// Ask again for what a provider rejected as it stands (400, 413, 422); else only when the request has changed
     #[arg(long)]
     pub retry_rejected: bool,
+    /// Do not wait for batches: end, with exit code 6, once all is submitted; a later build goes on
+    #[arg(long)]
+    pub detach: bool,
+    /// Give up a batch, by its name here or its id at the provider: its requests are asked again, though they may be paid for
+    #[arg(long, value_name = "ID", value_delimiter = ',', env = "EXP_IGNORE_BATCH")]
+    pub ignore_batch: Vec<String>,
     /// What to do after an attempt that may have been paid for: ask again, or leave the item for another build
     #[arg(long, value_enum, default_value = "retry", value_name = "WHAT", env = "EXP_ON_UNCERTAIN")]
     pub on_uncertain: UncertainArg,
@@ -331,6 +339,34 @@ pub struct DoctorArgs {
     /// Call nobody over a network
     #[arg(long)]
     pub offline: bool,
+}
+
+/// Says what to do about batches.
+#[derive(Debug, Clone, Args)]
+pub struct JobsArgs {
+    /// What to do; without it the batches are listed
+    #[command(subcommand)]
+    pub action: Option<JobsAction>,
+    /// List those that are over as well
+    #[arg(long)]
+    pub all: bool,
+    /// Look at them until all have ended, and take in what they bring
+    #[arg(long)]
+    pub watch: bool,
+    /// Look for batches at the providers that are not known here and take them up; take in what has ended
+    #[arg(long)]
+    pub adopt: bool,
+}
+
+/// Is what can be done to a batch.
+#[derive(Debug, Clone, Subcommand)]
+pub enum JobsAction {
+    /// Ask the provider to cancel a batch; what it has answered by then is kept
+    Cancel {
+        /// Its name here, or its id at the provider
+        #[arg(value_name = "ID")]
+        id: String,
+    },
 }
 
 /// Says which answers to ask for again.

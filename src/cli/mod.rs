@@ -32,6 +32,7 @@ mod history;
 mod import;
 mod ingest;
 mod init;
+mod jobs;
 mod keys;
 mod limits;
 mod list;
@@ -168,6 +169,7 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Pin(args) => pin::pin(global, &args, true, out),
         Command::Unpin(args) => pin::pin(global, &args, false, out),
         Command::Stop(args) => stop::stop(global, &args, out),
+        Command::Jobs(args) => jobs::jobs(global, &args, out, &clock),
         Command::Seal(args) => seal::seal(global, &args, out, &clock),
         Command::Schema => {
             let schema = crate::config::json_schema();

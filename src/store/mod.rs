@@ -8,6 +8,8 @@
 //! A [`Store`] reads; a [`Session`] writes. Nothing here reads a clock or the environment, and no link under the store is
 //! followed.
 
+mod batch;
+mod batches;
 mod blob;
 mod blob_reader;
 mod blob_store;
@@ -57,6 +59,8 @@ mod table;
 mod tests;
 mod written;
 
+pub use batch::{BatchHead, BatchState, BatchStep, Brought, StoredBatch};
+pub use batches::HeldBatch;
 pub use blob::{BlobRef, NamedBlob, Presence};
 pub use blob_reader::BlobReader;
 pub use blob_store::BlobStore;

@@ -9,7 +9,7 @@ use super::layout::{Layout, Tree, file_name, place, shown_path};
 use super::notices::Notices;
 use super::{
     Access, ActionRecord, ActionTable, BlobReader, BlobRef, Generation, LedgerLine, LoggedDraw, Presence, Session,
-    StoreError, StoredRun, blob_reader, ledger, pinned, records, roots, runs, served, session,
+    StoreError, StoredBatch, StoredRun, batches, blob_reader, ledger, pinned, records, roots, runs, served, session,
 };
 use crate::digest::{ActionKey, BlobId, Digest, StreamHasher};
 use crate::request::DrawAddress;
@@ -82,6 +82,24 @@ impl Store {
     /// Returns what was found damaged or was mended since the last call, in words.
     pub fn take_notices(&self) -> Vec<String> {
         self.0.opened.as_ref().map(|opened| opened.notices.take()).unwrap_or_default()
+    }
+
+    /// Lists every batch, oldest first.
+    pub fn batches(&self) -> Result<Vec<StoredBatch>> {
+        match &self.0.opened {
+            Some(opened) => batches::all(&opened.layout, &opened.notices),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Lists the batches that are not over.
+    pub fn open_batches(&self) -> Result<Vec<StoredBatch>> {
+        self.0.opened.as_ref().map_or_else(|| Ok(Vec::new()), |opened| batches::open(&opened.layout))
+    }
+
+    /// Reads one batch, whatever its state; `None` where there is none of that name.
+    pub fn batch(&self, name: &str) -> Result<Option<StoredBatch>> {
+        self.0.opened.as_ref().map_or(Ok(None), |opened| batches::one(&opened.layout, name))
     }
 
     /// Reads a whole blob, hashing it: bytes that are not the blob's are never returned. A damaged blob is moved to
