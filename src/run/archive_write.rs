@@ -127,7 +127,8 @@ fn pack(store: &Store, plan: &ArchivePlan, file: &mut File) -> Result<(), PackEr
         }
     }
     let readme = readme(plan);
-    let withheld: String = plan.withheld.iter().map(|file| format!("{}  {}\n", file.name, file.size)).collect();
+    let lines = plan.withheld.iter().map(|file| format!("{}  {}\n", file.name, file.size));
+    let withheld = lines.collect::<Vec<_>>().concat();
     let mut texts: Vec<(&str, &str)> =
         vec![("README.txt", &readme), ("manifest.json", &plan.manifest_text), ("run.json", &plan.run_text)];
     if plan.without_items {
