@@ -85,7 +85,7 @@ error: an entry of `scorers` does not know `qaa`
 7 |     scorers: [qaa]
   |               ^^^ did you mean `qa`?
   |
-  = help: known: squad, qa, includes, exact, numeric, regex
+  = help: known: squad, qa, includes, exact, numeric, regex, choice, json
 
 error: `prompts/gone.txt` does not exist
  --> config/eval_config.yaml:9:22
