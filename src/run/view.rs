@@ -1,7 +1,6 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -62,6 +61,9 @@ impl ViewDir {
     }
 
     /// Writes a file piece by piece aside, and renames it into place once it is whole.
+    ///
+    /// Its name aside is always the same, so that what a crash left is written over: whoever may not be alone holds the lock of
+    /// the runs.
     pub fn write_with<E: From<RunError>>(
         &self,
         name: &str,
@@ -70,18 +72,24 @@ impl ViewDir {
         let path = self.path.join(name);
         let parent = path.parent().unwrap_or(&self.path).to_owned();
         self.make_dirs(&parent, &mut HashSet::new())?;
-        // Two builds may show one run at once: each writes a file of its own aside.
-        let aside = tempfile::Builder::new()
-            .prefix(&format!(".{}.", path.file_name().unwrap_or("file")))
-            .suffix(".new")
-            .permissions(fs::Permissions::from_mode(0o666))
-            .tempfile_in(&parent)
-            .map_err(io("create a file beside", &path))?;
-        let mut file = std::io::BufWriter::new(aside);
-        write(&mut file)?;
-        let aside = file.into_inner().map_err(|error| io("write", &path)(error.into_error()))?;
-        aside.as_file().sync_all().map_err(io("sync", &path))?;
-        aside.persist(&path).map_err(|error| io("rename", &path)(error.error))?;
+        let aside = parent.join(format!(".{}.new", path.file_name().unwrap_or("file")));
+        match fs::remove_file(&aside) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(io("remove", &aside)(error).into());
+            }
+            _ => {}
+        }
+        let file = fs::OpenOptions::new().write(true).create_new(true).open(&aside).map_err(io("create", &aside))?;
+        let mut file = std::io::BufWriter::new(file);
+        if let Err(error) = write(&mut file) {
+            drop(file);
+            drop(fs::remove_file(&aside));
+            return Err(error);
+        }
+        file.flush().map_err(io("write", &aside))?;
+        file.get_ref().sync_all().map_err(io("sync", &aside))?;
+        drop(file);
+        fs::rename(&aside, &path).map_err(io("rename", &path))?;
         Ok(())
     }
 
