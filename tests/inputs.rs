@@ -1227,7 +1227,7 @@ fn what_is_no_input_runs_nothing_and_keeps_the_root() {
 
 const NETWORK: &str = r"version: 1
 providers:
-  server: {kind: openai, base_url: '<<url>>', identity: <<identity>>, api_key_env: <<key>>, mode: <<mode>>, extra_body: {top: <<top>>, user: <<user>>}, headers: {X-Version: '<<version>>', X-Trace: '<<trace>>'}, not_identity: [user, X-Trace]}
+  server: {kind: openai, base_url: '<<url>>', identity: <<identity>>, api_key_env: <<key>>, mode: <<mode>>, batch: {poll: <<poll>>}, extra_body: {top: <<top>>, user: <<user>>}, headers: {X-Version: '<<version>>', X-Trace: '<<trace>>'}, not_identity: [user, X-Trace]}
 models:
   - {name: m, provider: server, model: <<model>>, revision: <<revision>>, price: {input: 1, output: 1}}
 datasets:
@@ -1247,6 +1247,7 @@ fn an_address_under_a_stated_identity_is_no_input() {
         ("identity", "mine-q4"),
         ("key", "SOME_KEY"),
         ("mode", "online"),
+        ("poll", "30s"),
         ("top", "1"),
         ("user", "me"),
         ("version", "1"),
@@ -1272,6 +1273,8 @@ fn an_address_under_a_stated_identity_is_no_input() {
         ("url", "https://gpu.example.org/other/v2"),
         ("key", "OTHER_KEY"),
         ("mode", "batch"),
+        ("mode", "auto"),
+        ("poll", "1s"),
         ("user", "you"),
         ("trace", "u"),
     ] {

@@ -1,6 +1,8 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::audit_args::{AuditArgs, SignArgs};
+use super::gc_args::{CleanArgs, GcArgs, PinArgs};
 use crate::digest::Decimal;
 use crate::flow::Money;
 
@@ -89,8 +91,16 @@ pub enum Command {
     Import(ImportArgs),
     /// Remove what unfinished runs left behind
     Clean(CleanArgs),
+    /// Show what no run, archive, pin, batch or session refers to; with --yes, remove it
+    Gc(GcArgs),
+    /// Keep a run whatever `gc` and `clean` are told
+    Pin(PinArgs),
+    /// Take a run's pin away
+    Unpin(PinArgs),
     /// Ask a run to stop between actions
     Stop(StopArgs),
+    /// List batches at providers; watch, take up or cancel them
+    Jobs(JobsArgs),
     /// Write down what is to be tested, before the answers are seen
     Seal(SealArgs),
     /// Print the JSON Schema of the config
@@ -166,7 +176,7 @@ pub struct BuildArgs {
     /// Name the run (default: `r` and the UTC time)
     #[arg(long, value_name = "ID", env = "EXP_RUN_ID")]
     pub run_id: Option<String>,
-    /// How many parts are asked at once
+    /// How many parts are asked at once, and how many batches are under way at once
     #[arg(long, value_name = "N", env = "EXP_MAX_CONCURRENT_JOBS")]
     pub max_concurrent_jobs: Option<usize>,
     /// How many requests are in flight at once
@@ -220,6 +230,12 @@ pub struct BuildArgs {
     /// Ask again for what a provider rejected as it stands (400, 413, 422); else only when the request has changed
     #[arg(long)]
     pub retry_rejected: bool,
+    /// Do not wait for batches: end, with exit code 6, once all is submitted; a later build goes on
+    #[arg(long)]
+    pub detach: bool,
+    /// Give up a batch, by its name here or its id at the provider: its requests are asked again, though they may be paid for
+    #[arg(long, value_name = "ID", value_delimiter = ',', env = "EXP_IGNORE_BATCH")]
+    pub ignore_batch: Vec<String>,
     /// What to do after an attempt that may have been paid for: ask again, or leave the item for another build
     #[arg(long, value_enum, default_value = "retry", value_name = "WHAT", env = "EXP_ON_UNCERTAIN")]
     pub on_uncertain: UncertainArg,
@@ -317,40 +333,40 @@ pub struct CompareArgs {
     pub run2: Option<String>,
 }
 
-/// Says what to audit.
-#[derive(Debug, Clone, Args)]
-pub struct AuditArgs {
-    /// A run, an archive's name, or a file
-    #[arg(default_value = "latest")]
-    pub run: String,
-    /// Execute every deterministic step again and compare the bytes
-    #[arg(long)]
-    pub rerun: bool,
-    /// Say which inputs changed since
-    #[arg(long)]
-    pub inputs: bool,
-    /// Ask for a signature by one of these Ed25519 keys: a file of public keys, or a line `ssh-ed25519 AAAA…`
-    #[arg(long, value_name = "KEY", env = "EXP_REQUIRE_SIGNATURE")]
-    pub require_signature: Option<String>,
-}
-
-/// Says what to sign.
-#[derive(Debug, Clone, Args)]
-pub struct SignArgs {
-    /// The run
-    #[arg(default_value = "latest")]
-    pub run: String,
-    /// The key: an Ed25519 key of OpenSSH, or the public half of one that an agent holds
-    #[arg(long, value_name = "FILE", env = "EXP_SIGN_KEY")]
-    pub key: Utf8PathBuf,
-}
-
 /// Says what to check.
 #[derive(Debug, Clone, Args)]
 pub struct DoctorArgs {
     /// Call nobody over a network
     #[arg(long)]
     pub offline: bool,
+}
+
+/// Says what to do about batches.
+#[derive(Debug, Clone, Args)]
+pub struct JobsArgs {
+    /// What to do; without it the batches are listed
+    #[command(subcommand)]
+    pub action: Option<JobsAction>,
+    /// List those that are over as well
+    #[arg(long)]
+    pub all: bool,
+    /// Look at them until all have ended, and take in what they bring
+    #[arg(long)]
+    pub watch: bool,
+    /// Look for batches at the providers that are not known here and take them up; take in what has ended
+    #[arg(long)]
+    pub adopt: bool,
+}
+
+/// Is what can be done to a batch.
+#[derive(Debug, Clone, Subcommand)]
+pub enum JobsAction {
+    /// Ask the provider to cancel a batch; what it has answered by then is kept
+    Cancel {
+        /// Its name here, or its id at the provider
+        #[arg(value_name = "ID")]
+        id: String,
+    },
 }
 
 /// Says which answers to ask for again.
@@ -429,6 +445,9 @@ pub struct ArchiveArgs {
     /// The archive's name (default: `t<temps>_<RUN_ID>`)
     #[arg(long, value_name = "NAME")]
     pub experiment_name: Option<String>,
+    /// Leave out every byte of an item's text: hashes stand for questions, passages, gold answers, requests and answers
+    #[arg(long, env = "EXP_WITHOUT_ITEMS")]
+    pub without_items: bool,
     /// Show what would be archived
     #[arg(long)]
     pub dry_run: bool,
@@ -442,20 +461,6 @@ pub struct ImportArgs {
     /// Let its answers and results serve as hits (a signature by one of the config's `trusted_keys` does, too)
     #[arg(long)]
     pub trust: bool,
-}
-
-/// Says what to clean.
-#[derive(Debug, Clone, Args)]
-pub struct CleanArgs {
-    /// Show what would be removed
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Also forget prepared datasets and built requests; they are made again when needed
-    #[arg(long)]
-    pub clean_prepared: bool,
-    /// Do not ask
-    #[arg(long, short = 'y')]
-    pub yes: bool,
 }
 
 /// Says what to stop.

@@ -4,6 +4,7 @@ mod archive;
 mod args;
 mod asked_part;
 mod audit;
+mod audit_args;
 mod build;
 mod clean;
 mod compare;
@@ -24,11 +25,14 @@ mod estimator;
 mod failure;
 mod fetch;
 mod finish;
+mod gc;
+mod gc_args;
 mod guess;
 mod history;
 mod import;
 mod ingest;
 mod init;
+mod jobs;
 mod keys;
 mod limits;
 mod list;
@@ -36,6 +40,7 @@ mod online;
 mod origins;
 mod output;
 mod pilot;
+mod pin;
 mod plan;
 mod plan_inputs;
 mod planning;
@@ -160,7 +165,11 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Sign(args) => sign::sign(global, &args, out),
         Command::Import(args) => import::import(global, &args, out),
         Command::Clean(args) => clean::clean(global, &args, out),
+        Command::Gc(args) => gc::gc(global, &args, out, &clock),
+        Command::Pin(args) => pin::pin(global, &args, true, out),
+        Command::Unpin(args) => pin::pin(global, &args, false, out),
         Command::Stop(args) => stop::stop(global, &args, out),
+        Command::Jobs(args) => jobs::jobs(global, &args, out, &clock),
         Command::Seal(args) => seal::seal(global, &args, out, &clock),
         Command::Schema => {
             let schema = crate::config::json_schema();

@@ -28,6 +28,7 @@ pub(super) struct Layout {
     actions: OnceLock<Folder>,
     draws: OnceLock<Folder>,
     sessions: OnceLock<Folder>,
+    batches: OnceLock<Folder>,
 }
 
 /// Names every directory directly under the store.
@@ -60,6 +61,7 @@ impl Layout {
             actions: OnceLock::new(),
             draws: OnceLock::new(),
             sessions: OnceLock::new(),
+            batches: OnceLock::new(),
         };
         match (Format::read(&layout.root)?, access) {
             (Some(format), _) => format.check(dir, access)?,
@@ -146,6 +148,11 @@ impl Layout {
     /// Opens `sessions/`.
     pub(super) fn sessions(&self) -> Result<&Folder, StoreError> {
         self.held(&self.sessions, "sessions")
+    }
+
+    /// Opens `batches/`.
+    pub(super) fn batches(&self) -> Result<&Folder, StoreError> {
+        self.held(&self.batches, "batches")
     }
 
     fn held<'a>(&self, slot: &'a OnceLock<Folder>, name: &str) -> Result<&'a Folder, StoreError> {

@@ -287,7 +287,7 @@ fn hex_pair(byte: u8) -> [u8; 2] {
     [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]
 }
 
-fn framed(out: &mut Vec<u8>, json: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn framed(out: &mut Vec<u8>, json: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.resize(start + PREFIX, b' ');
     json(out);
@@ -296,7 +296,7 @@ fn framed(out: &mut Vec<u8>, json: impl FnOnce(&mut Vec<u8>)) {
     out.push(b'\n');
 }
 
-fn put_json(out: &mut Vec<u8>, value: &impl serde::Serialize) {
+pub(super) fn put_json(out: &mut Vec<u8>, value: &impl serde::Serialize) {
     let start = out.len();
     if serde_json::to_writer(&mut *out, value).is_err() {
         // These types hold text, numbers and named variants only: serialising them into memory cannot fail.
@@ -327,7 +327,7 @@ fn put_address(out: &mut Vec<u8>, address: &DrawAddress) {
     let _ = write!(out, "/{}/{}\"", address.generation, address.number);
 }
 
-fn put_addresses(out: &mut Vec<u8>, addresses: &[DrawAddress]) {
+pub(super) fn put_addresses(out: &mut Vec<u8>, addresses: &[DrawAddress]) {
     out.push(b'[');
     for (i, address) in addresses.iter().enumerate() {
         if i > 0 {
@@ -351,7 +351,7 @@ pub(super) fn read_address(text: &str) -> Option<DrawAddress> {
     })
 }
 
-fn read_addresses(texts: &[&str]) -> Option<Vec<DrawAddress>> {
+pub(super) fn read_addresses(texts: &[&str]) -> Option<Vec<DrawAddress>> {
     texts.iter().map(|text| read_address(text)).collect()
 }
 

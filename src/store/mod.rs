@@ -8,12 +8,17 @@
 //! A [`Store`] reads; a [`Session`] writes. Nothing here reads a clock or the environment, and no link under the store is
 //! followed.
 
+mod batch;
+mod batches;
 mod blob;
 mod blob_reader;
 mod blob_store;
 mod catalogue;
 mod claim;
 mod claims;
+mod collect;
+#[cfg(test)]
+mod collect_tests;
 mod commit;
 mod conclusion;
 #[cfg(test)]
@@ -22,7 +27,10 @@ mod draw_log;
 mod error;
 mod folder;
 mod format;
+mod garbage;
 mod generation;
+mod grace;
+mod holds;
 mod index;
 mod inputs;
 mod layout;
@@ -30,10 +38,12 @@ mod ledger;
 mod line;
 mod memory;
 mod notices;
+mod pinned;
 mod place;
 mod rebuild;
 mod record;
 mod records;
+mod roots;
 mod row;
 mod runs;
 mod schema;
@@ -49,13 +59,17 @@ mod table;
 mod tests;
 mod written;
 
+pub use batch::{BatchHead, BatchState, BatchStep, Brought, StoredBatch};
+pub use batches::HeldBatch;
 pub use blob::{BlobRef, NamedBlob, Presence};
 pub use blob_reader::BlobReader;
 pub use blob_store::BlobStore;
 pub use claim::Claim;
+pub use collect::Collected;
 pub use commit::Commit;
 pub use conclusion::Conclusion;
 pub use error::StoreError;
+pub use garbage::{Garbage, GarbageSearch, Leftover, UnusedSegment};
 pub use generation::Generation;
 pub use layout::Access;
 pub use ledger::LedgerLine;
@@ -63,6 +77,7 @@ pub use line::{LoggedDraw, LoggedFailure};
 pub use memory::MemoryBlobs;
 pub use place::{FileSystem, Place, look_at_place, sqlite_version};
 pub use record::{ActionRecord, ActionState};
+pub use roots::Roots;
 pub use row::ActionRow;
 pub use runs::StoredRun;
 pub use session::Session;
