@@ -6,8 +6,9 @@ use super::plan::{Facts, Plan, Sources, TrialPlan, View, arm_files, instructions
 use super::selection::{SelectedTrial, Side};
 use super::spec::{Name, ParamsDoc};
 use super::{
-    AggregateParams, BuildParams, CostsParams, Effectiveness, Frame, InferParams, MergeParams, ParseParams, PlanError,
-    ReplayParams, ReportParams, RevisedScorer, ScoreParams, StatsParams, StepKind, TrialDataset, TrialLabel,
+    AggregateParams, BuildParams, CostsParams, Effectiveness, Frame, InferParams, LabelsParams, MergeParams,
+    ParseParams, PlanError, RatedDataset, ReplayParams, ReportParams, RevisedScorer, ScoreParams, StatsParams,
+    StepKind, TrialDataset, TrialLabel,
 };
 use crate::config::{ArmConfig, Config, DatasetConfig, OptionalAnalyses, ProviderKind, Source, SourceFile};
 use crate::digest::{Digest, Encoder};
@@ -45,6 +46,8 @@ fn part_name(pieces: &[&str], part: u32) -> Name {
 struct Chain {
     infer: Vec<NodeIndex>,
     parse: Vec<NodeIndex>,
+    /// By part, in the order of the dataset's scorers by people.
+    labels: Vec<Vec<NodeIndex>>,
     score: Vec<NodeIndex>,
 }
 
@@ -85,6 +88,7 @@ impl<'p, 'c> Expansion<'p, 'c> {
         let mut merge_inputs: Vec<(Name, From)> = Vec::new();
         let mut redrawn: Vec<(Name, From)> = Vec::new();
         let mut datasets = Vec::new();
+        let mut rated = Vec::new();
         let mut infer: BTreeMap<&'static str, Vec<NodeIndex>> = BTreeMap::new();
         for (name, dataset) in &config.datasets {
             let prepare = self.plan.prepare[name];
@@ -99,7 +103,12 @@ impl<'p, 'c> Expansion<'p, 'c> {
                     merge_inputs.push((part_name(&["items", name], *part), items));
                 }
             }
-            let metrics = dataset.scorers.iter().flat_map(|scorer| (self.facts.metrics)(scorer, open)).collect();
+            let by_rule = dataset.scorers.iter().flat_map(|scorer| (self.facts.metrics)(scorer, open));
+            let metrics = by_rule.chain(dataset.labels.iter().map(|labels| labels.name.clone())).collect();
+            if !dataset.labels.is_empty() {
+                let labels = dataset.labels.iter().map(|labels| labels.name.clone()).collect();
+                rated.push(RatedDataset { dataset: name.clone(), labels });
+            }
             datasets.push(TrialDataset { name: name.clone(), open, metrics });
             for side in sides {
                 let chain = self.chain(trial, *side, name, dataset)?;
@@ -114,6 +123,10 @@ impl<'p, 'c> Expansion<'p, 'c> {
                     let scores = From::Output(chain.score[at], "scores".into());
                     merge_inputs.push((part_name(&["parsed", side, name], *part), parsed));
                     merge_inputs.push((part_name(&["scores", side, name], *part), scores));
+                    for (labels, node) in dataset.labels.iter().zip(&chain.labels[at]) {
+                        let verdicts = From::Output(*node, "verdicts".into());
+                        merge_inputs.push((part_name(&["verdicts", side, &labels.name, name], *part), verdicts));
+                    }
                 }
             }
         }
@@ -127,6 +140,7 @@ impl<'p, 'c> Expansion<'p, 'c> {
                 datasets: datasets.clone(),
                 conditions: sides.iter().map(|side| side.as_str().to_owned()).collect(),
                 subgroups: config.analysis.subgroups.clone(),
+                rated: rated.clone(),
             },
             merge_inputs,
             &scope,
@@ -172,6 +186,9 @@ impl<'p, 'c> Expansion<'p, 'c> {
             ("costs".into(), From::Output(costs, "costs.json".into())),
         ];
         report_inputs.extend(redrawn);
+        if !rated.is_empty() {
+            report_inputs.push(("agreement".into(), From::Output(merge, "agreement.json".into())));
+        }
         let mut prompts = [None, None];
         for side in sides {
             let arm = arm_of(trial, *side);
@@ -208,6 +225,7 @@ impl<'p, 'c> Expansion<'p, 'c> {
                 stats,
                 "unsupported_sensitivity.json",
             ),
+            (!rated.is_empty(), "results/agreement.json", merge, "agreement.json"),
             (is_priced, "results/cost_effectiveness.json", costs, "cost_effectiveness.json"),
         ];
         let optional = optional.into_iter().filter(|view| view.0).map(|(_, name, node, output)| (name, node, output));
@@ -298,6 +316,11 @@ impl<'p, 'c> Expansion<'p, 'c> {
         let infer = InferParams { generation, draws: trial.point.draws };
         let infer = Arc::new(ParamsDoc::new(&infer)?);
 
+        let arm_label = match side {
+            Side::Treatment => trial.prompt_set_name.to_owned(),
+            Side::Control if *arm == self.config.control => "control".to_owned(),
+            Side::Control => format!("{}.control", trial.prompt_set_name),
+        };
         let mut encoder = Encoder::new("exp 2026-11 chain");
         encoder.text(name);
         encoder.digest(build.digest());
@@ -307,6 +330,11 @@ impl<'p, 'c> Expansion<'p, 'c> {
             if let From::Source(at) = from {
                 encoder.int(i64::from(*at));
             }
+        }
+        if !dataset.labels.is_empty() {
+            // Who rated answers may have named their model and arm.
+            encoder.text(&trial.model.name);
+            encoder.text(&arm_label);
         }
         let identity = encoder.finish();
         if let Some(chain) = self.chains.get(&identity) {
@@ -320,18 +348,25 @@ impl<'p, 'c> Expansion<'p, 'c> {
             .map(|scorer| RevisedScorer { scorer: scorer.clone(), revision: (self.facts.scorer_revision)(scorer) })
             .collect();
         let support_shares = open && self.config.optional.unsupported_sensitivity;
-        let score = ScoreParams { scorers, outcomes: self.config.outcomes, open, support_shares };
+        let labels = dataset.labels.iter().map(|labels| labels.name.clone()).collect();
+        let score = ScoreParams { scorers, outcomes: self.config.outcomes, open, support_shares, labels };
         let score = Arc::new(ParamsDoc::new(&score)?);
-        let arm_label = match side {
-            Side::Treatment => trial.prompt_set_name.to_owned(),
-            Side::Control if *arm == self.config.control => "control".to_owned(),
-            Side::Control => format!("{}.control", trial.prompt_set_name),
-        };
         let scope: Arc<str> =
             Arc::from(format!("{}/{}/{name}/{arm_label}", trial.model.name, trial.decoding_label).as_str());
+        let mut labels: Vec<(Arc<ParamsDoc>, From, Arc<str>)> = Vec::new();
+        for of in &dataset.labels {
+            let params = LabelsParams {
+                name: of.name.clone(),
+                reading: of.reading.clone(),
+                model: trial.model.name.clone(),
+                arm: arm_label.clone(),
+            };
+            let file = self.plan.graph.source(find(self.sources, &of.source)?);
+            labels.push((Arc::new(ParamsDoc::new(&params)?), file, Arc::from(format!("{scope}/{}", of.name).as_str())));
+        }
         let prepare = self.plan.prepare[name];
         let redraws = self.redraws()?;
-        let mut chain = Chain { infer: Vec::new(), parse: Vec::new(), score: Vec::new() };
+        let mut chain = Chain { infer: Vec::new(), parse: Vec::new(), labels: Vec::new(), score: Vec::new() };
         for part in self.parts.get(name).map_or(&[][..], Vec::as_slice) {
             let mut inputs = Vec::with_capacity(shared.len() + 1);
             inputs.extend(shared.iter().cloned());
@@ -351,7 +386,18 @@ impl<'p, 'c> Expansion<'p, 'c> {
             if dataset.scorers.iter().any(|scorer| scorer.settings.item_field().is_some()) {
                 scoring.push(("items".into(), From::Output(prepare, part_name(&["items"], *part))));
             }
-            let scored = add(StepKind::Score, &score, scoring);
+            let mut people = Vec::with_capacity(labels.len());
+            for ((params, file, scope), of) in labels.iter().zip(&dataset.labels) {
+                let parsed = From::Output(parsed, "parsed".into());
+                let inputs = vec![("parsed".into(), parsed), ("labels".into(), file.clone())];
+                let (step, params, scope, part) = (StepKind::Labels, params.clone(), scope.clone(), Some(*part));
+                let node = self.plan.graph.add(Node { step, params, inputs, scope, part });
+                scoring.push((format!("labels/{}", of.name).into(), From::Output(node, "scores".into())));
+                people.push(node);
+            }
+            let (step, params, scope, part) = (StepKind::Score, score.clone(), scope.clone(), Some(*part));
+            let scored = self.plan.graph.add(Node { step, params, inputs: scoring, scope, part });
+            chain.labels.push(people);
             chain.infer.push(asked);
             chain.parse.push(parsed);
             chain.score.push(scored);
