@@ -9,6 +9,7 @@
 
 pub mod canary;
 pub mod online;
+pub mod strace;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
