@@ -12,7 +12,7 @@ use agreement::Ratings;
 use arm_draws::ArmDraws;
 use item_scores::ItemScoresTable;
 use predictions::PredictionsTable;
-pub(super) use temperature::temperature_label;
+pub use temperature::temperature_label;
 
 use super::agreement::Agreement;
 use super::dataset::Item;
