@@ -16,7 +16,7 @@ const TABLE: [(&str, u32, &str); 11] = [
     ("build", 1, "236bfb08da0b2b99f598b280426216008407446efc4fec56a812b81368376264"),
     ("infer", 1, "6b0df6b2b1cb1bc93da27a2be48b3668b49bb2f965111267346f2e9314ba3aa6"),
     ("parse", 1, "7a8024c48bdf69826fd9d268944bbb9e753f83eae5cc2970cfe8afa9955b8785"),
-    ("labels", 1, ""),
+    ("labels", 1, "2e38dd13efcb2fab6f91274dab876da302ee7db5b95ae9e20579cf5d34cadf5e"),
     ("score", 2, "14ca4c1bd4e0814781024b55f00c2de9ea2f2c24771ac03b9ba1764692d67f7e"),
     ("merge", 2, "e740366964c703a59cd0644316d6fe4a597ecb30fecf061bdae01879d550c256"),
     ("stats", 2, "1fae61e5bb0727a71f632f26b483caaf3b6f4f897ac7b4f53af94bb8314e2c3b"),
