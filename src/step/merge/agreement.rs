@@ -110,7 +110,9 @@ fn scorer_agreement(metric: &str, rater: Option<&str>, both: &[(f64, f64)]) -> S
     let found = cohen_kappa(both.iter().map(|(score, said)| (right(*score), right(*said))));
     let mean = |of: fn(&(f64, f64)) -> f64| {
         let mut sum = ExactSum::new();
-        both.iter().for_each(|pair| sum.add(of(pair)));
+        for pair in both {
+            sum.add(of(pair));
+        }
         (!both.is_empty()).then(|| sum.total() / both.len() as f64)
     };
     ScorerAgreement {
