@@ -141,7 +141,7 @@ fn verdict(params: &LabelsParams, row: &Row<'_>, problems: &mut Problems) -> Opt
 
 fn worth(reading: &LabelReading, said: &str) -> Option<f64> {
     if !reading.values.is_empty() {
-        return reading.values.get(said).copied().map(crate::digest::Decimal::to_f64);
+        return reading.values.get(said).map(crate::digest::Decimal::to_f64);
     }
     match said {
         "true" => Some(1.0),
