@@ -2,13 +2,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::graph::{From, Node, NodeIndex, SourceBlob};
+use super::overall::Reported;
 use super::plan::{Facts, Plan, Sources, TrialPlan, View, arm_files, instructions, is_open};
 use super::selection::{SelectedTrial, Side, max_output_tokens};
 use super::spec::{Name, ParamsDoc};
 use super::{
-    AggregateParams, BuildParams, CostsParams, Effectiveness, Frame, InferParams, LabelsParams, MergeParams,
-    ParseParams, PlanError, RatedDataset, ReplayParams, ReportParams, RevisedScorer, ScoreParams, StatsParams,
-    StepKind, TrialDataset, TrialLabel,
+    BuildParams, CostsParams, Effectiveness, Frame, InferParams, MergeParams, ParseParams, PlanError, RatedDataset,
+    ReplayParams, ReportParams, RevisedScorer, ScoreParams, StatsParams, StepKind, TrialDataset, TrialLabel,
 };
 use crate::config::{ArmConfig, Config, DatasetConfig, OptionalAnalyses, ProviderKind, Source, SourceFile};
 use crate::digest::{Digest, Encoder};
@@ -53,21 +53,12 @@ struct Chain {
 
 /// Is the second stage of a plan at work.
 pub(super) struct Expansion<'p, 'c> {
-    plan: &'p mut Plan,
-    config: &'c Config,
-    sources: &'c Sources,
+    pub(super) plan: &'p mut Plan,
+    pub(super) config: &'c Config,
+    pub(super) sources: &'c Sources,
     parts: &'c BTreeMap<String, Vec<u32>>,
     facts: &'c Facts<'c>,
     chains: HashMap<Digest, Chain>,
-}
-
-/// Is what the run's report needs of a trial.
-pub(super) struct Reported {
-    label: TrialLabel,
-    stats: NodeIndex,
-    costs: NodeIndex,
-    /// The `infer` actions of the control: trials that have the same share it.
-    control: Vec<NodeIndex>,
 }
 
 impl<'p, 'c> Expansion<'p, 'c> {
@@ -244,35 +235,7 @@ impl<'p, 'c> Expansion<'p, 'c> {
         Ok(Reported { label, stats, costs, control })
     }
 
-    /// Adds the run's report over all trials.
-    pub(super) fn aggregate(&mut self, trials: &[Reported]) -> Result<(), PlanError> {
-        let mut inputs: Vec<(Name, From)> = Vec::new();
-        for trial in trials {
-            let slug = &trial.label.slug;
-            inputs.push((format!("significance/{slug}").into(), From::Output(trial.stats, "significance.json".into())));
-            inputs.push((format!("differences/{slug}").into(), From::Output(trial.stats, "differences".into())));
-            inputs.push((format!("costs/{slug}").into(), From::Output(trial.costs, "costs.json".into())));
-        }
-        if let Some(lock) = &self.config.plan_lock {
-            inputs.push(("plan".into(), self.plan.graph.source(find(self.sources, lock)?)));
-        }
-        let analysis = &self.config.analysis;
-        let params = AggregateParams {
-            trials: trials.iter().map(|trial| trial.label.clone()).collect(),
-            alpha: analysis.alpha,
-            shared_controls: shared_controls(trials),
-            resamples: analysis.permutation_samples,
-            random_seed: analysis.random_seed,
-            cluster: analysis.cluster,
-        };
-        let node = self.node(StepKind::Aggregate, &params, inputs, &Arc::from(""))?;
-        for name in ["aggregate_report.md", "multiplicity.json", "effects.json"] {
-            self.plan.views.push(View { slug: String::new(), name, node, output: name });
-        }
-        Ok(())
-    }
-
-    fn node<T: serde::Serialize>(
+    pub(super) fn node<T: serde::Serialize>(
         &mut self,
         step: StepKind,
         params: &T,
@@ -352,17 +315,7 @@ impl<'p, 'c> Expansion<'p, 'c> {
         let score = Arc::new(ParamsDoc::new(&score)?);
         let scope: Arc<str> =
             Arc::from(format!("{}/{}/{name}/{arm_label}", trial.model.name, trial.decoding_label).as_str());
-        let mut labels: Vec<(Arc<ParamsDoc>, From, Arc<str>)> = Vec::new();
-        for of in &dataset.labels {
-            let params = LabelsParams {
-                name: of.name.clone(),
-                reading: of.reading.clone(),
-                model: trial.model.name.clone(),
-                arm: arm_label.clone(),
-            };
-            let file = self.plan.graph.source(find(self.sources, &of.source)?);
-            labels.push((Arc::new(ParamsDoc::new(&params)?), file, Arc::from(format!("{scope}/{}", of.name).as_str())));
-        }
+        let labels = self.labels(dataset, &trial.model.name, &arm_label, &scope)?;
         let prepare = self.plan.prepare[name];
         let redraws = self.redraws()?;
         let mut chain = Chain { infer: Vec::new(), parse: Vec::new(), labels: Vec::new(), score: Vec::new() };
@@ -385,15 +338,8 @@ impl<'p, 'c> Expansion<'p, 'c> {
             if dataset.scorers.iter().any(|scorer| scorer.settings.item_field().is_some()) {
                 scoring.push(("items".into(), From::Output(prepare, part_name(&["items"], *part))));
             }
-            let mut people = Vec::with_capacity(labels.len());
-            for ((params, file, scope), of) in labels.iter().zip(&dataset.labels) {
-                let parsed = From::Output(parsed, "parsed".into());
-                let inputs = vec![("parsed".into(), parsed), ("labels".into(), file.clone())];
-                let (step, params, scope, part) = (StepKind::Labels, params.clone(), scope.clone(), Some(*part));
-                let node = self.plan.graph.add(Node { step, params, inputs, scope, part });
-                scoring.push((format!("labels/{}", of.name).into(), From::Output(node, "scores".into())));
-                people.push(node);
-            }
+            let people: Vec<NodeIndex> =
+                labels.iter().map(|labels| labels.add(self.plan, parsed, *part, &mut scoring)).collect();
             let (step, params, scope, part) = (StepKind::Score, score.clone(), scope.clone(), Some(*part));
             let scored = self.plan.graph.add(Node { step, params, inputs: scoring, scope, part });
             chain.labels.push(people);
@@ -501,20 +447,6 @@ fn arm_of<'t>(trial: &SelectedTrial<'t>, side: Side) -> &'t ArmConfig {
         Side::Control => &trial.prompt_set.control,
         Side::Treatment => &trial.prompt_set.treatment,
     }
-}
-
-/// Lists the trials that share a control: those whose control is the same actions.
-fn shared_controls(trials: &[Reported]) -> Vec<Vec<String>> {
-    let mut groups: BTreeMap<&[NodeIndex], Vec<String>> = BTreeMap::new();
-    for trial in trials.iter().filter(|trial| !trial.control.is_empty()) {
-        groups.entry(&trial.control).or_default().push(trial.label.slug.clone());
-    }
-    let mut groups: Vec<_> = groups.into_values().filter(|slugs| slugs.len() > 1).collect();
-    for slugs in &mut groups {
-        slugs.sort();
-    }
-    groups.sort();
-    groups
 }
 
 fn words(value: &crate::digest::Value) -> String {

@@ -3,7 +3,9 @@
 mod error;
 mod expansion;
 mod graph;
+mod overall;
 mod params;
+mod people;
 #[allow(clippy::module_inception)] // The module is named for its principal type.
 mod plan;
 mod selection;

@@ -1,5 +1,9 @@
 use std::collections::BTreeMap;
 
+use super::report::read;
+use super::{Inputs, StepError};
+use crate::report::{RaterAgreement, RaterAgreementRow};
+
 /// Is `agreement.json`: by dataset and scorer by people, how far raters and scorers agree.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Agreement {
@@ -67,4 +71,38 @@ pub struct ScorerAgreement {
     pub agreement: Option<f64>,
     /// Cohen's kappa.
     pub kappa: Option<f64>,
+}
+
+/// Reads how far scorers agree with people, where they rated answers.
+pub(super) fn agreement(inputs: &Inputs<'_>) -> Result<Vec<RaterAgreement>, StepError> {
+    if inputs.find("agreement").is_none() {
+        return Ok(Vec::new());
+    }
+    let document: Agreement = read("agreement", inputs)?;
+    let sections = document.datasets.into_iter().flat_map(|(dataset, labels)| {
+        labels.into_iter().map(move |(labels, blocks)| {
+            let arms = blocks.arms.iter().map(|(arm, block)| (arm.as_str(), block));
+            let by_arm: Vec<_> = std::iter::once(("both", &blocks.all)).chain(arms).collect();
+            let row = |arm: &str, scorer: &ScorerAgreement| RaterAgreementRow {
+                metric: scorer.metric.clone(),
+                arm: arm.to_owned(),
+                draws: scorer.draws,
+                agreement: scorer.agreement,
+                kappa: scorer.kappa,
+                metric_mean: scorer.metric_mean,
+                rater_mean: scorer.rater_mean,
+            };
+            let rows = by_arm
+                .iter()
+                .flat_map(|(arm, block)| {
+                    let together = block.scorers.iter().filter(|scorer| scorer.rater.is_none());
+                    together.map(move |scorer| row(arm, scorer))
+                })
+                .collect();
+            let all = &blocks.all;
+            let (draws, rated, raters) = (all.draws, all.rated, all.raters.len() as u64);
+            RaterAgreement { dataset: dataset.clone(), labels, draws, rated, raters, alpha: all.alpha_nominal, rows }
+        })
+    });
+    Ok(sections.collect())
 }

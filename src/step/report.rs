@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::agreement::{Agreement, ScorerAgreement};
+use super::agreement::agreement;
 use super::cost_table::{ArmCosts, CostTable};
 use super::infer::RedrawnItem;
 use super::json_lines::{read_lines, unexpected};
@@ -13,7 +13,7 @@ use super::{Inputs, Outputs, StepError};
 use crate::plan::{Multiplicity, ReportParams};
 use crate::report::{
     self, ArmCost, CostSummary, Delta, Detail, DrawsRow, EquivalenceRow, FamilyNote, MetricRow, MissingRow,
-    PairedCostDifference, RaterAgreement, RaterAgreementRow,
+    PairedCostDifference,
 };
 use crate::report::{ArmCounts, McNemarRow, PromptFile, Section, SectionKind, TrialReport, Unit, Verdict};
 
@@ -74,40 +74,6 @@ pub fn compose(params: &ReportParams, inputs: &Inputs<'_>) -> Result<TrialReport
         redrawn: redrawn(inputs)?,
         cost: cost(&costs),
     })
-}
-
-/// Reads how far scorers agree with people, where they rated answers.
-fn agreement(inputs: &Inputs<'_>) -> Result<Vec<RaterAgreement>, StepError> {
-    if inputs.find("agreement").is_none() {
-        return Ok(Vec::new());
-    }
-    let document: Agreement = read("agreement", inputs)?;
-    let sections = document.datasets.into_iter().flat_map(|(dataset, labels)| {
-        labels.into_iter().map(move |(labels, blocks)| {
-            let arms = blocks.arms.iter().map(|(arm, block)| (arm.as_str(), block));
-            let by_arm: Vec<_> = std::iter::once(("both", &blocks.all)).chain(arms).collect();
-            let row = |arm: &str, scorer: &ScorerAgreement| RaterAgreementRow {
-                metric: scorer.metric.clone(),
-                arm: arm.to_owned(),
-                draws: scorer.draws,
-                agreement: scorer.agreement,
-                kappa: scorer.kappa,
-                metric_mean: scorer.metric_mean,
-                rater_mean: scorer.rater_mean,
-            };
-            let rows = by_arm
-                .iter()
-                .flat_map(|(arm, block)| {
-                    let together = block.scorers.iter().filter(|scorer| scorer.rater.is_none());
-                    together.map(move |scorer| row(arm, scorer))
-                })
-                .collect();
-            let all = &blocks.all;
-            let (draws, rated, raters) = (all.draws, all.rated, all.raters.len() as u64);
-            RaterAgreement { dataset: dataset.clone(), labels, draws, rated, raters, alpha: all.alpha_nominal, rows }
-        })
-    });
-    Ok(sections.collect())
 }
 
 /// Reads a JSON document that an earlier step wrote.
