@@ -242,6 +242,12 @@ pub struct BuildArgs {
     /// Show what would run; write nothing
     #[arg(long, alias = "plan-only")]
     pub dry_run: bool,
+    /// A condition that the finished run has to meet in every trial, as in 'squad.f1.ci_low >= -0.01'; else exit code 100
+    #[arg(long, value_name = "CONDITION", env = "EXP_GATE")]
+    pub gate: Vec<String>,
+    /// Write the gates as JUnit XML
+    #[arg(long, value_name = "FILE", env = "EXP_JUNIT")]
+    pub junit: Option<Utf8PathBuf>,
     /// Do not honour a STOP file
     #[arg(long)]
     pub ignore_stop: bool,
@@ -295,9 +301,43 @@ pub struct ShowArgs {
     /// Print the body's bytes as they are sent, one body a line
     #[arg(long, requires = "request")]
     pub exact: bool,
-    /// Show at most so many disagreements
+    /// Of the items, only those that flipped so
+    #[arg(long, requires = "items", value_name = "WAY")]
+    pub flip: Option<FlipArg>,
+    /// Of the items, only those of this dataset
+    #[arg(long, requires = "items", value_name = "NAME")]
+    pub dataset: Option<String>,
+    /// Of the items, only those with an answer of this status (`length`, `refusal`, `failed:timeout` …)
+    #[arg(long, requires = "items", value_name = "STATUS")]
+    pub status: Option<String>,
+    /// Of the items, only those whose row has this text in a field; dotted paths reach into objects
+    #[arg(long, requires = "items", value_name = "NAME=TEXT")]
+    pub field: Option<String>,
+    /// Show at most so many disagreements of each trial
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub limit: usize,
+}
+
+/// Names a way in which an item can flip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FlipArg {
+    /// Higher under treatment
+    Up,
+    /// Higher under control
+    Down,
+    /// Another metric, or how an answer ended
+    Other,
+}
+
+impl FlipArg {
+    /// Returns its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::Other => "other",
+        }
+    }
 }
 
 /// Says which page to write.
@@ -331,6 +371,12 @@ pub struct CompareArgs {
     /// The same as the second
     #[arg(long, value_name = "RUN", conflicts_with = "b")]
     pub run2: Option<String>,
+    /// A condition on what changed, as in 'treatment.f1.ci_low >= -0.01'; else exit code 100
+    #[arg(long, value_name = "CONDITION", env = "EXP_GATE")]
+    pub gate: Vec<String>,
+    /// Write the gates as JUnit XML
+    #[arg(long, value_name = "FILE", env = "EXP_JUNIT")]
+    pub junit: Option<Utf8PathBuf>,
 }
 
 /// Says what to check.

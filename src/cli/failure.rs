@@ -26,6 +26,8 @@ pub enum Exit {
     Pending = 6,
     /// The environment: store locked, read-only, full, unfit.
     Environment = 7,
+    /// A gate failed.
+    Gate = 100,
 }
 
 /// Is an error as people see it: what, why, what to do, and the exit code.

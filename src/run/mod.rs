@@ -36,6 +36,7 @@ mod explain_diff;
 #[cfg(test)]
 mod explain_tests;
 mod finding;
+mod gate;
 mod gc;
 #[cfg(test)]
 mod gc_tests;
@@ -79,6 +80,7 @@ pub use drift_report::{DriftDraw, DriftPair, DriftReport, DriftRule, DriftTest, 
 pub use error::RunError;
 pub use explain::{Cause, Change, Explanation, explain};
 pub use finding::Finding;
+pub use gate::{Gate, GateError, GateResult};
 pub use gc::{GcOptions, GcPlan, apply_gc, plan_gc};
 pub use import::{Imported, import};
 pub use made_files::{MadeFile, made_files};
