@@ -21,12 +21,15 @@ mod drift_score;
 mod environment;
 mod estimate;
 mod estimator;
+mod export;
+mod export_run;
 mod failure;
 mod fetch;
 mod finish;
 mod guess;
 mod history;
 mod import;
+mod import_log;
 mod ingest;
 mod init;
 mod keys;
@@ -150,6 +153,7 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Doctor(args) => doctor::doctor(global, &args, out, &clock),
         Command::Drift(args) => drift::drift(global, &args, out, &clock),
         Command::Score(args) => score::score(global, &args, out, &clock),
+        Command::Export(args) => export::export(global, &args, out),
         Command::Requests(args) => requests::requests(global, &args, out),
         Command::Ingest(args) => ingest::ingest(global, &args, out, &clock),
         Command::Archive(args) => archive::archive(global, &args, out),

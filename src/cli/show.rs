@@ -192,7 +192,8 @@ fn first_draw(store: &Store, manifest: &Manifest, label: &str, key: &RequestKey)
 
 type Row = BTreeMap<String, String>;
 
-fn rows(bytes: &[u8]) -> Result<Vec<Row>, Failure> {
+/// Reads the rows of a table, by column.
+pub fn rows(bytes: &[u8]) -> Result<Vec<Row>, Failure> {
     let damaged = |error: csv::Error| Failure::new(Exit::Damage, format!("predictions.csv cannot be read: {error}"));
     let mut reader = csv::Reader::from_reader(bytes);
     let header = reader.headers().map_err(damaged)?.clone();

@@ -7,6 +7,8 @@
 mod aggregate_report;
 mod cost_summary;
 mod detail;
+pub mod export;
+mod junit;
 mod markdown;
 mod metric_row;
 mod number;
@@ -19,6 +21,7 @@ mod verdict;
 pub use aggregate_report::{AggregateReport, AggregateRow, AggregateTrial, InteractionRow};
 pub use cost_summary::{ArmCost, CostSummary, PairedCostDifference};
 pub use detail::{Detail, DrawsRow, EquivalenceRow, MissingRow};
+pub use junit::{Case, End, Suite, junit_xml};
 pub use metric_row::{Delta, Estimate, MetricRow, Unit};
 pub use prompt_file::PromptFile;
 pub use provenance_page::{ArmOrigin, ProvenancePage};

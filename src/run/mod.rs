@@ -35,6 +35,7 @@ mod explain_diff;
 #[cfg(test)]
 mod explain_tests;
 mod finding;
+mod foreign_log;
 mod import;
 mod infer_draws;
 mod made_files;
@@ -73,6 +74,7 @@ pub use drift_report::{DriftDraw, DriftPair, DriftReport, DriftRule, DriftTest, 
 pub use error::RunError;
 pub use explain::{Cause, Change, Explanation, explain};
 pub use finding::Finding;
+pub use foreign_log::{ForeignAnswer, ForeignLog, read_foreign};
 pub use import::{Imported, import};
 pub use made_files::{MadeFile, made_files};
 pub use manifest::{
