@@ -28,7 +28,9 @@ fn a_build_passes_or_fails_its_gates() {
     let unread = project.exp(&["build", "--gate", "d.exact.ci_lo >= 0"]).expect_code(2);
     assert!(unread.stderr.contains("no quantity `ci_lo`") && unread.stderr.contains("ci_low"), "{}", unread.stderr);
     let elsewhere = project.exp(&["build", "--gate", "e.exact.ci_low >= 0"]).expect_code(2);
-    assert!(elsewhere.stderr.contains("known are d.METRIC.QUANTITY"), "{}", elsewhere.stderr);
+    assert!(elsewhere.stderr.contains("known are d.exact.QUANTITY"), "{}", elsewhere.stderr);
+    let misspelt = project.exp(&["build", "--gate", "d.exat.n >= 8"]).expect_code(2);
+    assert!(misspelt.stderr.contains("d.exact.QUANTITY"), "{}", misspelt.stderr);
     assert!(!project.path("experiments/latest").exists(), "nothing ran");
 
     let passed = project.exp(&["build", "--gate", "d.exact.n >= 8", "--gate", "d.exact.delta >= -1"]).expect_code(0);
@@ -42,9 +44,10 @@ fn a_build_passes_or_fails_its_gates() {
         (&true.into(), &false.into(), &true.into())
     );
     let xml = project.read("gates.xml");
-    assert!(xml.contains("tests=\"2\" failures=\"1\"") && xml.contains("name=\"d.exact.n &gt; 8\""), "{xml}");
-    let unknown = project.exp(&["build", "--gate", "d.exat.n >= 8"]).expect_code(2);
-    assert!(unknown.stderr.contains("d.exact.n"), "{}", unknown.stderr);
+    assert!(
+        xml.contains("tests=\"2\" failures=\"1\" errors=\"0\"") && xml.contains("name=\"d.exact.n &gt; 8\""),
+        "{xml}"
+    );
 
     // A run that is not complete is not judged.
     let partial = project.exp(&["build", "--limit-items", "3", "--gate", "d.exact.n > 8"]).expect_code(0);

@@ -3,6 +3,7 @@ use std::fmt::Write as _;
 use crate::ask::{AskError, HandoutError};
 use crate::engine::{EngineError, NodeFailure};
 use crate::plan::PlanError;
+use crate::report::export::ExportError;
 use crate::run::RunError;
 use crate::step::StepError;
 use crate::store::StoreError;
@@ -91,6 +92,12 @@ impl Failure {
             let _ = write!(out, "\n  hint: {hint}");
         }
         out
+    }
+}
+
+impl From<ExportError> for Failure {
+    fn from(error: ExportError) -> Self {
+        Self::from_error(Exit::Failed, &error)
     }
 }
 

@@ -5,10 +5,11 @@ use camino::Utf8Path;
 use super::args::BuildArgs;
 use super::failure::{Exit, Failure};
 use super::output::Output;
+use super::who::FACTS;
 use crate::config::Config;
-use crate::report::{JunitCase, junit};
+use crate::report::{Case, End, Suite, junit_xml};
 use crate::run::{Catalog, Comparison, Gate, GateResult, Manifest, RunRecord, RunState};
-use crate::step::Significance;
+use crate::step::{OUTPUT_TOKENS, Significance};
 use crate::store::Store;
 
 /// Is the numbers of one trial, by the names that gates use.
@@ -19,12 +20,16 @@ pub fn parse(texts: &[String]) -> Result<Vec<Gate>, Failure> {
     texts.iter().map(|text| Gate::parse(text).map_err(|error| Failure::usage(error.to_string()))).collect()
 }
 
-/// Refuses gates on datasets that the config does not have, before anything runs.
+/// Refuses gates on what the config's datasets and scorers do not give, before anything runs.
 pub fn check_names(gates: &[Gate], config: &Config) -> Result<(), Failure> {
+    let mut known = Vec::new();
+    for (name, dataset) in &config.datasets {
+        let metrics = FACTS.metrics_of(dataset).into_iter().chain([OUTPUT_TOKENS.to_owned()]);
+        known.extend(metrics.map(|metric| format!("{name}.{metric}")));
+    }
     for gate in gates {
-        let begins = |name: &String| gate.name.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('.'));
-        if !config.datasets.keys().any(begins) {
-            let known: Vec<String> = config.datasets.keys().map(|name| format!("{name}.METRIC.QUANTITY")).collect();
+        if !known.iter().any(|name| gate.metric() == name) {
+            let known: Vec<String> = known.iter().map(|name| format!("{name}.QUANTITY")).collect();
             return Err(Failure::usage(gate.unknown(known.iter().map(String::as_str)).to_string()));
         }
     }
@@ -111,7 +116,14 @@ pub fn of_build(
         return Ok((Exit::Done, Vec::new()));
     }
     let manifest = Catalog::manifest(store, record)?;
-    judge(&parse(&args.gate)?, &numbers_of_run(store, &manifest)?, args.junit.as_deref(), out)
+    let (gates, mut all) = (parse(&args.gate)?, numbers_of_run(store, &manifest)?);
+    // What the config knows and no trial has (a metric that nothing was scored on) is not defined, and meets no gate.
+    for (_, numbers) in &mut all {
+        for gate in &gates {
+            numbers.entry(gate.name.clone()).or_insert(None);
+        }
+    }
+    judge(&gates, &all, args.junit.as_deref(), out)
 }
 
 /// Holds every gate against every trial that has its number, tells of each, and writes JUnit XML where that is wanted.
@@ -141,13 +153,16 @@ pub fn judge(
         out.note(&format!("gate {word}: {} ({}) in {}", result.gate, value_text(result.value), result.of));
     }
     if let Some(path) = junit_file {
-        let case = |result: &GateResult| JunitCase {
-            class: result.of.clone(),
-            name: result.gate.clone(),
-            failure: (!result.passed).then(|| format!("the value is {}", value_text(result.value))),
+        let end = |result: &GateResult| match result.passed {
+            true => End::Passed,
+            false => {
+                let message = format!("the value is {}", value_text(result.value));
+                End::Failed { text: format!("{}: {message}", result.gate), message }
+            }
         };
-        let cases: Vec<JunitCase> = results.iter().map(case).collect();
-        std::fs::write(path, junit("exp gates", &cases))
+        let case = |result: &GateResult| Case { class: result.of.clone(), name: result.gate.clone(), end: end(result) };
+        let suite = Suite { name: "gates".to_owned(), cases: results.iter().map(case).collect() };
+        std::fs::write(path, junit_xml("exp", &[suite]))
             .map_err(|error| Failure::new(Exit::Environment, format!("cannot write `{path}`: {error}")))?;
     }
     let all_passed = results.iter().all(|result| result.passed);

@@ -1,9 +1,10 @@
-use super::args::{Global, ShowArgs};
+use super::args::Global;
 use super::asked_part::recorded;
 use super::failure::{Exit, Failure};
 use super::online::wire_of;
 use super::output::Output;
 use super::project::Home;
+use super::show_args::ShowArgs;
 use crate::config::Config;
 use crate::digest::{BlobId, RequestKey};
 use crate::plan::{InferParams, StepKind};

@@ -1,8 +1,8 @@
-use super::args::ShowArgs;
 use super::failure::{Exit, Failure};
 use super::finish::thousands;
 use super::output::Output;
 use super::run_page::trial_report;
+use super::show_args::ShowArgs;
 use super::trial_items::{ItemFilter, TrialItems};
 use crate::report::{DiffPart, PageItem, word_diff};
 use crate::run::Manifest;

@@ -82,6 +82,11 @@ impl Gate {
         Ok(Self { text: text.to_owned(), name: name.to_owned(), relation, bound })
     }
 
+    /// Returns the name without its quantity: `DATASET.METRIC`.
+    pub fn metric(&self) -> &str {
+        self.name.rsplit_once('.').map_or("", |(metric, _)| metric)
+    }
+
     /// Says whether it judges a point estimate, which says nothing of how sure it is.
     pub fn is_on_point_estimate(&self) -> bool {
         ["delta", "control", "treatment"].iter().any(|name| self.name.ends_with(&format!(".{name}")))
