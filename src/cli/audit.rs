@@ -131,7 +131,7 @@ fn rerun_one(store: &Store, key: &ActionKey, action: &crate::run::ActionEntry) -
     match spec.step {
         // What a fetch brought is pinned by its own hash; there is nothing to compute.
         StepKind::Fetch => return Ok(Vec::new()),
-        StepKind::Infer => {
+        StepKind::Infer | StepKind::JudgeInfer => {
             let infer: InferParams = params.read()?;
             let redraws = step::redraws(&inputs)?;
             let demand = step::demand(inputs.open("requests")?, redraws.as_ref(), &infer)?;

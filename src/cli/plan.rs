@@ -40,7 +40,7 @@ fn show(
     let mut planning = Planning::start(PlanInputs::read(project, &store, args)?, &store, limits, force)?;
     let seen = preview(&mut planning, &store)?;
     if seen.estimate.draws > 0 {
-        for warning in prices::old_prices(&planning.trials, &clock.now()) {
+        for warning in prices::old_prices(&planning.asked(), &clock.now()) {
             out.note(&warning);
         }
     }
@@ -51,7 +51,7 @@ fn show(
 /// Says where each provider of the plan is asked.
 fn routes(planning: &Planning<'_>) -> Vec<String> {
     let proxies = environment::proxies();
-    let routes: BTreeSet<String> = planning.trials.iter().filter_map(|trial| route(trial.provider, &proxies)).collect();
+    let routes: BTreeSet<String> = planning.asked().iter().filter_map(|asked| route(asked.provider, &proxies)).collect();
     routes.into_iter().collect()
 }
 
@@ -102,7 +102,7 @@ fn print(planning: &Planning<'_>, seen: &Preview, out: &Output) {
     for route in &routes {
         out.line(&format!("  {route}"));
     }
-    let offline = planning.trials.iter().all(|trial| trial.provider.kind.is_embedded());
+    let offline = planning.asked().iter().all(|asked| asked.provider.kind.is_embedded());
     let price = if offline { "$0.00: nothing here is asked over a network".to_owned() } else { seen.estimate.words() };
     for line in seen.estimate.lines() {
         out.line(&line);

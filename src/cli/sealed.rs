@@ -25,7 +25,7 @@ pub fn entry(planning: &Planning<'_>, store: &Store, done: &[Option<NodeDone>]) 
     };
     let mut seen = HashSet::new();
     for (at, node) in planning.plan.graph.nodes().iter().enumerate() {
-        if node.step != StepKind::Infer {
+        if !node.step.asks() {
             continue;
         }
         if done.get(at).is_none_or(Option::is_none) {

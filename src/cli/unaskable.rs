@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::environment::Variables;
 use super::failure::Failure;
@@ -8,7 +8,7 @@ use super::who;
 use crate::config::{ProviderConfig, ProviderMode};
 use crate::digest::BlobId;
 use crate::engine::{NodeDone, NodeFailure, Verdict, output_of};
-use crate::plan::{From, InferParams, NodeIndex};
+use crate::plan::{From, InferParams, NodeIndex, StepKind};
 use crate::request::{DrawAddress, Redraws};
 use crate::step;
 use crate::store::Store;
@@ -36,18 +36,31 @@ pub fn unaskable(
     let mut missing: BTreeMap<String, HashSet<DrawAddress>> = BTreeMap::new();
     let providers: BTreeMap<&str, &ProviderConfig> =
         planning.trials.iter().map(|trial| (trial.slug.as_str(), trial.provider)).collect();
+    let mut nodes: BTreeSet<NodeIndex> = BTreeSet::new();
+    let mut judging: BTreeSet<&String> = BTreeSet::new();
     for trial in &planning.plan.trials {
         let is_embedded = providers.get(trial.label.slug.as_str()).is_some_and(|provider| provider.kind.is_embedded());
-        if is_embedded && silence != Some(Silence::Score) {
-            continue;
+        if !is_embedded || silence == Some(Silence::Score) {
+            nodes.extend(trial.infer.values().flatten());
         }
-        for node in trial.infer.values().flatten() {
-            for wanted in wanted(planning, store, done, *node) {
-                missing.entry(wanted.request.provider.0.clone()).or_default().insert(wanted.address);
-            }
+        nodes.extend(trial.judged.values().flatten());
+        let is_hit = |node: &NodeIndex| matches!(planning.resolution.verdicts.get(node.get()), Some(Verdict::Hit(_)));
+        judging.extend(trial.judged.iter().filter(|(_, nodes)| !nodes.iter().all(is_hit)).map(|(model, _)| model));
+    }
+    for node in nodes {
+        for wanted in wanted(planning, store, done, node) {
+            missing.entry(wanted.request.provider.0.clone()).or_default().insert(wanted.address);
         }
     }
     let config = &planning.project.config;
+    // Whoever is to judge has to have a key before anybody is paid for the answers.
+    if silence.is_none() && planning.limits.may_run(StepKind::JudgeInfer) {
+        let providers = judging.iter().filter_map(|name| config.providers.get(&config.models.get(*name)?.provider));
+        for provider in providers {
+            key_of(&planning.project.config_label, provider, variables)
+                .map_err(|failure| failure.hint("nothing was sent"))?;
+        }
+    }
     for (identity, addresses) in missing {
         let addresses: Vec<DrawAddress> = addresses.into_iter().collect();
         let found = store.draws(&addresses).map_err(|error| Failure::from(&NodeFailure::Store(error.into())))?;

@@ -242,7 +242,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         }
         let is_full = self.asking >= self.engine.parts_in_flight;
         if self.demanding == 0
-            && (self.held.is_empty() || is_full)
+            && (is_full || !self.held.iter().any(|held| self.is_due(*held, false)))
             && let Some(tickets) = &self.tickets
         {
             tickets.gathered();
@@ -290,7 +290,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         self.under_way.insert(key, Vec::new());
         self.recording.insert(node, (empty_row(key), Ran { reason, duration_ms: 0 }, false));
         self.active += 1;
-        if step == StepKind::Infer {
+        if step.asks() {
             self.held.push(node);
         } else {
             self.start(node, key, scope, outbox);
@@ -303,7 +303,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         if row.state == ActionState::Partial {
             return Err(MissReason::Incomplete);
         }
-        if self.engine.force && step != StepKind::Infer {
+        if self.engine.force && !step.asks() {
             return Err(MissReason::Forced);
         }
         // What cannot be held is made again; if it cannot be written either, that says why.
@@ -354,9 +354,11 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         // Last first: the arms of one part together, so that both arms of an item are asked one after the other.
         let place = |node: &u32| (self.graph.node(NodeIndex(*node)).part, *node);
         self.held.sort_unstable_by_key(|node| Reverse(place(node)));
+        let is_quiet = self.active == self.held.len();
         while self.asking < self.engine.parts_in_flight
-            && let Some(node) = self.held.pop()
+            && let Some(at) = self.held.iter().rposition(|held| self.is_due(*held, is_quiet))
         {
+            let node = self.held.remove(at);
             self.asking += 1;
             let done = &*self.done;
             let output = |from: NodeIndex, name: &str| {
@@ -384,6 +386,14 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
                 drop(outbox.send(Message::Demanded { node, key, wanted, took }));
             });
         }
+    }
+
+    /// Says whether an action that asks may start: where draws are bought in batches, verdicts are asked for once all else `is_quiet`,
+    /// so that they go into few batches.
+    fn is_due(&self, node: u32, is_quiet: bool) -> bool {
+        is_quiet
+            || self.engine.parts_in_flight < usize::MAX
+            || self.graph.node(NodeIndex(node)).step != StepKind::JudgeInfer
     }
 
     /// Finds the answers that an `infer` came to before, where some of its draws had failed.

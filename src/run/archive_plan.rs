@@ -185,7 +185,7 @@ impl ArchivePlan {
             let text = String::from_utf8(record.to_bytes()?).map_err(|error| unreadable(error.to_string()))?;
             let spec: ActionSpec =
                 serde_json::from_str(record.spec.get()).map_err(|error| unreadable(error.to_string()))?;
-            if spec.step == StepKind::Infer
+            if spec.step.asks()
                 && let Some(requests) = spec.inputs.get("requests")
             {
                 let params: InferParams =

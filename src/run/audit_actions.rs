@@ -111,7 +111,7 @@ fn check_action(
             "the manifest leaves out what the action read: it is not to be believed",
         );
     }
-    if spec.step == StepKind::Infer
+    if spec.step.asks()
         && let Some(draws) = checks.draws
     {
         check_draws(action, &spec, checks, draws, report)?;
