@@ -15,6 +15,16 @@ pub(super) struct Unknown {
     pub remote: RemoteBatch,
 }
 
+/// Is what came of looking for a batch that nothing but its results tells from others.
+enum Search {
+    /// It is this one.
+    Is(Box<RemoteBatch>),
+    /// It may be one that has not ended.
+    MayBe,
+    /// None that is shown can be it.
+    IsNone,
+}
+
 /// Is how far back batches are looked for, in seconds: no provider keeps results for longer.
 const HORIZON: i64 = 31 * 86_400;
 /// Is how much earlier than ours the provider's clock may be, in seconds.
@@ -34,8 +44,10 @@ impl Driving<'_, '_> {
             Recognition::Name => self.find_by_name(at),
             Recognition::Tag => self.find_by_tag(at),
             Recognition::Results => match self.find_by_results(at)? {
-                Ok(None) if self.batches[at].state() == BatchState::Adopting => return Ok(()),
-                found => found,
+                Ok(Search::MayBe) => return Ok(()),
+                Ok(Search::Is(remote)) => Ok(Some(*remote)),
+                Ok(Search::IsNone) => Ok(None),
+                Err(trouble) => Err(trouble),
             },
         };
         match found {
@@ -88,7 +100,7 @@ impl Driving<'_, '_> {
 
     /// Finds a batch among those of its time with as many requests, by what their results are about; while one of them works,
     /// it may be this one.
-    fn find_by_results(&mut self, at: usize) -> Result<std::result::Result<Option<RemoteBatch>, BatchTrouble>> {
+    fn find_by_results(&mut self, at: usize) -> Result<std::result::Result<Search, BatchTrouble>> {
         let since = self.prepared_at(at);
         let list = match self.lane.service.list(&mut self.line, since) {
             Ok(list) => list,
@@ -109,18 +121,17 @@ impl Driving<'_, '_> {
                 continue;
             }
             match self.draws_in_results(&remote) {
-                Ok(draws) if draws.iter().any(|draw| own.contains(draw)) => return Ok(Ok(Some(remote))),
+                Ok(draws) if draws.iter().any(|draw| own.contains(draw)) => {
+                    return Ok(Ok(Search::Is(Box::new(remote))));
+                }
+                // Another batch of ours may be looked for at the same time.
+                Ok(draws) if self.are_of_an_open_batch(&draws)? => {}
                 Ok(_) => self.note_foreign(&remote)?,
                 Err(trouble) => return Ok(Err(trouble)),
             }
         }
-        let state = self.batches[at].state();
         if open.is_empty() {
-            if state == BatchState::Adopting {
-                // The last one that could have been it was somebody else's.
-                self.abandon(at, "it is not at the provider: it was never created")?;
-            }
-            return Ok(Ok(None));
+            return Ok(Ok(Search::IsNone));
         }
         let next = self.lane.asker.clock.monotonic() + self.lane.policy.poll;
         let step = BatchStep { remote: open.clone(), ..BatchStep::new(BatchState::Adopting, self.at()) };
@@ -131,7 +142,14 @@ impl Driving<'_, '_> {
             let named = batch.named();
             self.tell(format!("{named} may be {} at the provider: its results will say", open.join(" or ")));
         }
-        Ok(Ok(None))
+        Ok(Ok(Search::MayBe))
+    }
+
+    /// Says whether one of these draws is in a batch of ours that is not over.
+    fn are_of_an_open_batch(&self, draws: &[DrawAddress]) -> Result<bool> {
+        let draws: HashSet<&DrawAddress> = draws.iter().collect();
+        let open = self.lane.asker.session.store().open_batches()?;
+        Ok(open.iter().any(|batch| batch.draws.iter().any(|draw| draws.contains(draw))))
     }
 
     /// Lists the provider's ids of all batches that are known here.
@@ -270,6 +288,10 @@ impl Driving<'_, '_> {
             }
             draws.sort_unstable();
             draws.dedup();
+            // One that is looked for here is nobody else's.
+            if self.are_of_an_open_batch(&draws).map_err(|error| broken(self, error))? && !carries {
+                continue;
+            }
             let is_wanted = draws.iter().any(|draw| self.wanted.contains_key(&draw.id()));
             if is_wanted || (self.adopts_all && !draws.is_empty()) {
                 self.adopt(remote, draws, now).map_err(|error| broken(self, error))?;

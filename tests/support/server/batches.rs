@@ -76,6 +76,11 @@ pub enum ResultFault {
     NoJson,
 }
 
+/// Says what is done to a call.
+pub type CallScript = dyn Fn(&BatchCall) -> Option<CallFault> + Send + Sync;
+/// Says what is done to a result.
+pub type ResultScript = dyn Fn(&Item) -> Option<ResultFault> + Send + Sync;
+
 /// Says how batches are served.
 #[derive(Clone)]
 pub struct BatchOptions {
@@ -91,9 +96,9 @@ pub struct BatchOptions {
     pub enqueued: usize,
     /// Ids of files that are not there are empty texts, and so on.
     pub is_azure: bool,
-    pub calls: Arc<dyn Fn(&BatchCall) -> Option<CallFault> + Send + Sync>,
+    pub calls: Arc<CallScript>,
     pub fates: Arc<dyn Fn(usize) -> Fate + Send + Sync>,
-    pub results: Arc<dyn Fn(&Item) -> Option<ResultFault> + Send + Sync>,
+    pub results: Arc<ResultScript>,
 }
 
 impl Default for BatchOptions {
@@ -244,7 +249,7 @@ impl Batches {
             ordinal,
             is_gone: false,
         };
-        let shown = self.show(&batch, options);
+        let shown = Self::show(&batch, options);
         self.created.push(batch);
         Outgoing::json(200, &shown)
     }
@@ -271,7 +276,7 @@ impl Batches {
         let has_more = seen.len() > limit;
         seen.truncate(limit);
         let ids: Vec<&str> = seen.iter().map(|batch| batch.id.as_str()).collect();
-        let data: Vec<Value> = seen.iter().map(|batch| self.show(batch, options)).collect();
+        let data: Vec<Value> = seen.iter().map(|batch| Self::show(batch, options)).collect();
         Outgoing::json(
             200,
             &json!({
@@ -286,7 +291,7 @@ impl Batches {
 
     fn look(&mut self, options: &BatchOptions, id: &str, key: &str) -> Outgoing {
         let Some(batch) = self.find(id, key).cloned() else { return refused(404, "not_found", "No batch found") };
-        Outgoing::json(200, &self.show(&batch, options))
+        Outgoing::json(200, &Self::show(&batch, options))
     }
 
     fn cancel(&mut self, options: &BatchOptions, id: &str, key: &str) -> Outgoing {
@@ -295,7 +300,7 @@ impl Batches {
             batch.cancelled.get_or_insert_with(Instant::now);
         }
         let batch = batch.clone();
-        Outgoing::json(200, &self.show(&batch, options))
+        Outgoing::json(200, &Self::show(&batch, options))
     }
 
     fn remove(&mut self, id: &str) -> Outgoing {
@@ -321,7 +326,7 @@ impl Batches {
         )
     }
 
-    fn show(&self, batch: &Created, options: &BatchOptions) -> Value {
+    fn show(batch: &Created, options: &BatchOptions) -> Value {
         let status = status(batch, options);
         let is_over = is_over(batch, options);
         let (answers, errors) = if is_over { results(batch, options) } else { (Vec::new(), Vec::new()) };
@@ -528,11 +533,11 @@ fn form(body: &[u8], boundary: &str) -> Vec<(String, Vec<u8>)> {
     }
 }
 
-pub(super) fn refused(code: u16, kind: &str, words: &str) -> Outgoing {
+fn refused(code: u16, kind: &str, words: &str) -> Outgoing {
     Outgoing::json(code, &json!({"error": {"message": words, "type": kind, "param": null, "code": kind}}))
 }
 
-fn unix(at: Instant) -> i64 {
+pub(super) fn unix(at: Instant) -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    (now - at.elapsed()).as_secs() as i64
+    now.as_secs() as i64 - at.elapsed().as_secs() as i64
 }
