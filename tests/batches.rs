@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use server::{BatchCall, BatchOptions, CallFault, Fate, Item, ModelServer, Options, ResultFault};
+use support::heard;
 use support::online::{Online, Setup};
 
 const BATCH: &str = "mode: batch, batch: {poll: 20ms, list_delay: 60ms}";
@@ -231,7 +232,7 @@ fn a_detached_build_ends_once_all_is_submitted_and_another_goes_on() {
 
 #[test]
 fn a_cancelled_batch_keeps_what_it_answered() {
-    let server = server(BatchOptions { takes: Duration::from_secs(60), ..BatchOptions::default() });
+    let server = server(BatchOptions { takes: Duration::from_mins(1), ..BatchOptions::default() });
     let online = Online::new(&Setup { sets: 1, ..setup() }, &server.origin());
     online.build(6, &["--detach"]);
     online.exp(&["jobs", "cancel", "nothing"]).expect_code(2);
@@ -428,7 +429,7 @@ fn an_interrupted_build_leaves_its_batch_running() {
     std::thread::sleep(Duration::from_millis(100));
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();
-    online.heard(&output.stderr);
+    heard(&output.stderr);
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(4), "{said}");
     assert!(said.contains("left running: batch b") && said.contains("(batch_0)"), "{said}");

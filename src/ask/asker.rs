@@ -336,8 +336,19 @@ impl Serving<'_> {
                 if !self.is_gathered {
                     continue;
                 }
-                if lane.takes(self.waiting.ids_of(&identity).len()) {
-                    let mine = self.claim(&identity, usize::MAX)?;
+                if lane.takes(self.waiting.count_of(&identity)) {
+                    let mut mine: Vec<Claimed> = Vec::new();
+                    // Bit by bit, so that what a claim takes of memory is little beside what is claimed.
+                    while self.waiting.count_of(&identity) > 0 {
+                        match self.claim(&identity, EMBEDDED_ROOM) {
+                            Ok(more) => mine.extend(more),
+                            Err(error) => {
+                                let ids: Vec<DrawId> = mine.iter().map(|draw| draw.id).collect();
+                                self.waiting.give_up(&ids, &error);
+                                return Err(error);
+                            }
+                        }
+                    }
                     if !mine.is_empty() {
                         feed(Way::InBatches(lane), mine);
                     }

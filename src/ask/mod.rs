@@ -8,6 +8,7 @@ mod batches;
 mod embedded;
 mod error;
 mod expected;
+mod handout;
 mod lane;
 mod logger;
 mod pace;
@@ -24,6 +25,10 @@ pub use asker::{Asker, Counts};
 pub use batches::{BatchPolicy, Batching, Tending};
 pub use error::AskError;
 pub use expected::{Expected, ExpectedRevision};
+pub use handout::{
+    Expectations, HandedDraw, HandoutError, HandoutManifest, Ingest, Ingested, MANIFEST_NAME, PackedShard, Shard,
+    body_hash, pack, put_line,
+};
 pub use policy::{Policies, Policy};
 pub use providers::Providers;
 pub use rates::{LongPrompt, Rates};

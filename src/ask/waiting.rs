@@ -131,6 +131,11 @@ impl<'w> Waiting<'w> {
         self.missing.get(identity).into_iter().flatten().map(|(_, _, id)| *id).collect()
     }
 
+    /// Counts what is missing of a provider.
+    pub(super) fn count_of(&self, identity: &ProviderIdentity) -> usize {
+        self.missing.get(identity).map_or(0, BTreeSet::len)
+    }
+
     /// Takes the draws that were not looked for yet.
     pub(super) fn take_new(&mut self) -> Vec<DrawAddress> {
         let new = std::mem::take(&mut self.new);

@@ -1,6 +1,8 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::audit_args::{AuditArgs, SignArgs};
+use super::gc_args::{CleanArgs, GcArgs, PinArgs};
 use crate::digest::Decimal;
 use crate::flow::Money;
 
@@ -65,6 +67,8 @@ pub enum Command {
     List(ListArgs),
     /// Show one run's results, its disagreements, or the exact body of a request
     Show(ShowArgs),
+    /// Write a run's page (report.html) again, or print a paragraph on its methods
+    Report(ReportArgs),
     /// Compare two runs, or two trials of one
     Compare(CompareArgs),
     /// Check a run (or an archive) against the store: manifest, records, bytes, links
@@ -75,6 +79,10 @@ pub enum Command {
     Drift(DriftArgs),
     /// Score again everything that was ever answered, with the config as it is now; asks nothing
     Score(ScoreArgs),
+    /// Write the requests that are missing as files that any engine answers
+    Requests(RequestsArgs),
+    /// Take in answers that another engine, a cluster or a colleague got
+    Ingest(IngestArgs),
     /// Write a run into one portable file
     Archive(ArchiveArgs),
     /// Sign a finished run's manifest with an SSH key
@@ -83,6 +91,12 @@ pub enum Command {
     Import(ImportArgs),
     /// Remove what unfinished runs left behind
     Clean(CleanArgs),
+    /// Show what no run, archive, pin, batch or session refers to; with --yes, remove it
+    Gc(GcArgs),
+    /// Keep a run whatever `gc` and `clean` are told
+    Pin(PinArgs),
+    /// Take a run's pin away
+    Unpin(PinArgs),
     /// Ask a run to stop between actions
     Stop(StopArgs),
     /// List batches at providers; watch, take up or cancel them
@@ -241,6 +255,9 @@ pub struct InitArgs {
     /// Your data: JSONL, CSV or TSV; its fields are guessed and shown
     #[arg(long, value_name = "FILE")]
     pub from: Option<Utf8PathBuf>,
+    /// Which field is what, where the guess is wrong: `question=prompt,answers=data.gold`
+    #[arg(long, value_name = "PART=FIELD", value_delimiter = ',')]
+    pub fields: Vec<String>,
     /// The provider and model to write into the config (default: lexical/lexical-baseline)
     #[arg(long, value_name = "PROVIDER/MODEL")]
     pub model: Option<String>,
@@ -283,6 +300,24 @@ pub struct ShowArgs {
     pub limit: usize,
 }
 
+/// Says which page to write.
+#[derive(Debug, Clone, Args)]
+#[allow(clippy::struct_excessive_bools)] // Each is a flag of the command line.
+pub struct ReportArgs {
+    /// The run: an id, a unique beginning of one, or `latest`
+    #[arg(default_value = "latest")]
+    pub run: String,
+    /// Open it with the desktop's browser
+    #[arg(long)]
+    pub open: bool,
+    /// Leave out the items, and with them all questions and answers
+    #[arg(long)]
+    pub without_items: bool,
+    /// Print a paragraph for a paper instead: models, dates, sizes, tests, corrections, missing data
+    #[arg(long, conflicts_with_all = ["open", "without_items"])]
+    pub methods: bool,
+}
+
 /// Says what to compare.
 #[derive(Debug, Clone, Args)]
 pub struct CompareArgs {
@@ -296,34 +331,6 @@ pub struct CompareArgs {
     /// The same as the second
     #[arg(long, value_name = "RUN", conflicts_with = "b")]
     pub run2: Option<String>,
-}
-
-/// Says what to audit.
-#[derive(Debug, Clone, Args)]
-pub struct AuditArgs {
-    /// A run, an archive's name, or a file
-    #[arg(default_value = "latest")]
-    pub run: String,
-    /// Execute every deterministic step again and compare the bytes
-    #[arg(long)]
-    pub rerun: bool,
-    /// Say which inputs changed since
-    #[arg(long)]
-    pub inputs: bool,
-    /// Ask for a signature by one of these Ed25519 keys: a file of public keys, or a line `ssh-ed25519 AAAA…`
-    #[arg(long, value_name = "KEY", env = "EXP_REQUIRE_SIGNATURE")]
-    pub require_signature: Option<String>,
-}
-
-/// Says what to sign.
-#[derive(Debug, Clone, Args)]
-pub struct SignArgs {
-    /// The run
-    #[arg(default_value = "latest")]
-    pub run: String,
-    /// The key: an Ed25519 key of OpenSSH, or the public half of one that an agent holds
-    #[arg(long, value_name = "FILE", env = "EXP_SIGN_KEY")]
-    pub key: Utf8PathBuf,
 }
 
 /// Says what to check.
@@ -402,6 +409,33 @@ pub struct ScoreArgs {
     pub run: Option<String>,
 }
 
+/// Says which requests to hand out.
+#[derive(Debug, Clone, Args)]
+pub struct RequestsArgs {
+    /// Says which part of the experiment is meant.
+    #[command(flatten)]
+    pub select: SelectArgs,
+    /// Where: a directory that is empty or not there
+    #[arg(long, value_name = "DIR", env = "EXP_OUT")]
+    pub out: Utf8PathBuf,
+    /// Over about how many files; each holds one model, and all of an item's arms
+    #[arg(long, value_name = "N", default_value = "1", env = "EXP_SHARDS", value_parser = positive)]
+    pub shards: usize,
+}
+
+/// Says which answers to take in.
+#[derive(Debug, Clone, Args)]
+pub struct IngestArgs {
+    /// A directory of output files (`*.jsonl`, at any depth), with the manifest of `exp requests` where there is one
+    pub dir: Utf8PathBuf,
+    /// Says which part of the experiment is meant.
+    #[command(flatten)]
+    pub select: SelectArgs,
+    /// Who answered, as a provider of the config is known: needed where no manifest says it
+    #[arg(long, value_name = "TEXT", env = "EXP_IDENTITY")]
+    pub identity: Option<String>,
+}
+
 /// Says what to archive.
 #[derive(Debug, Clone, Args)]
 pub struct ArchiveArgs {
@@ -424,20 +458,6 @@ pub struct ImportArgs {
     /// Let its answers and results serve as hits (a signature by one of the config's `trusted_keys` does, too)
     #[arg(long)]
     pub trust: bool,
-}
-
-/// Says what to clean.
-#[derive(Debug, Clone, Args)]
-pub struct CleanArgs {
-    /// Show what would be removed
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Also forget prepared datasets and built requests; they are made again when needed
-    #[arg(long)]
-    pub clean_prepared: bool,
-    /// Do not ask
-    #[arg(long, short = 'y')]
-    pub yes: bool,
 }
 
 /// Says what to stop.

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
-use super::args::{AuditArgs, Global};
+use super::args::Global;
+use super::audit_args::AuditArgs;
 use super::failure::{Exit, Failure};
 use super::finish::thousands;
 use super::keys::read_keys;

@@ -25,7 +25,7 @@ use crate::plan::{From, NodeIndex, StepKind};
 use crate::provider::Proxies;
 use crate::run::{Catalog, ServedModel, ViewDir, check_run_id};
 use crate::step::StepError;
-use crate::store::{Access, Commit, Session, Store};
+use crate::store::{Access, ActionRow, Commit, Session, Store};
 
 /// Is the program and its version, as records name it.
 pub const TOOL: &str = concat!("exp ", env!("CARGO_PKG_VERSION"));
@@ -120,12 +120,14 @@ pub(super) struct Building<'b, 'p> {
 
 impl Building<'_, '_> {
     fn run(&mut self, started: Duration) -> Result<Exit, Failure> {
+        self.hold_hits()?;
         self.ingest()?;
         let mut done: Vec<Option<NodeDone>> = Vec::new();
         if self.planning.is_prepared() {
             done = (0..self.planning.plan.first_stage).map(|at| self.hit(at)).collect();
             if self.planning.plan.trials.is_empty() {
                 self.planning.expand_from_hits(self.store)?;
+                self.hold_hits()?;
             }
         } else {
             let first = self.stage_mending(0..self.planning.plan.first_stage, &mut done, None)?;
@@ -133,10 +135,14 @@ impl Building<'_, '_> {
             if first.stopped || !first.failures.is_empty() {
                 return self.early_end(&first);
             }
-            self.planning.expand(&|node| done.get(node.get())?.as_ref().map(|done| done.row.clone()))?;
+            // It has grown already where a prepared dataset was there at first, and went.
+            if self.planning.plan.trials.is_empty() {
+                self.planning.expand(&|node| done.get(node.get())?.as_ref().map(|done| done.row.clone()))?;
+            }
             self.adopt(&done);
             let start = self.planning.plan.first_stage;
             self.planning.resolve(self.store, start);
+            self.hold_hits()?;
         }
         // The requests are made before there is a run: what is wrong in an input ends here, with nothing shown or sent.
         let built = self.build_requests(&mut done)?;
@@ -180,12 +186,11 @@ impl Building<'_, '_> {
 
     /// Puts every file that the plan reads, and the config, into the store: from here on a path is never read.
     fn ingest(&self) -> Result<(), Failure> {
-        let store = self.store;
         let mut wanted: Vec<(crate::digest::BlobId, u64)> = Vec::new();
         let mut files: Vec<&crate::plan::SourceBlob> = self.planning.sources.values().collect();
         files.sort_by(|a, b| a.path.cmp(&b.path));
         wanted.extend(files.iter().map(|file| (file.blob, file.size)));
-        let present = store.present(&wanted);
+        let present = self.session.hold_blobs(&wanted)?;
         let mut blobs = vec![self.session.stage(&self.planning.project.config_bytes)?];
         for (file, presence) in files.iter().zip(present) {
             if presence != crate::store::Presence::Present {
@@ -193,6 +198,25 @@ impl Building<'_, '_> {
             }
         }
         self.session.commit(vec![Commit { record: None, blobs }])?;
+        Ok(())
+    }
+
+    /// Holds what is done, so that no garbage collection takes it; what one has taken since it was looked up runs again.
+    fn hold_hits(&mut self) -> Result<(), Failure> {
+        let verdicts = &mut self.planning.resolution.verdicts;
+        let hits: Vec<(usize, Arc<ActionRow>)> = (0..verdicts.len())
+            .filter_map(|at| match &verdicts[at] {
+                Verdict::Hit(row) => Some((at, row.clone())),
+                _ => None,
+            })
+            .collect();
+        let rows: Vec<&ActionRow> = hits.iter().map(|(_, row)| &**row).collect();
+        let held = self.session.hold_actions(&rows)?;
+        for ((at, row), held) in hits.iter().zip(held) {
+            if !held {
+                verdicts[*at] = Verdict::Miss(MissReason::OutputMissing, Some(row.clone()));
+            }
+        }
         Ok(())
     }
 
@@ -244,7 +268,7 @@ impl Building<'_, '_> {
         self.planning.table = self.store.actions(self.planning.plan.graph.nodes().len())?;
         self.planning.resolve(self.store, start);
         self.adopt(done);
-        Ok(())
+        self.hold_hits()
     }
 
     /// Runs a range, and where an action failed because stored bytes were damaged, makes these anew and goes on.

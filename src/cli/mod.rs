@@ -4,6 +4,7 @@ mod archive;
 mod args;
 mod asked_part;
 mod audit;
+mod audit_args;
 mod build;
 mod clean;
 mod compare;
@@ -24,9 +25,12 @@ mod estimator;
 mod failure;
 mod fetch;
 mod finish;
+mod gc;
+mod gc_args;
 mod guess;
 mod history;
 mod import;
+mod ingest;
 mod init;
 mod jobs;
 mod keys;
@@ -36,6 +40,7 @@ mod online;
 mod origins;
 mod output;
 mod pilot;
+mod pin;
 mod plan;
 mod plan_inputs;
 mod planning;
@@ -48,7 +53,10 @@ mod progress;
 mod project;
 mod reasons;
 mod redraw;
+mod report;
+mod requests;
 mod run_life;
+mod run_page;
 mod score;
 mod seal;
 mod sealed;
@@ -58,6 +66,7 @@ mod signals;
 mod spending;
 mod status;
 mod stop;
+mod trial_items;
 mod unaskable;
 mod up_to_date;
 mod who;
@@ -144,15 +153,21 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Why(args) => why::why(global, &args, out),
         Command::List(_) => list::list(global, out),
         Command::Show(args) => show::show(global, &args, out),
+        Command::Report(args) => report::report(global, &args, out),
         Command::Compare(args) => compare::compare(global, &args, out),
         Command::Audit(args) => audit::audit(global, &args, out),
         Command::Doctor(args) => doctor::doctor(global, &args, out, &clock),
         Command::Drift(args) => drift::drift(global, &args, out, &clock),
         Command::Score(args) => score::score(global, &args, out, &clock),
+        Command::Requests(args) => requests::requests(global, &args, out),
+        Command::Ingest(args) => ingest::ingest(global, &args, out, &clock),
         Command::Archive(args) => archive::archive(global, &args, out),
         Command::Sign(args) => sign::sign(global, &args, out),
         Command::Import(args) => import::import(global, &args, out),
         Command::Clean(args) => clean::clean(global, &args, out),
+        Command::Gc(args) => gc::gc(global, &args, out, &clock),
+        Command::Pin(args) => pin::pin(global, &args, true, out),
+        Command::Unpin(args) => pin::pin(global, &args, false, out),
         Command::Stop(args) => stop::stop(global, &args, out),
         Command::Jobs(args) => jobs::jobs(global, &args, out, &clock),
         Command::Seal(args) => seal::seal(global, &args, out, &clock),

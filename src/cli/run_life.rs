@@ -186,6 +186,8 @@ impl Building<'_, '_> {
             }
         }
         self.write_down(&mut record, dir, done, result, circumstances)?;
+        let manifest = Catalog::manifest(self.store, &record)?;
+        super::run_page::write_page(dir, self.store, &manifest, true)?;
         finish::show(dir, self.store, &record)?;
         if self.args.archive && exit == Exit::Done {
             super::archive::write(&project.home, self.store, &record.run_id, self.out)?;

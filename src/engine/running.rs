@@ -13,9 +13,7 @@ use crate::digest::{ActionKey, BlobId, Digest};
 use crate::flow::Event;
 use crate::plan::{From, Graph, InferParams, NodeIndex, StepKind};
 use crate::step::{self, Demand, Input, Inputs, Outputs, StepError, Wanted};
-use crate::store::{
-    ActionRecord, ActionRow, ActionState, Commit, NamedBlob, Presence, Session, StagedBlob, StoreError,
-};
+use crate::store::{ActionRecord, ActionRow, ActionState, Commit, NamedBlob, Session, StagedBlob, StoreError};
 
 /// Is what a step gave, staged and not yet durable.
 pub(super) struct Made {
@@ -308,9 +306,8 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         if self.engine.force && step != StepKind::Infer {
             return Err(MissReason::Forced);
         }
-        let outputs: Vec<_> = row.outputs.iter().map(|output| (output.blob, output.size)).collect();
-        let present = self.engine.session.store().present(&outputs);
-        if present.iter().all(|presence| *presence == Presence::Present) {
+        // What cannot be held is made again; if it cannot be written either, that says why.
+        if self.engine.session.hold_actions(&[&row]).is_ok_and(|held| held == [true]) {
             Ok(row)
         } else {
             Err(MissReason::OutputMissing)
@@ -534,7 +531,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
 }
 
 /// Returns the place of an item in the order of asking: the same for all arms, and no order that the data was written in.
-fn turn(seed: u64, item: &str) -> u64 {
+pub fn turn(seed: u64, item: &str) -> u64 {
     let digest = Digest::of(format!("{seed}/{item}").as_bytes());
     u64::from_le_bytes(std::array::from_fn(|at| digest.as_bytes()[at]))
 }

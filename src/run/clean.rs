@@ -8,7 +8,10 @@ use super::archive_plan::as_text;
 use super::archive_write::{ASIDE_PREFIX, ASIDE_SUFFIX};
 use super::audit_views::walk;
 use super::on_disk::{self, OnDisk, failed};
-use super::{ARCHIVES, Catalog, MANIFEST_NAME, Manifest, RunError, RunRecord, RunState, STOP_NAME, ViewDir};
+use super::{
+    ARCHIVES, Catalog, CatalogEntry, MANIFEST_NAME, Manifest, PAGE_NAME, RunError, RunRecord, RunState, STOP_NAME,
+    ViewDir,
+};
 use crate::digest::{ActionKey, BlobId};
 use crate::store::{Session, Store};
 
@@ -32,8 +35,29 @@ pub struct CleanRun {
     pub files: Vec<String>,
     /// What is in it and not ours, and stays.
     pub extra: Vec<String>,
+    /// Why a directory of that name is left alone, if one is.
     #[serde(skip)]
-    text: String,
+    pub(super) left_alone: Option<String>,
+    #[serde(skip)]
+    pub(super) text: String,
+}
+
+impl CleanRun {
+    /// Looks at what there is of a run.
+    pub(super) fn of(store: &Store, experiments: &Utf8Path, entry: &CatalogEntry) -> Result<Self, RunError> {
+        let record = &entry.record;
+        let mut run = Self {
+            run_id: record.run_id.clone(),
+            state: entry.state_words().to_owned(),
+            dir: None,
+            files: Vec::new(),
+            extra: Vec::new(),
+            left_alone: None,
+            text: store.run(&record.run_id)?.map(|run| run.text).unwrap_or_default(),
+        };
+        look_at_dir(experiments, record, &mut run)?;
+        Ok(run)
+    }
 }
 
 /// Says what a clean would remove: a value to look at before anything is.
@@ -68,25 +92,23 @@ impl CleanPlan {
 
 /// Plans what `clean` removes: runs that were interrupted or stopped or that failed, with their directories.
 ///
-/// Complete, partial and pending runs, runs on which somebody is at work, archives and imported runs are never touched.
+/// Complete, partial and pending runs, pinned runs, runs on which somebody is at work, archives and imported runs are never
+/// touched.
 /// A directory goes only if it is a real directory, is named after the run, and holds a manifest of that run.
 pub fn plan_clean(store: &Store, experiments: &Utf8Path, options: CleanOptions) -> Result<CleanPlan, RunError> {
     let mut plan = CleanPlan { leftovers: leftovers(experiments)?, ..CleanPlan::default() };
     let catalog = Catalog::read(store)?;
+    let pinned: BTreeSet<String> = store.pinned_runs()?.into_iter().collect();
     let mut prepared: BTreeMap<ActionKey, bool> = BTreeMap::new();
     for entry in catalog.entries() {
         let record = &entry.record;
-        let goes = is_cleanable(store, record);
+        let goes = is_cleanable(store, record) && !pinned.contains(&record.run_id);
         if goes {
-            let mut run = CleanRun {
-                run_id: record.run_id.clone(),
-                state: entry.state_words().to_owned(),
-                dir: None,
-                files: Vec::new(),
-                extra: Vec::new(),
-                text: store.run(&record.run_id)?.map(|run| run.text).unwrap_or_default(),
-            };
-            look_at_dir(experiments, record, &mut run, &mut plan)?;
+            let run = CleanRun::of(store, experiments, entry)?;
+            if let Some(why) = &run.left_alone {
+                let dir = ViewDir::new(experiments, &record.run_id);
+                plan.left_alone.push((dir.path().file_name().unwrap_or_default().to_owned(), why.clone()));
+            }
             plan.runs.push(run);
         }
         if options.prepared && record.manifest.is_some() {
@@ -111,37 +133,32 @@ fn is_cleanable(store: &Store, record: &RunRecord) -> bool {
         && !store.session_alive(&record.session)
 }
 
-fn look_at_dir(
-    experiments: &Utf8Path,
-    record: &RunRecord,
-    run: &mut CleanRun,
-    plan: &mut CleanPlan,
-) -> Result<(), RunError> {
+fn look_at_dir(experiments: &Utf8Path, record: &RunRecord, run: &mut CleanRun) -> Result<(), RunError> {
     let dir = ViewDir::new(experiments, &record.run_id);
     let name = dir.path().file_name().unwrap_or_default().to_owned();
-    let mut leave = |why: &str| plan.left_alone.push((name.clone(), why.to_owned()));
+    let leave = |run: &mut CleanRun, why: &str| run.left_alone = Some(why.to_owned());
     match OnDisk::at(dir.path())? {
         OnDisk::Absent => return Ok(()),
         OnDisk::Dir => {}
         OnDisk::Link(_) => {
-            leave("it is a link");
+            leave(run, "it is a link");
             return Ok(());
         }
         _ => {
-            leave("it is not a directory");
+            leave(run, "it is not a directory");
             return Ok(());
         }
     }
     let path = dir.path().join(MANIFEST_NAME);
     let OnDisk::File(_) = OnDisk::at(&path)? else {
-        leave("it holds no manifest of ours");
+        leave(run, "it holds no manifest of ours");
         return Ok(());
     };
     let bytes = on_disk::read(&path)?;
     let vouched = record.manifest == Some(BlobId::of(&bytes));
     let parsed = Manifest::parse(&name, &String::from_utf8_lossy(&bytes)).ok().map(|(manifest, _)| manifest);
     if !vouched && parsed.as_ref().is_none_or(|manifest| manifest.run_id != record.run_id) {
-        leave("its manifest is not this run's");
+        leave(run, "its manifest is not this run's");
         return Ok(());
     }
     let views: BTreeSet<String> = parsed.iter().flat_map(Manifest::shown).map(super::ViewEntry::path).collect();
@@ -161,7 +178,7 @@ fn look_at_dir(
 fn is_ours(path: &Utf8Path, views: &BTreeSet<String>) -> bool {
     let name = path.file_name().unwrap_or_default();
     let top = path.parent().is_none_or(|parent| parent.as_str().is_empty());
-    (top && matches!(name, MANIFEST_NAME | STOP_NAME | "report.html"))
+    (top && matches!(name, MANIFEST_NAME | STOP_NAME | PAGE_NAME))
         || name == "trial_manifest.json"
         || (name.starts_with('.') && path.extension() == Some("new"))
         || views.contains(path.as_str())
@@ -237,7 +254,7 @@ const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::
 
 /// Removes the listed files of a directory below `experiments/`, and each directory that is empty then. Every step goes
 /// through an opened directory, so that a link planted meanwhile leads nowhere.
-fn remove_dir(experiments: &Utf8Path, name: &str, files: &BTreeSet<&str>) -> Result<u64, RunError> {
+pub(super) fn remove_dir(experiments: &Utf8Path, name: &str, files: &BTreeSet<&str>) -> Result<u64, RunError> {
     let fail = |path: &Utf8Path, errno: rustix::io::Errno| failed("remove", path)(errno.into());
     let parent =
         rustix::fs::open(experiments.as_std_path(), DIRECTORY, Mode::empty()).map_err(|e| fail(experiments, e))?;
@@ -258,7 +275,7 @@ fn remove_below(
     let fail = |errno: rustix::io::Errno| failed("remove", &path)(errno.into());
     let dir = rustix::fs::openat(parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()).map_err(fail)?;
     let mut names = Vec::new();
-    for entry in Dir::read_from(&dir).map_err(fail)? {
+    for entry in rustix::io::retry_on_intr(|| Dir::read_from(&dir)).map_err(fail)? {
         let entry = entry.map_err(fail)?;
         if let Ok(name) = entry.file_name().to_str()
             && name != "."

@@ -57,6 +57,10 @@ fn what_cannot_be_read_is_said_and_trials_without_a_match_are_listed() {
     let mut other = b.trials[0].clone();
     other.slug = "zeta".to_owned();
     b.trials.push(other);
+    // Two trials of one run are not the same files, though the run is one; a trial may be named by its beginning.
+    let two = compare(&side("r2", &b, Some("zeta"), blobs), &side("r2", &b, Some(&SLUG[..4]), blobs)).unwrap();
+    assert!(!two.same_root && two.trials[0].slug_b == SLUG);
+    assert!(compare(&side("r2", &b, Some("zeta"), blobs), &side("r2", &b, Some("ze"), blobs)).unwrap().same_root);
     let compared = compare(&side("r1", &a, None, blobs), &side("r2", &b, None, blobs)).unwrap();
     assert_eq!((compared.trials.len(), compared.only_in_a.len(), compared.only_in_b), (1, 0, vec!["zeta".to_owned()]));
     assert!(matches!(

@@ -48,6 +48,12 @@ pub enum RunError {
         /// The text.
         id: String,
     },
+    /// Somebody worked on a run after it was decided to let it go.
+    #[error("run `{id}` changed meanwhile; it is left alone")]
+    Changed {
+        /// The run.
+        id: String,
+    },
     /// A file that should be a manifest or a record is not.
     #[error("{what} cannot be read: {why}")]
     Unreadable {

@@ -35,10 +35,15 @@ mod explain_diff;
 #[cfg(test)]
 mod explain_tests;
 mod finding;
+mod gc;
+#[cfg(test)]
+mod gc_tests;
 mod import;
 mod infer_draws;
+mod latency;
 mod made_files;
 mod manifest;
+mod manifest_of;
 mod named_blobs;
 mod on_disk;
 mod provenance;
@@ -73,6 +78,7 @@ pub use drift_report::{DriftDraw, DriftPair, DriftReport, DriftRule, DriftTest, 
 pub use error::RunError;
 pub use explain::{Cause, Change, Explanation, explain};
 pub use finding::Finding;
+pub use gc::{GcOptions, GcPlan, apply_gc, plan_gc};
 pub use import::{Imported, import};
 pub use made_files::{MadeFile, made_files};
 pub use manifest::{
@@ -88,4 +94,4 @@ pub use served_model::ServedModel;
 pub use signature::ManifestSignature;
 pub use statement::{STATEMENT_NAME, statement};
 pub use stratified::stratified;
-pub use view::{LATEST, MANIFEST_NAME, STOP_NAME, ViewDir};
+pub use view::{LATEST, MANIFEST_NAME, PAGE_NAME, STOP_NAME, ViewDir};

@@ -171,6 +171,25 @@ pub(super) fn locate_many(conn: &Connection, ids: &[DrawId]) -> rusqlite::Result
     Ok(found)
 }
 
+/// Says of each segment how many answers the index finds there, and whether one of them is among the given ones.
+pub(super) fn usage(conn: &Connection, used: &HashSet<DrawId>) -> rusqlite::Result<HashMap<String, (u64, bool)>> {
+    let mut found: HashMap<i64, (u64, bool)> = HashMap::new();
+    each_draw(conn, |id, location, _| {
+        let entry = found.entry(location.segment).or_default();
+        *entry = (entry.0 + 1, entry.1 || used.contains(&id));
+    })?;
+    Ok(rows(conn)?.into_iter().map(|row| (row.name, found.get(&row.n).copied().unwrap_or_default())).collect())
+}
+
+/// Removes a segment's row, and the rows of its answers; returns how many these were.
+pub(super) fn drop_segment(conn: &Connection, name: &str) -> rusqlite::Result<u64> {
+    let mut find = conn.prepare_cached("SELECT n FROM segments WHERE name = ?1")?;
+    let Some(n) = find.query_row([name], |row| row.get::<_, i64>(0)).optional()? else { return Ok(0) };
+    let removed = conn.prepare_cached("DELETE FROM draws WHERE segment = ?1")?.execute([n])?;
+    conn.prepare_cached("DELETE FROM segments WHERE n = ?1")?.execute([n])?;
+    Ok(removed as u64)
+}
+
 /// Returns the file names of segments by their numbers.
 pub(super) fn names(conn: &Connection) -> rusqlite::Result<HashMap<i64, String>> {
     Ok(rows(conn)?.into_iter().map(|row| (row.n, row.name)).collect())

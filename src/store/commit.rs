@@ -4,6 +4,8 @@ use std::sync::{Mutex, PoisonError};
 use rusqlite::params;
 
 use super::folder::Folder;
+use super::holds::Hold;
+use super::index::Index;
 use super::layout::{Tree, place};
 use super::staged::Temp;
 use super::{ActionRecord, ActionRow, Session, StagedBlob, StoreError};
@@ -40,6 +42,9 @@ pub(super) fn run(session: &Session, commits: Vec<Commit>) -> Result<()> {
         }
         records.extend(commit.record);
     }
+    let outputs = records.iter().flat_map(|record| &record.outputs).map(|output| Hold::Blob(output.blob));
+    let keys = records.iter().map(|record| Hold::Action(record.key));
+    session.hold(blobs.keys().copied().map(Hold::Blob).chain(outputs).chain(keys))?;
     for record in &records {
         require_outputs(session, &mut blobs, record)?;
     }
@@ -116,7 +121,11 @@ fn drop_rows(session: &Session, keys: &[ActionKey]) -> Result<()> {
     if keys.is_empty() {
         return Ok(());
     }
-    let index = &session.store.opened()?.index;
+    drop_rows_of(&session.store.opened()?.index, keys)
+}
+
+/// Removes rows of actions, in one transaction.
+pub(super) fn drop_rows_of(index: &Index, keys: &[ActionKey]) -> Result<()> {
     index.write(|tx| {
         let remove = || {
             let mut remove = tx.prepare_cached("DELETE FROM actions WHERE key = ?1")?;

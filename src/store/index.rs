@@ -151,6 +151,25 @@ impl Index {
         Ok(value)
     }
 
+    /// Tells whether there is a file.
+    pub(super) fn exists(&self) -> Result<bool> {
+        Ok(self.layout.root().stat(FILE)?.is_some())
+    }
+
+    /// Removes the file: it is derived, and takes room. Whoever needs it next builds it again.
+    pub(super) fn discard(&self) -> Result<()> {
+        let mut state = self.state();
+        let locks = self.layout.root().folder("locks")?;
+        let (lock, _) = locks.open(LOCK)?;
+        lock.lock().map_err(StoreError::io("lock", locks.path().join(LOCK)))?;
+        *state = State::default();
+        for name in std::iter::once(FILE).chain(BESIDE) {
+            self.layout.root().unlink(name)?;
+        }
+        self.notices.add("there was no room to write to the index; it was removed, and is built again".into());
+        Ok(())
+    }
+
     /// Closes the file, which folds the write-ahead log into it; whatever comes next opens it again.
     pub(super) fn close(&self) {
         *self.state() = State::default();

@@ -59,12 +59,17 @@ pub(super) fn read(layout: &Layout, id: &str) -> Result<Option<StoredRun>, Store
     }
 }
 
+/// Lists the names of all records, sorted.
+pub(super) fn names(layout: &Layout) -> Result<Vec<String>, StoreError> {
+    let names = folder(layout)?.map_or(Ok(Vec::new()), |folder| folder.names())?;
+    Ok(names.into_iter().filter(|name| is_name(name)).collect())
+}
+
 /// Reads every run's record, sorted by id; damaged ones are reported and left out.
 pub(super) fn all(layout: &Layout, notices: &Notices) -> Result<Vec<StoredRun>, StoreError> {
-    let Some(folder) = folder(layout)? else { return Ok(Vec::new()) };
     let mut runs = Vec::new();
-    for name in folder.names()?.iter().filter(|name| is_name(name)) {
-        match read(layout, name) {
+    for name in names(layout)? {
+        match read(layout, &name) {
             Ok(run) => runs.extend(run),
             Err(error @ (StoreError::Corrupt { .. } | StoreError::NotRegular { .. })) => notices.add(error.to_string()),
             Err(error) => return Err(error),

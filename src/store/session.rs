@@ -9,9 +9,13 @@ use camino::Utf8Path;
 use super::batches::KnownBatches;
 use super::draw_log::DrawLog;
 use super::folder::read_whole;
+use super::holds::{Hold, Holds};
 use super::layout::{Layout, Tree, is_name, place};
 use super::staged::Temp;
-use super::{BlobRef, Commit, StagedBlob, StagingWriter, Store, StoreError, commit, inputs, runs, sweep};
+use super::{
+    ActionRow, BlobRef, Commit, Presence, StagedBlob, StagingWriter, Store, StoreError, commit, grace, inputs, runs,
+    sweep,
+};
 use crate::digest::{ActionKey, BlobId, DrawId, StreamHasher};
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -26,6 +30,7 @@ pub struct Session {
     pub(super) layout: Arc<Layout>,
     pub(super) id: String,
     lock: Option<File>,
+    holds: Holds,
     temps: AtomicU64,
     open_temps: Arc<AtomicUsize>,
     /// Are blobs that this session has seen whole and made durable.
@@ -77,7 +82,9 @@ impl Session {
         let sweeping = sweep::run(store, layout)?;
         let (id, lock) = register(layout)?;
         drop(sweeping);
+        let holds = lock.try_clone().map_err(StoreError::io("open", layout.sessions()?.path().join(&id)))?;
         Ok(Self {
+            holds: Holds::new(Arc::clone(layout), holds),
             store: store.clone(),
             layout: Arc::clone(layout),
             log: DrawLog::new(Arc::clone(layout), &id),
@@ -106,6 +113,7 @@ impl Session {
     /// (seen whole by this session, or small enough to be read again now) need none.
     pub fn stage(&self, bytes: &[u8]) -> Result<StagedBlob> {
         let blob = BlobRef::of(bytes);
+        self.holds.add([Hold::Blob(blob.id)])?;
         if self.holds(&blob, Some(bytes))? {
             return Ok(StagedBlob::settled(blob));
         }
@@ -124,6 +132,7 @@ impl Session {
     ///
     /// A blob that the store holds is read and checked there instead; the file is not looked at.
     pub fn stage_file(&self, path: &Utf8Path, expect: &BlobId) -> Result<StagedBlob> {
+        self.holds.add([Hold::Blob(*expect)])?;
         let (byte, name) = place(expect.digest());
         if let Some(stat) = self.layout.shard_to_fill(Tree::Blobs, byte)?.stat(&name)? {
             let blob = BlobRef { id: *expect, size: stat.st_size as u64 };
@@ -151,6 +160,34 @@ impl Session {
         }
     }
 
+    /// Looks at blobs that are going to be relied on, each with the size it should have: those that are there stay there as
+    /// long as the session lives, whatever garbage is collected meanwhile.
+    pub fn hold_blobs(&self, blobs: &[(BlobId, u64)]) -> Result<Vec<Presence>> {
+        self.holds.add(blobs.iter().map(|(id, _)| Hold::Blob(*id)))?;
+        Ok(self.store.present(blobs))
+    }
+
+    /// Does the same for finished actions, their records and all their outputs: says of each whether it is there.
+    pub fn hold_actions(&self, rows: &[&ActionRow]) -> Result<Vec<bool>> {
+        let outputs: Vec<(BlobId, u64)> =
+            rows.iter().flat_map(|row| &row.outputs).map(|output| (output.blob, output.size)).collect();
+        self.holds.add(rows.iter().map(|row| Hold::Action(row.key)))?;
+        let mut there = self.hold_blobs(&outputs)?.into_iter();
+        let mut held = Vec::with_capacity(rows.len());
+        for row in rows {
+            let outputs = there.by_ref().take(row.outputs.len()).filter(|there| *there == Presence::Present).count();
+            let (byte, name) = place(row.key.digest());
+            let has_record = self.layout.shard_to_fill(Tree::Actions, byte)?.stat(&name)?.is_some();
+            held.push(has_record && outputs == row.outputs.len());
+        }
+        Ok(held)
+    }
+
+    /// Holds what is about to be published or named by a record.
+    pub(super) fn hold(&self, holds: impl IntoIterator<Item = Hold>) -> Result<()> {
+        self.holds.add(holds)
+    }
+
     /// Publishes a group of results, all or nothing for each: every byte is durable before a record names it, every record
     /// before a row of the index shows it. When this returns, all of it survives a power cut.
     pub fn commit(&self, commits: Vec<Commit>) -> Result<()> {
@@ -174,7 +211,7 @@ impl Session {
 
     /// Removes a run's record; one that is gone already is no error.
     pub fn remove_run(&self, id: &str) -> Result<()> {
-        runs::remove(&self.layout, id)
+        self.store.remove_run(id)
     }
 
     pub(super) fn temp_name(&self) -> String {
@@ -215,10 +252,12 @@ impl Session {
 impl Drop for Session {
     /// Seals the draw log and gives up the session's file; what fails here the next session puts right.
     fn drop(&mut self) {
-        if self.log.close().is_ok()
-            && let Ok(sessions) = self.layout.sessions()
-        {
-            let _ = sessions.unlink(&self.id);
+        if self.log.close().is_ok() {
+            let _ = if self.holds.is_empty() {
+                self.layout.sessions().and_then(|sessions| sessions.unlink(&self.id))
+            } else {
+                grace::retire(&self.layout, &self.id)
+            };
         }
         self.lock = None;
     }

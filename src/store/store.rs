@@ -9,9 +9,9 @@ use super::layout::{Layout, Tree, file_name, place, shown_path};
 use super::notices::Notices;
 use super::{
     Access, ActionRecord, ActionTable, BlobReader, BlobRef, Generation, LedgerLine, LoggedDraw, Presence, Session,
-    StoreError, StoredBatch, StoredRun, batches, blob_reader, ledger, records, runs, served, session,
+    StoreError, StoredBatch, StoredRun, batches, blob_reader, ledger, pinned, records, roots, runs, served, session,
 };
-use crate::digest::{ActionKey, BlobId, StreamHasher};
+use crate::digest::{ActionKey, BlobId, Digest, StreamHasher};
 use crate::request::DrawAddress;
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -225,6 +225,51 @@ impl Store {
             Some(opened) => runs::read(&opened.layout, id),
             None => Ok(None),
         }
+    }
+
+    /// Lists the names under which records of runs stand, whether or not these can be read.
+    pub fn run_names(&self) -> Result<Vec<String>> {
+        match &self.0.opened {
+            Some(opened) => runs::names(&opened.layout),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Removes a run's record; one that is gone already is no error.
+    pub fn remove_run(&self, id: &str) -> Result<()> {
+        let layout = &self.opened()?.layout;
+        layout.require_writable()?;
+        runs::remove(layout, id)
+    }
+
+    /// Lists the pinned runs, sorted.
+    pub fn pinned_runs(&self) -> Result<Vec<String>> {
+        self.0.opened.as_ref().map_or(Ok(Vec::new()), |opened| pinned::all(&opened.layout))
+    }
+
+    /// Pins a run, so that no garbage collection lets it go; says whether it was not pinned before.
+    pub fn pin_run(&self, id: &str) -> Result<bool> {
+        pinned::pin(&self.opened()?.layout, id)
+    }
+
+    /// Takes a run's pin away; says whether it had one.
+    pub fn unpin_run(&self, id: &str) -> Result<bool> {
+        pinned::unpin(&self.opened()?.layout, id)
+    }
+
+    /// Lists the hashes that logs of batches name: each may be of a blob that the batch is made of.
+    pub fn named_by_batches(&self) -> Result<Vec<Digest>> {
+        self.0.opened.as_ref().map_or(Ok(Vec::new()), |opened| roots::named_by_batches(&opened.layout))
+    }
+
+    /// Sums up the draw log, in bytes.
+    pub fn draw_bytes(&self) -> Result<u64> {
+        let Some(opened) = &self.0.opened else { return Ok(0) };
+        let draws = match opened.layout.draws() {
+            Err(error) if error.is_not_found() => return Ok(0),
+            other => other?,
+        };
+        draws.names()?.iter().try_fold(0, |sum, name| Ok(sum + draws.stat(name)?.map_or(0, |stat| stat.st_size as u64)))
     }
 
     /// Waits for the right to begin a run or to show one, and holds it as long as the file that is returned: of two builds

@@ -1,8 +1,9 @@
 use std::fs::File;
 use std::sync::Arc;
 
+use super::folder::Folder;
 use super::layout::{Layout, is_name};
-use super::{Store, StoreError, catalogue, session};
+use super::{Store, StoreError, catalogue, grace, session};
 
 /// Cleans up after sessions that ended without doing so: brings the index up to date with what they recorded, mends the
 /// end of their draw logs, voids their claims, and removes their temporary files; their own files go last.
@@ -27,7 +28,7 @@ pub(super) fn run(store: &Store, layout: &Arc<Layout>) -> Result<File, StoreErro
     }
     sweep_tmp(layout)?;
     for id in dead {
-        sessions.unlink(&id)?;
+        grace::retire(layout, &id)?;
     }
     Ok(lock)
 }
@@ -35,22 +36,35 @@ pub(super) fn run(store: &Store, layout: &Arc<Layout>) -> Result<File, StoreErro
 /// Removes temporary files whose session is gone, and those of an index or a repair that was never finished.
 fn sweep_tmp(layout: &Layout) -> Result<(), StoreError> {
     let tmp = layout.tmp()?;
-    let names = tmp.names()?;
+    abandoned(layout)?.iter().try_for_each(|name| tmp.unlink(name))
+}
+
+/// Lists those files. Nothing is written.
+pub(super) fn abandoned(layout: &Layout) -> Result<Vec<String>, StoreError> {
+    let mut names = match layout.tmp().and_then(Folder::names) {
+        Err(error) if error.is_not_found() => return Ok(Vec::new()),
+        other => other?,
+    };
     if names.is_empty() {
-        return Ok(());
+        return Ok(names);
     }
-    let locks = layout.root().folder("locks")?;
-    let (index_lock, _) = locks.open_or_create("index")?;
-    for name in names {
+    let index_lock = match layout.root().folder("locks").and_then(|locks| locks.open("index")) {
+        Ok((file, _)) => Some(file),
+        Err(error) if error.is_not_found() => None,
+        Err(error) => return Err(error),
+    };
+    let mut alive = Vec::new();
+    for name in &names {
         let owner = name.split('-').next().unwrap_or_default();
-        let gone = match owner {
+        let is_alive = match owner {
             // Whoever writes one of these holds the index's lock.
-            "index" | "cut" => index_lock.try_lock().is_ok(),
-            _ => !session::is_alive(layout, owner)?,
+            "index" | "cut" => index_lock.as_ref().is_some_and(|lock| lock.try_lock().is_err()),
+            _ => session::is_alive(layout, owner)?,
         };
-        if gone {
-            tmp.unlink(&name)?;
+        if is_alive {
+            alive.push(name.clone());
         }
     }
-    Ok(())
+    names.retain(|name| !alive.contains(name));
+    Ok(names)
 }

@@ -50,6 +50,8 @@ impl Place {
         }
         let mut out = Vec::new();
         walk(&self.path(), &mut out);
+        // What a session relies on is its own business.
+        out.retain(|(path, _)| !path.contains("/sessions/"));
         out.sort();
         out
     }

@@ -294,7 +294,7 @@ impl Driving<'_, '_> {
             }
             let is_wanted = draws.iter().any(|draw| self.wanted.contains_key(&draw.id()));
             if is_wanted || (self.adopts_all && !draws.is_empty()) {
-                self.adopt(remote, draws, now).map_err(|error| broken(self, error))?;
+                self.adopt(&remote, draws, now).map_err(|error| broken(self, error))?;
             } else {
                 self.note_foreign(&remote).map_err(|error| broken(self, error))?;
             }
@@ -303,7 +303,7 @@ impl Driving<'_, '_> {
     }
 
     /// Takes up a batch that was found at the provider, with the draws it holds.
-    fn adopt(&mut self, remote: RemoteBatch, draws: Vec<DrawAddress>, now: Duration) -> Result<()> {
+    fn adopt(&mut self, remote: &RemoteBatch, draws: Vec<DrawAddress>, now: Duration) -> Result<()> {
         let (asker, service) = (self.lane.asker, self.lane.service);
         let ids: HashMap<DrawId, DrawAddress> = draws.iter().map(|draw| (draw.id(), *draw)).collect();
         let mut models = BTreeSet::new();
@@ -335,7 +335,7 @@ impl Driving<'_, '_> {
         batch.next = now;
         self.batches.push(batch);
         // Its id is durable before its draws are anybody's but the batch's.
-        self.submitted(self.batches.len() - 1, &remote, Some("found at the provider, and taken up"))?;
+        self.submitted(self.batches.len() - 1, remote, Some("found at the provider, and taken up"))?;
         asker.session.release(&addresses(&taken))
     }
 }

@@ -461,7 +461,18 @@ static ANALYSIS: Table = Table {
         field("alpha", SHARE, "The level of tests. Default: 0.05."),
         field(
             "multiplicity",
-            Choice(&["holm", "bh", "benjamini_hochberg", "by", "benjamini_yekutieli", "none"]),
+            Choice(&[
+                "holm",
+                "bonferroni",
+                "sidak",
+                "hochberg",
+                "hommel",
+                "bh",
+                "benjamini_hochberg",
+                "by",
+                "benjamini_yekutieli",
+                "none",
+            ]),
             "The correction within a trial's family. Default: `holm`.",
         ),
         field(
