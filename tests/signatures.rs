@@ -172,6 +172,10 @@ fn a_signature_over_something_else_is_found_and_never_trusted() {
     std::fs::remove_file(record(later)).unwrap();
     std::fs::write(record(later), sealed).unwrap();
     let said = audit(&here, later, "ours.pub").expect_code(3).stdout;
+    // A signed run that is let go leaves nothing behind.
+    assert!(run_dir(&built).exists());
+    here.exp(&["gc", "--keep-last", "1", "--yes"]).expect_code(0);
+    assert!(!run_dir(&built).exists());
     assert!(said.contains(" signed something else\n") && said.contains("actual:   none that holds\n"), "{said}");
 }
 

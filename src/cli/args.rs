@@ -445,6 +445,9 @@ pub struct ArchiveArgs {
     /// The archive's name (default: `t<temps>_<RUN_ID>`)
     #[arg(long, value_name = "NAME")]
     pub experiment_name: Option<String>,
+    /// Leave out every byte of an item's text: hashes stand for questions, passages, gold answers, requests and answers
+    #[arg(long, env = "EXP_WITHOUT_ITEMS")]
+    pub without_items: bool,
     /// Show what would be archived
     #[arg(long)]
     pub dry_run: bool,

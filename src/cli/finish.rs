@@ -291,8 +291,13 @@ pub fn show(dir: &ViewDir, store: &Store, record: &RunRecord) -> Result<usize, F
         }
     }
     if !dir.has_file(PAGE_NAME) {
-        super::run_page::write_page(dir, store, &manifest, true)?;
-        made += 1;
+        match super::run_page::write_page(dir, store, &manifest, true) {
+            Ok(()) => made += 1,
+            // What the page is made of is gone or damaged, or was never taken in (an import that is not trusted): the links
+            // stand without it, and `exp audit` and `exp report` say what is missing.
+            Err(failure) if failure.exit == Exit::Damage => {}
+            Err(failure) => return Err(failure),
+        }
     }
     if record.state == RunState::Complete && catalog.latest().is_none_or(|latest| latest.record.run_id == record.run_id)
     {

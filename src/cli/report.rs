@@ -20,6 +20,8 @@ pub fn report(global: &Global, args: &ReportArgs, out: &Output) -> Result<Exit, 
         return Ok(Exit::Done);
     }
     let dir = ViewDir::new(&home.experiments, &record.run_id);
+    // A store that cannot be written has no builds at work.
+    let _held = store.hold_runs().ok();
     write_page(&dir, &store, &manifest, !args.without_items)?;
     let path = dir.path().join(PAGE_NAME);
     out.line(&format!("report: {}", home.shown(&path)));

@@ -187,7 +187,11 @@ impl Building<'_, '_> {
         }
         self.write_down(&mut record, dir, done, result, circumstances)?;
         let manifest = Catalog::manifest(self.store, &record)?;
-        super::run_page::write_page(dir, self.store, &manifest, true)?;
+        {
+            // A build that finds all done may be showing this run as well.
+            let _held = self.store.hold_runs()?;
+            super::run_page::write_page(dir, self.store, &manifest, true)?;
+        }
         finish::show(dir, self.store, &record)?;
         if self.args.archive && exit == Exit::Done {
             super::archive::write(&project.home, self.store, &record.run_id, self.out)?;

@@ -30,7 +30,11 @@ pub struct CollectedPage {
 /// Writes a run's page into its directory.
 pub fn write_page(dir: &ViewDir, store: &Store, manifest: &Manifest, with_items: bool) -> Result<(), Failure> {
     let collected = CollectedPage::of(store, manifest, with_items)?;
-    dir.write_with(PAGE_NAME, |out| collected.write(out, with_items))
+    let path = dir.path().join(PAGE_NAME);
+    dir.write_with(PAGE_NAME, |out| {
+        let written = collected.write(out, with_items);
+        written.map_err(|error| Failure::new(Exit::Environment, format!("cannot write `{path}`: {error}")))
+    })
 }
 
 impl CollectedPage {
@@ -75,18 +79,16 @@ impl CollectedPage {
     }
 
     /// Writes the page.
-    pub fn write(&self, out: &mut dyn Write, with_items: bool) -> Result<(), Failure> {
-        let fail =
-            |error: std::io::Error| Failure::new(Exit::Environment, format!("cannot write {PAGE_NAME}: {error}"));
-        self.page.write_head(out).map_err(fail)?;
+    fn write(&self, out: &mut dyn Write, with_items: bool) -> std::io::Result<()> {
+        self.page.write_head(out)?;
         if with_items {
-            RunPage::write_items_head(out).map_err(fail)?;
+            RunPage::write_items_head(out)?;
             for list in &self.items {
-                RunPage::write_items(list, out).map_err(fail)?;
+                RunPage::write_items(list, out)?;
             }
-            RunPage::write_items_foot(out).map_err(fail)?;
+            RunPage::write_items_foot(out)?;
         }
-        RunPage::write_foot(out).map_err(fail)
+        RunPage::write_foot(out)
     }
 }
 

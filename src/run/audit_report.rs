@@ -16,6 +16,15 @@ pub struct AuditCounts {
     pub draws: u64,
 }
 
+/// Counts what an archive names and leaves out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct WithheldCounts {
+    /// Blobs.
+    pub blobs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
 /// Is what an audit found: nothing in `findings` means that all is as it should be.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct AuditReport {
@@ -29,6 +38,8 @@ pub struct AuditReport {
     pub root: Option<RootId>,
     /// How much was looked at.
     pub checked: AuditCounts,
+    /// What the archive names and leaves out; nothing, for a run of the store.
+    pub withheld: WithheldCounts,
     /// What is damaged, swapped, edited, missing or extra.
     pub findings: Vec<Finding>,
     /// The fingerprints of the keys whose signatures hold.
@@ -46,6 +57,7 @@ impl AuditReport {
             manifest_digest: None,
             root: None,
             checked: AuditCounts::default(),
+            withheld: WithheldCounts::default(),
             findings: Vec::new(),
             signers: Vec::new(),
             notes: Vec::new(),

@@ -6,7 +6,7 @@ fn two_runs_are_compared_from_store_and_archive_alike() {
     let place = Place::new();
     let a = make(&place, &Sample { run_id: "r1", ..Sample::default() });
     let b = make(&place, &Sample { run_id: "r2", margin: 2, em: [1.0, 1.0, 0.0], ..Sample::default() });
-    let plan = plan_archive(&place.store, &place.experiments, &place.record("r2"), None).unwrap();
+    let plan = plan_archive(&place.store, &place.experiments, &place.record("r2"), ArchiveOptions::default()).unwrap();
     write_archive(&place.store, &plan).unwrap();
     let archive = ArchiveFile::open(&plan.path).unwrap();
     let blobs = RunBlobs::Store(&place.store);

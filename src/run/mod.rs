@@ -10,6 +10,7 @@ mod archive_scan;
 #[cfg(test)]
 mod archive_tests;
 mod archive_walk;
+mod archive_withheld;
 mod archive_write;
 mod archived_draw;
 mod audit;
@@ -63,10 +64,10 @@ mod view;
 
 pub use archive_file::{ArchiveFile, ArchiveHead, audit_archive};
 pub use archive_list::{ArchiveEntry, ArchivedRun, find_archive, list_archives};
-pub use archive_plan::{ARCHIVE_SUFFIX, ARCHIVES, ArchivePlan, PlannedFile, plan_archive};
+pub use archive_plan::{ARCHIVE_SUFFIX, ARCHIVES, ArchiveOptions, ArchivePlan, PlannedFile, plan_archive};
 pub use archive_write::{WrittenArchive, write_archive};
 pub use audit::{AuditOptions, Drift, audit, drift};
-pub use audit_report::{AuditCounts, AuditReport};
+pub use audit_report::{AuditCounts, AuditReport, WithheldCounts};
 pub use audit_signatures::signed_by;
 pub use catalog::{Catalog, CatalogEntry};
 pub use clean::{CleanOptions, CleanPlan, CleanRun, Cleaned, LeftOver, apply_clean, plan_clean};

@@ -61,6 +61,9 @@ impl ViewDir {
     }
 
     /// Writes a file piece by piece aside, and renames it into place once it is whole.
+    ///
+    /// Its name aside is always the same, so that what a crash left is written over: whoever may not be alone holds the lock of
+    /// the runs.
     pub fn write_with<E: From<RunError>>(
         &self,
         name: &str,

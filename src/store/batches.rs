@@ -426,6 +426,7 @@ mod tests {
         let mut held = prepare(&session, 0..3);
         let name = held.name().to_owned();
         held.step(step(BatchState::Committed)).unwrap();
+        drop(held);
         let folder = dir.path().join("store/batches");
         let (open, over) = (folder.join(format!("{name}{OPEN}")), folder.join(format!("{name}{OVER}")));
         std::fs::rename(&over, &open).unwrap();
