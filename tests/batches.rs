@@ -11,6 +11,8 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use exp::request::DrawAddress;
+use exp::store::{Access, BatchHead, BatchState, BatchStep, Store};
 use server::{BatchCall, BatchOptions, CallFault, Fate, Item, ModelServer, Options, ResultFault};
 use support::heard;
 use support::online::{Online, Setup};
@@ -437,9 +439,17 @@ fn an_interrupted_build_leaves_its_batch_running() {
     assert_eq!(again(&server), [36]);
 }
 
-fn anthropic(origin: &str, more: &str) -> Online {
+fn setup_of(kind: &'static str) -> Setup {
+    Setup { kind, path: if kind == "anthropic" { "" } else { "/v1" }, ..setup() }
+}
+
+fn of_kind(kind: &'static str, origin: &str, more: &str) -> Online {
     let provider = format!("mode: batch, batch: {{poll: 20ms, list_delay: 60ms{more}}}");
-    Online::new(&Setup { kind: "anthropic", path: "", sets: 1, provider, ..setup() }, origin)
+    Online::new(&Setup { sets: 1, provider, ..setup_of(kind) }, origin)
+}
+
+fn anthropic(origin: &str, more: &str) -> Online {
+    of_kind("anthropic", origin, more)
 }
 
 #[test]
@@ -523,6 +533,62 @@ fn with_all_that_is_known_gone_nothing_is_sent_beside_message_batches_that_run()
     std::fs::remove_dir_all(online.project.path("store/batches")).unwrap();
     online.build(0, &["--ignore-batch", "msgbatch_0"]);
     assert_eq!(again(&server), [24, 24]);
+}
+
+/// A crash while batches were being taken up left the log of one that says nothing of the provider's id.
+#[test]
+fn a_batch_that_was_being_taken_up_in_a_crash_is_not_bought_again() {
+    for kind in ["openai", "anthropic"] {
+        let server = server(BatchOptions { takes: Duration::from_millis(200), ..BatchOptions::default() });
+        let online = of_kind(kind, &server.origin(), ", max_requests: 12");
+        online.build(6, &["--detach"]);
+        assert_eq!(again(&server), [12, 12], "{kind}");
+        let provider = jobs(&online, &[])[0]["provider"].as_str().unwrap().to_owned();
+        std::fs::remove_dir_all(online.project.path("store/batches")).unwrap();
+        let lines = server.batches().created[0].lines.clone();
+        let draws = lines.iter().map(|line| DrawAddress::from_custom_id(&line.custom_id).unwrap()).collect();
+        let at = "2026-11-25T12:00:00Z".to_owned();
+        {
+            let path = camino::Utf8PathBuf::try_from(online.project.path("store")).unwrap();
+            let session = Store::open(&path, Access::ReadWrite).unwrap().session().unwrap();
+            let head = BatchHead { provider, ..BatchHead::default() };
+            session
+                .begin_batch(head, draws, |_| String::new(), BatchStep::new(BatchState::Prepared, at))
+                .unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(250));
+        online.build(0, &[]);
+        assert_eq!(again(&server), [12, 12], "{kind}");
+    }
+}
+
+/// What a narrower build does not want is not forgotten: it was paid for.
+#[test]
+fn a_batch_that_nobody_waited_for_is_taken_up_once_it_is_wanted() {
+    for kind in ["openai", "anthropic"] {
+        let server = server(BatchOptions { takes: Duration::from_millis(200), ..BatchOptions::default() });
+        let provider = BATCH.to_owned();
+        let online = Online::new(&Setup { sets: 2, provider, ..setup_of(kind) }, &server.origin());
+        online.build(6, &["--detach", "--prompt-sets", "s0"]);
+        online.build(6, &["--detach", "--prompt-sets", "s1"]);
+        assert_eq!(again(&server), [24, 12], "{kind}");
+        std::fs::remove_dir_all(online.project.path("store/batches")).unwrap();
+        online.build(0, &["--prompt-sets", "s0"]);
+        let built = online.build(0, &[]);
+        assert_eq!((again(&server), failed(&online, &built)), (vec![24, 12], vec![]), "{kind}");
+        // `exp jobs --adopt` takes up whatever is not in the store.
+        let server = self::server(BatchOptions { takes: Duration::from_millis(200), ..BatchOptions::default() });
+        online.project.config(&Setup { sets: 2, provider: BATCH.to_owned(), ..setup_of(kind) }.config(&server.origin()));
+        std::fs::remove_dir_all(online.project.path("store")).unwrap();
+        online.build(6, &["--detach", "--prompt-sets", "s0"]);
+        online.build(6, &["--detach", "--prompt-sets", "s1"]);
+        std::fs::remove_dir_all(online.project.path("store/batches")).unwrap();
+        online.build(0, &["--prompt-sets", "s0"]);
+        let said = online.exp(&["jobs", "--adopt", "--watch"]).expect_code(0);
+        assert!(said.stderr.contains("12 answers"), "{kind}: {}", said.stderr);
+        let built = online.build(0, &[]);
+        assert_eq!((again(&server), &built["requests"]["sent"]), (vec![24, 12], &0.into()), "{kind}");
+    }
 }
 
 #[test]
