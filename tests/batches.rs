@@ -552,9 +552,7 @@ fn a_batch_that_was_being_taken_up_in_a_crash_is_not_bought_again() {
             let path = camino::Utf8PathBuf::try_from(online.project.path("store")).unwrap();
             let session = Store::open(&path, Access::ReadWrite).unwrap().session().unwrap();
             let head = BatchHead { provider, ..BatchHead::default() };
-            session
-                .begin_batch(head, draws, |_| String::new(), BatchStep::new(BatchState::Prepared, at))
-                .unwrap();
+            session.begin_batch(head, draws, |_| String::new(), BatchStep::new(BatchState::Prepared, at)).unwrap();
         }
         std::thread::sleep(Duration::from_millis(250));
         online.build(0, &[]);
@@ -578,7 +576,9 @@ fn a_batch_that_nobody_waited_for_is_taken_up_once_it_is_wanted() {
         assert_eq!((again(&server), failed(&online, &built)), (vec![24, 12], vec![]), "{kind}");
         // `exp jobs --adopt` takes up whatever is not in the store.
         let server = self::server(BatchOptions { takes: Duration::from_millis(200), ..BatchOptions::default() });
-        online.project.config(&Setup { sets: 2, provider: BATCH.to_owned(), ..setup_of(kind) }.config(&server.origin()));
+        online
+            .project
+            .config(&Setup { sets: 2, provider: BATCH.to_owned(), ..setup_of(kind) }.config(&server.origin()));
         std::fs::remove_dir_all(online.project.path("store")).unwrap();
         online.build(6, &["--detach", "--prompt-sets", "s0"]);
         online.build(6, &["--detach", "--prompt-sets", "s1"]);

@@ -440,7 +440,11 @@ mod tests {
         let (open, over) = (folder.join(format!("{name}{OPEN}")), folder.join(format!("{name}{OVER}")));
         std::fs::rename(&over, &open).unwrap();
         assert_eq!(session.claim(&[address(1)]).unwrap(), [Claim::Mine]);
-        assert_eq!(session.store().batches().unwrap()[0].state(), BatchState::Committed, "it is known, under either name");
+        assert_eq!(
+            session.store().batches().unwrap()[0].state(),
+            BatchState::Committed,
+            "it is known, under either name"
+        );
         assert!(session.store().open_batches().unwrap().is_empty());
         assert!(session.hold_batch(&name).unwrap().is_none());
         assert!(over.exists() && !open.exists());
