@@ -63,7 +63,7 @@ impl Driving<'_, '_> {
                 Some(remote) if remotes.contains(&remote) || self.brings_more(&stored)? => {
                     let mut step = BatchStep::new(BatchState::Submitted, self.at());
                     step.remote = vec![remote];
-                    self.adopt(step, stored.draws)?;
+                    self.adopt(step, &stored.draws)?;
                 }
                 None if !stored.state().is_terminal() => others.push(stored),
                 _ => {}
@@ -107,7 +107,7 @@ impl Driving<'_, '_> {
     }
 
     /// Takes up a batch as the provider shows it.
-    pub(super) fn adopt_found(&mut self, remote: &RemoteBatch, draws: Vec<DrawAddress>) -> Result<()> {
+    pub(super) fn adopt_found(&mut self, remote: &RemoteBatch, draws: &[DrawAddress]) -> Result<()> {
         let mut step = BatchStep::new(BatchState::Submitted, self.at());
         step.remote = vec![remote.id.clone()];
         step.status = Some(remote.status.clone());
@@ -116,7 +116,7 @@ impl Driving<'_, '_> {
     }
 
     /// Takes up a batch that was found at the provider, with the draws it holds.
-    fn adopt(&mut self, mut step: BatchStep, draws: Vec<DrawAddress>) -> Result<()> {
+    fn adopt(&mut self, mut step: BatchStep, draws: &[DrawAddress]) -> Result<()> {
         let (asker, service) = (self.lane.asker, self.lane.service);
         let ids: HashSet<DrawId> = draws.iter().map(DrawAddress::id).collect();
         let mut models = BTreeSet::new();
@@ -141,13 +141,13 @@ impl Driving<'_, '_> {
         };
         step.note = Some("found at the provider, and taken up".to_owned());
         // Its id is durable with its draws, before these are anybody's but the batch's.
-        let held = asker.session.begin_batch(head, draws.clone(), |salt| service.account(salt), step)?;
+        let held = asker.session.begin_batch(head, draws.to_vec(), |salt| service.account(salt), step)?;
         self.queue.retain(|draw| !ids.contains(&draw.id));
         let reserved = ceiling.map(|ceiling| asker.budget.owe(ceiling));
         let batch = UnderWay::new(held, false, reserved);
         self.tell(format!("{}: {} requests, found at the provider, and taken up", batch.named(), draws.len()));
         self.batches.push(batch);
-        asker.session.release(&draws)
+        asker.session.release(draws)
     }
 
     /// Sets those draws aside that are in a batch which is worked on here: they were claimed before it was taken up.

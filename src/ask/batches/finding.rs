@@ -277,7 +277,7 @@ impl Driving<'_, '_> {
             }
             let is_wanted = draws.iter().any(|draw| self.wanted.contains_key(&draw.id()));
             if is_wanted || (self.adopts_all && !draws.is_empty()) {
-                self.adopt_found(&remote, draws).map_err(|error| broken(self, error))?;
+                self.adopt_found(&remote, &draws).map_err(|error| broken(self, error))?;
             } else {
                 self.note_foreign(&remote.id, &draws, NOT_WANTED).map_err(|error| broken(self, error))?;
             }
