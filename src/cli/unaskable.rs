@@ -9,6 +9,7 @@ use crate::config::{ProviderConfig, ProviderMode};
 use crate::digest::BlobId;
 use crate::engine::{NodeDone, NodeFailure, Verdict, output_of};
 use crate::plan::{From, InferParams, NodeIndex, StepKind};
+use crate::provider::{Protocol, unfit_for_batch};
 use crate::request::{DrawAddress, Redraws};
 use crate::step;
 use crate::store::Store;
@@ -34,6 +35,7 @@ pub fn unaskable(
     variables: &Variables,
 ) -> Result<(), Failure> {
     let mut missing: BTreeMap<String, HashSet<DrawAddress>> = BTreeMap::new();
+    let mut unfit: BTreeMap<String, String> = BTreeMap::new();
     let providers: BTreeMap<&str, &ProviderConfig> =
         planning.trials.iter().map(|trial| (trial.slug.as_str(), trial.provider)).collect();
     let mut nodes: BTreeSet<NodeIndex> = BTreeSet::new();
@@ -47,12 +49,30 @@ pub fn unaskable(
         let is_hit = |node: &NodeIndex| matches!(planning.resolution.verdicts.get(node.get()), Some(Verdict::Hit(_)));
         judging.extend(trial.judged.iter().filter(|(_, nodes)| !nodes.iter().all(is_hit)).map(|(model, _)| model));
     }
+    let batched: HashSet<String> = planning
+        .asked()
+        .iter()
+        .filter(|asked| asked.provider.mode != ProviderMode::Online)
+        .map(|asked| who::identity(asked.provider, None).0)
+        .collect();
     for node in nodes {
         for wanted in wanted(planning, store, done, node) {
-            missing.entry(wanted.request.provider.0.clone()).or_default().insert(wanted.address);
+            let identity = wanted.request.provider.0.clone();
+            if silence.is_none() && batched.contains(&identity) {
+                let protocol = if identity.starts_with("anthropic ") { Protocol::Messages } else { Protocol::Chat };
+                let why = unfit_for_batch(protocol, &wanted.request);
+                unfit.extend(why.map(|why| (identity.clone(), why)));
+            }
+            missing.entry(identity).or_default().insert(wanted.address);
         }
     }
     let config = &planning.project.config;
+    let mut unfit = unfit.into_iter();
+    if let Some((identity, why)) = unfit.next() {
+        return Err(Failure::usage(format!("requests to `{identity}` cannot be sent in batches: {why}"))
+            .hint("take the field out, or write `mode: online` on the provider")
+            .hint("nothing was sent"));
+    }
     // Whoever is to judge has to have a key before anybody is paid for the answers.
     if silence.is_none() && planning.limits.may_run(StepKind::JudgeInfer) {
         let providers = judging.iter().filter_map(|name| config.providers.get(&config.models.get(*name)?.provider));

@@ -18,7 +18,7 @@ log=$target/venv-exports.log
 mkdir -p "$target"
 rm -rf "$venv"
 # shellcheck disable=SC2086 # A list of words.
-if python3 -m venv "$venv" >"$log" 2>&1 && timeout "${EXP_SETUP_SECONDS:-180}" "$venv/bin/pip" install -q $wanted $needed >>"$log" 2>&1 &&
+if python3 -m venv "$venv" >"$log" 2>&1 && timeout "${EXP_SETUP_SECONDS:-300}" "$venv/bin/pip" install -q $wanted $needed >>"$log" 2>&1 &&
     "$venv/bin/pip" install -q --no-deps $alone >>"$log" 2>&1
 then printf '%s' "$wanted $alone" >"$venv/finished"; say "set up in $((SECONDS - begun)) s"
 else say "skipped: they could not be installed; the end of $log:"; tail -n 5 "$log"; rm -rf "$venv"
