@@ -63,7 +63,7 @@ impl Pipeline {
         let mut made: BTreeMap<String, Vec<u8>> = BTreeMap::new();
         {
             let inputs = Inputs::new(entries, &self.blobs);
-            if kind == StepKind::Infer {
+            if kind.asks() {
                 let requests = inputs.open("requests").unwrap();
                 let wanted = step::demand(requests, None, &params.read().unwrap()).unwrap().wanted;
                 let settle = |address: &exp::request::DrawAddress| {

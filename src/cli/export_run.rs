@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use super::failure::{Exit, Failure};
 use super::show::view;
@@ -11,6 +12,7 @@ use crate::store::Store;
 #[derive(Clone, Default)]
 struct Question {
     question: Option<String>,
+    context: Option<Arc<str>>,
     targets: Vec<String>,
 }
 
@@ -42,6 +44,7 @@ impl Questions {
                         item.targets = answers.filter_map(|answer| answer.as_str().map(str::to_owned)).collect();
                     } else {
                         item.question = line["question"].as_str().map(str::to_owned);
+                        item.context = line["context"].as_str().map(Arc::from);
                     }
                 }
             }
@@ -148,13 +151,14 @@ fn export_trial(
     for row in rows("predictions.csv", &bytes)? {
         let text = |name: &str| row.get(name).cloned().unwrap_or_default();
         let (dataset, item, condition) = (text("dataset"), text("item_id"), text("condition"));
-        let Question { question, targets } = questions.of(&dataset, &item);
+        let Question { question, context, targets } = questions.of(&dataset, &item);
         let key = (format!("{dataset}|{item}"), condition.clone());
         export.draws.push(ExportDraw {
             temperature: text("temp"),
             draw: text("sample_index").parse().unwrap_or(0),
             kind: text("type"),
             question,
+            context,
             targets,
             status: text("status"),
             finish_reason: text("finish_reason"),

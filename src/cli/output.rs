@@ -15,6 +15,8 @@ pub struct Output {
     pub live: bool,
     /// Whether results are told by the way, because others will follow.
     is_aside: bool,
+    /// The documents of the parts of a command that prints one for all of them.
+    gathered: Option<std::sync::Mutex<Vec<serde_json::Value>>>,
     watched: std::sync::Mutex<Vec<Store>>,
 }
 
@@ -28,6 +30,7 @@ impl Output {
             verbose: global.verbose,
             live,
             is_aside: false,
+            gathered: None,
             watched: std::sync::Mutex::default(),
         }
     }
@@ -35,7 +38,20 @@ impl Output {
     /// Returns the output of a part of a command whose results are only told by the way, and print no document.
     pub fn aside(&self) -> Self {
         let Self { json, quiet, verbose, live, .. } = *self;
-        Self { json, quiet, verbose, live, is_aside: true, watched: std::sync::Mutex::default() }
+        Self { json, quiet, verbose, live, is_aside: true, gathered: None, watched: std::sync::Mutex::default() }
+    }
+
+    /// Returns the output of a part of a command that prints one document for all its parts: this one's is kept.
+    pub fn gathering(&self) -> Self {
+        let Self { json, quiet, verbose, live, .. } = *self;
+        let gathered = Some(std::sync::Mutex::default());
+        Self { json, quiet, verbose, live, is_aside: false, gathered, watched: std::sync::Mutex::default() }
+    }
+
+    /// Takes the documents that were kept.
+    pub fn take_gathered(&self) -> Vec<serde_json::Value> {
+        let gathered = self.gathered.as_ref().and_then(|gathered| gathered.lock().ok());
+        gathered.map(|mut gathered| std::mem::take(&mut *gathered)).unwrap_or_default()
     }
 
     /// Remembers a store, to tell at the end what it found damaged or mended.
@@ -70,7 +86,9 @@ impl Output {
 
     /// Prints the JSON document, when it is wanted.
     pub fn document(&self, value: &serde_json::Value) {
-        if self.json && !self.is_aside {
+        if let Some(mut gathered) = self.gathered.as_ref().and_then(|gathered| gathered.lock().ok()) {
+            gathered.push(value.clone());
+        } else if self.json && !self.is_aside {
             write_out(&serde_json::to_string_pretty(value).unwrap_or_default());
         }
     }
