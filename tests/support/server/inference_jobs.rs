@@ -120,7 +120,7 @@ impl Batches {
             return refused(413, 3, "the file is too large");
         }
         *bytes = Arc::new(file.1);
-        *state = "READY".to_owned();
+        "READY".clone_into(state);
         self.uploaded.insert(id.to_owned(), Instant::now());
         let size = bytes.len();
         Outgoing::json(
