@@ -175,7 +175,9 @@ fn a_sheet_for_raters_becomes_labels() {
     let rows = csv_rows(&std::fs::read_to_string(&sheet[0]).unwrap());
     let ids: std::collections::BTreeSet<&str> = rows.iter().map(|row| &*row["item"]).collect();
     assert_eq!(ids.len(), 2, "{rows:?}");
-    assert!(rows.iter().all(|row| !row.contains_key("from") && row["verdict"].is_empty() && !row["passage"].is_empty()));
+    assert!(
+        rows.iter().all(|row| !row.contains_key("from") && row["verdict"].is_empty() && !row["passage"].is_empty())
+    );
     let open = export(&project, "labels", "open.csv", &[]);
     let open = csv_rows(&std::fs::read_to_string(&open[0]).unwrap());
     assert!(open.len() > rows.len() && open.iter().any(|row| row["from"].contains(":control")), "{open:?}");
@@ -184,7 +186,9 @@ fn a_sheet_for_raters_becomes_labels() {
     let filled = std::fs::read_to_string(&sheet[0]).unwrap().replace(",,\r\n", ",ann,1\r\n");
     project.file("data/rated.csv", filled);
     let config = project.read("config/eval_config.yaml");
-    project.config(&config.replace("answers: answers}}", "answers: answers}, scorers: [qa, {labels: {path: data/rated.csv}}]}"));
+    project.config(
+        &config.replace("answers: answers}}", "answers: answers}, scorers: [qa, {labels: {path: data/rated.csv}}]}"),
+    );
     let built = project.build();
     let slug = &support::slugs(&built)[0];
     let scores = csv_rows(&project.run_file(&built, &format!("{slug}/results/per_item_scores.csv")));

@@ -1,6 +1,6 @@
 //! Text that tries everything, as answers, passages, gold answers, questions, item ids, model names and prompt names: parsers of HTML and
 //! of Markdown find nothing that came of it, and a terminal gets nothing that it would obey.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::format_push_string, clippy::collapsible_match)]
 
 mod support;
 
@@ -159,9 +159,8 @@ fn no_parser_finds_a_node_that_came_of_a_text() {
                 Event::Start(Mark::Link { dest_url, .. } | Mark::Image { dest_url, .. }) => {
                     assert!(dest_url.ends_with("provenance.md"), "{name}: a link to {dest_url}");
                 }
-                Event::Start(Mark::Heading { .. } | Mark::Strong | Mark::Emphasis) => {}
                 Event::Text(text) => {
-                    assert!(!text.contains("planted.example") || !text.contains("]("), "{name}: {text}")
+                    assert!(!text.contains("planted.example") || !text.contains("]("), "{name}: {text}");
                 }
                 _ => {}
             }

@@ -45,7 +45,8 @@ const SCORER: &str = "judge: {model: ours, user: prompts/rubric.txt, decoding: {
 fn small(server: &ModelServer, scorer: &str, more: &str) -> Project {
     let project = Project::new();
     let items = [("a", "Ann"), ("b", "Rome"), ("c", "1702"), ("d", "Oslo")];
-    let row = |(id, gold): (&str, &str)| format!("{{\"id\":\"{id}\",\"question\":\"Q{id}?\",\"answers\":[\"{gold}\"]}}\n");
+    let row =
+        |(id, gold): (&str, &str)| format!("{{\"id\":\"{id}\",\"question\":\"Q{id}?\",\"answers\":[\"{gold}\"]}}\n");
     project.file("data/d.jsonl", items.map(row).concat());
     let said = |texts: [&str; 4]| -> String {
         items.iter().zip(texts).map(|((id, _), text)| format!("{{\"id\":\"{id}\",\"text\":\"{text}\"}}\n")).collect()

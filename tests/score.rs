@@ -53,7 +53,9 @@ fn a_changed_scorer_scores_again_and_asks_nothing() {
     assert_eq!((&scored[0]["state"], &scored[1]["state"]), (&"complete".into(), &"partial".into()));
     let named = project.json(&["score", built["run_id"].as_str().unwrap(), both["run_id"].as_str().unwrap()]);
     assert!(named.as_array().unwrap().iter().all(|one| one["requests"]["sent"] == 0), "{named:#}");
-    project.config(&project.read("config/eval_config.yaml").replace("{t: config/t.txt, u: config/u.txt}", "{v: config/u.txt}"));
+    project.config(
+        &project.read("config/eval_config.yaml").replace("{t: config/t.txt, u: config/u.txt}", "{v: config/u.txt}"),
+    );
     let gone = project.exp(&["score", built["run_id"].as_str().unwrap()]).expect_code(2);
     assert!(gone.stderr.contains("has no trial that the config still has"), "{}", gone.stderr);
 }

@@ -98,7 +98,9 @@ impl Estimate {
         }
         for (model, count) in &self.later {
             let verdicts = if *count == 1 { "1 verdict".to_owned() } else { format!("{} verdicts", thousands(*count)) };
-            lines.push(format!("up to {verdicts} of `{model}` on answers that are not there yet: their price is known when they are"));
+            lines.push(format!(
+                "up to {verdicts} of `{model}` on answers that are not there yet: their price is known when they are"
+            ));
         }
         if self.unbilled > 0 {
             lines.push(format!("{} to servers of your own, which have no price", draws(self.unbilled)));

@@ -10,7 +10,8 @@ use super::output::Output;
 use super::project::Home;
 use crate::plan::path_segment;
 use crate::report::export::{
-    ExportFile, SheetOptions, csv_table, inspect_logs, json_lines, junit_suites, label_sheets, latex_table, lm_eval_files, parquet_table, zip_file,
+    ExportFile, SheetOptions, csv_table, inspect_logs, json_lines, junit_suites, label_sheets, latex_table,
+    lm_eval_files, parquet_table, zip_file,
 };
 use crate::report::junit_xml;
 use crate::run::{Catalog, Manifest};

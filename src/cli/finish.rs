@@ -14,7 +14,7 @@ use crate::ask::Counts;
 use crate::digest::{BlobId, hex};
 use crate::engine::{NodeDone, RangeResult, Verdict, spec_of};
 use crate::flow::Clock;
-use crate::plan::{NodeIndex, SourceBlob, StepKind, TrialPlan};
+use crate::plan::{NodeIndex, SourceBlob, TrialPlan};
 use crate::run::{
     ActionEntry, Catalog, CostSummary, FailureEntry, GateResult, MANIFEST_NAME, Manifest, OutputEntry, PAGE_NAME,
     PromptEntry, RequestCounts, RunRecord, RunState, SourceEntry, TrialEntry, TrialSettings, ViewDir, ViewEntry,

@@ -153,12 +153,10 @@ pub fn judge(
         out.note(&format!("gate {word}: {} ({}) in {}", result.gate, value_text(result.value), result.of));
     }
     if let Some(path) = junit_file {
-        let end = |result: &GateResult| match result.passed {
-            true => End::Passed,
-            false => {
-                let message = format!("the value is {}", value_text(result.value));
-                End::Failed { text: format!("{}: {message}", result.gate), message }
-            }
+        let end = |result: &GateResult| {
+            let message = format!("the value is {}", value_text(result.value));
+            let failed = End::Failed { text: format!("{}: {message}", result.gate), message };
+            if result.passed { End::Passed } else { failed }
         };
         let case = |result: &GateResult| Case { class: result.of.clone(), name: result.gate.clone(), end: end(result) };
         let suite = Suite { name: "gates".to_owned(), cases: results.iter().map(case).collect() };

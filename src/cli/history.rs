@@ -66,7 +66,9 @@ fn later(
         matches!(planning.resolution.verdicts.get(node.get()), Some(Verdict::Hit(_) | Verdict::LeftOut))
             || done.get(node.get()).is_some_and(Option::is_some)
     };
-    let Some(build) = maker(node, "requests").filter(|build| !is_known(node) && !is_known(*build)) else { return Ok(()) };
+    let Some(build) = maker(node, "requests").filter(|build| !is_known(node) && !is_known(*build)) else {
+        return Ok(());
+    };
     let answers = maker(build, "parsed").and_then(|parse| maker(parse, "answers"));
     let count = answers.map_or(0, |infer| requests_of(planning, store, done, infer).len() as u64);
     let params: JudgeBuildParams = graph.node(build).params.read()?;

@@ -51,7 +51,8 @@ fn show(
 /// Says where each provider of the plan is asked.
 fn routes(planning: &Planning<'_>) -> Vec<String> {
     let proxies = environment::proxies();
-    let routes: BTreeSet<String> = planning.asked().iter().filter_map(|asked| route(asked.provider, &proxies)).collect();
+    let routes: BTreeSet<String> =
+        planning.asked().iter().filter_map(|asked| route(asked.provider, &proxies)).collect();
     routes.into_iter().collect()
 }
 

@@ -50,12 +50,7 @@ pub fn score(global: &Global, args: &ScoreArgs, out: &Output, clock: &Clock) -> 
 }
 
 /// Finds the runs that are meant; of several with the same trials that the config still has, the first that is met.
-fn parents(
-    project: &Project,
-    args: &ScoreArgs,
-    all: &BTreeSet<String>,
-    out: &Output,
-) -> Result<Vec<Parent>, Failure> {
+fn parents(project: &Project, args: &ScoreArgs, all: &BTreeSet<String>, out: &Output) -> Result<Vec<Parent>, Failure> {
     let store = project.home.open_store(Access::ReadOnly, out)?;
     let catalog = Catalog::read(&store)?;
     let named: Vec<_> = if args.all {

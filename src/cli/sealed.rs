@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use super::planning::Planning;
 use super::unaskable::requests_of;
 use crate::engine::NodeDone;
-use crate::plan::{AnalysisPlan, NodeIndex, StepKind};
+use crate::plan::{AnalysisPlan, NodeIndex};
 use crate::request::DrawAddress;
 use crate::run::SealEntry;
 use crate::store::Store;

@@ -329,13 +329,8 @@ impl<'p, 'c> Expansion<'p, 'c> {
         let judges = self.judging(dataset, &scope)?;
         let prepare = self.plan.prepare[name];
         let redraws = self.redraws()?;
-        let mut chain = Chain {
-            infer: Vec::new(),
-            parse: Vec::new(),
-            labels: Vec::new(),
-            judged: Vec::new(),
-            score: Vec::new(),
-        };
+        let mut chain =
+            Chain { infer: Vec::new(), parse: Vec::new(), labels: Vec::new(), judged: Vec::new(), score: Vec::new() };
         for part in self.parts.get(name).map_or(&[][..], Vec::as_slice) {
             let mut inputs = Vec::with_capacity(shared.len() + 1);
             inputs.extend(shared.iter().cloned());
@@ -358,9 +353,8 @@ impl<'p, 'c> Expansion<'p, 'c> {
             let people: Vec<NodeIndex> =
                 labels.iter().map(|labels| labels.add(self.plan, parsed, *part, &mut scoring)).collect();
             let items = From::Output(prepare, part_name(&["items"], *part));
-            let about = |judge: &Judge| {
-                judge.add(self.plan, (items.clone(), gold.clone(), parsed), *part, &mut scoring)
-            };
+            let about =
+                |judge: &Judge| judge.add(self.plan, (items.clone(), gold.clone(), parsed), *part, &mut scoring);
             let judged: Vec<Judged> = judges.iter().map(about).collect();
             let (step, params, scope, part) = (StepKind::Score, score.clone(), scope.clone(), Some(*part));
             let scored = self.plan.graph.add(Node { step, params, inputs: scoring, scope, part });

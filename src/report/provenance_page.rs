@@ -51,13 +51,7 @@ impl ProvenancePage {
         let mut table = Table::new(["Arm", ">Draws", "First logged", "Last logged", ">More than one attempt"]);
         for arm in &self.arms {
             let date = |date: &Option<String>| date.as_deref().map_or_else(|| "–".to_owned(), code);
-            table.row([
-                side(arm),
-                arm.draws.to_string(),
-                date(&arm.first),
-                date(&arm.last),
-                arm.repeated.to_string(),
-            ]);
+            table.row([side(arm), arm.draws.to_string(), date(&arm.first), date(&arm.last), arm.repeated.to_string()]);
         }
         out.push_str(&table.finish());
         let mut table = Table::new(["Arm", "What", "Value", ">Draws", ">Share"]);

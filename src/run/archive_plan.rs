@@ -10,7 +10,7 @@ use super::named_blobs::named_blobs;
 use super::on_disk::OnDisk;
 use super::{Manifest, RunError, RunRecord, RunState};
 use crate::digest::{ActionKey, BlobId};
-use crate::plan::{ActionSpec, InferParams, StepKind, path_segment, temperature_label};
+use crate::plan::{ActionSpec, InferParams, path_segment, temperature_label};
 use crate::request::DrawAddress;
 use crate::store::Store;
 

@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use super::infer_draws::{answers, wanted};
 use super::{ActionEntry, AuditReport, Manifest, RunError};
 use crate::digest::{ActionKey, BlobId};
-use crate::plan::{ActionSpec, InferParams, StepKind};
+use crate::plan::{ActionSpec, InferParams};
 use crate::request::DrawAddress;
 use crate::store::{ActionRecord, ActionState, LoggedDraw};
 

@@ -23,7 +23,7 @@ pub(super) fn read_eval(bytes: &[u8], mut take: impl FnMut(Value)) -> Result<Val
             header = Some(entry);
         } else if entry.name == "_journal/start.json" {
             start = Some(entry);
-        } else if entry.name.starts_with("samples/") && entry.name.ends_with(".json") {
+        } else if entry.name.starts_with("samples/") && !entry.name.ends_with('/') {
             samples.push(entry);
         }
     }

@@ -155,7 +155,7 @@ mod tests {
             json!({"doc_id": 1, "doc": {"q": 1}, "resps": [["y", "z"]]}),
             json!({"doc_id": 2, "doc": {}, "resps": [[[-1.5, false]], [[-0.5, true]]]}),
         ];
-        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let text = lines.map(|line| format!("{line}\n")).concat();
         let log = read_foreign(text.as_bytes()).unwrap().unwrap();
         assert_eq!(log.answers, [answer("a", "x"), answer("1", "y"), answer("1", "z")]);
         assert_eq!((log.tool, log.without), ("lm-eval", 1));

@@ -100,7 +100,11 @@ mod tests {
         let first = r#"{"item":"a","n":0,"value":1.0,"raters":{"draw 0":1.0,"draw 1":0.0,"draw 2":1.0}}"#;
         assert_eq!(verdicts.lines().next(), Some(first));
         let mean = VerdictReading { rule: LabelRule::Mean, ..VerdictReading::default() };
-        assert!(judge(mean, &["true", "0.5"]).0.starts_with(r#"{"item":"a","n":0,"status":"stop","scores":{"judge":0.75}}"#));
+        assert!(
+            judge(mean, &["true", "0.5"])
+                .0
+                .starts_with(r#"{"item":"a","n":0,"status":"stop","scores":{"judge":0.75}}"#)
+        );
     }
 
     #[test]

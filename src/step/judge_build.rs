@@ -41,9 +41,8 @@ pub fn run(params: &JudgeBuildParams, inputs: &Inputs<'_>, outputs: &mut dyn Out
     }
     let (Some(user), true) = (user, found.is_empty()) else { return Err(StepError::Inputs(found)) };
     let (items, gold, parsed) = (inputs.text("items")?, inputs.text("gold")?, inputs.text("parsed")?);
-    let mut items = items.lines().map(|line| {
-        Item::read_question(line).map_err(|problem| unexpected("items", problem.message))
-    });
+    let mut items =
+        items.lines().map(|line| Item::read_question(line).map_err(|problem| unexpected("items", problem.message)));
     let mut gold = read_lines::<GoldLine<'_>>("gold", &gold);
     let mut current: Option<(Item<'_>, String)> = None;
     let mut writer = RequestsWriter::new(Request {
@@ -94,11 +93,7 @@ pub fn run(params: &JudgeBuildParams, inputs: &Inputs<'_>, outputs: &mut dyn Out
     outputs.put("requests", writer.finish())
 }
 
-fn template(
-    inputs: &Inputs<'_>,
-    name: &str,
-    found: &mut Vec<InputProblem>,
-) -> Result<Option<Template>, StepError> {
+fn template(inputs: &Inputs<'_>, name: &str, found: &mut Vec<InputProblem>) -> Result<Option<Template>, StepError> {
     let Some(text) = read_text(inputs, name, found)? else { return Ok(None) };
     Ok(Template::parse(&inputs.need(name)?.label, without_final_newline(&text), Anchor::Whole, found))
 }
@@ -145,15 +140,24 @@ mod tests {
         inputs.extend(system.map(|system| ("system", system)));
         let out = run_in_memory(&inputs, |inputs, outputs| run(&params, inputs, outputs))?;
         let lines = RequestsReader::new(out["requests"].as_bytes())?;
-        lines.map(|line| line.map(|line| (line.item, line.request.messages.iter().map(Message::text).collect()))).collect()
+        lines
+            .map(|line| line.map(|line| (line.item, line.request.messages.iter().map(Message::text).collect())))
+            .collect()
     }
 
     #[test]
     fn every_answer_that_no_rule_decides_is_asked_about() {
-        let asked = requests("{{question}} ({{kind}})\nAccepted:\n{{gold}}\nAnswer: {{answer}}|{{text}}\n", Some("Judge {{id}}."));
+        let asked = requests(
+            "{{question}} ({{kind}})\nAccepted:\n{{gold}}\nAnswer: {{answer}}|{{text}}\n",
+            Some("Judge {{id}}."),
+        );
         let expected = [
             ("0/a", "Judge a.", "Who? (person)\nAccepted:\nAnn\nAnne\nAnswer: Ann|It is {{gold}}"),
-            ("0/b", "Judge b.", "Where? (place)\nAccepted:\n(none: the question cannot be answered)\nAnswer: Rome|Rome"),
+            (
+                "0/b",
+                "Judge b.",
+                "Where? (place)\nAccepted:\n(none: the question cannot be answered)\nAnswer: Rome|Rome",
+            ),
         ];
         let expected = expected.map(|(item, system, user)| (item.to_owned(), vec![system.to_owned(), user.to_owned()]));
         assert_eq!(asked.unwrap(), expected);

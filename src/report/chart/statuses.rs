@@ -1,6 +1,6 @@
 use super::Fit;
-use crate::report::number::count;
 use super::svg::{Anchor, Svg, fitting};
+use crate::report::number::count;
 
 /// Is how the answers of one arm ended, where they did not simply stop.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,7 +58,12 @@ impl Statuses {
                 svg.rect((x, at), (wide, 14.0), &Self::class(shade));
                 x += wide;
             }
-            svg.text((x + 6.0, at + 11.5), Anchor::Start, "number", &format!("{} ({:.1}%)", count(row.counts.iter().sum()), share(row) * 100.0));
+            svg.text(
+                (x + 6.0, at + 11.5),
+                Anchor::Start,
+                "number",
+                &format!("{} ({:.1}%)", count(row.counts.iter().sum()), share(row) * 100.0),
+            );
             y += row_height;
         }
         svg.line((left, 0.0), (left, y), "zero");

@@ -35,10 +35,7 @@ struct Row<'d> {
     from: BTreeSet<(&'d str, &'d str)>,
 }
 
-fn sheet(
-    items: BTreeMap<&str, BTreeMap<&str, Row<'_>>>,
-    options: SheetOptions,
-) -> Result<Vec<u8>, ExportError> {
+fn sheet(items: BTreeMap<&str, BTreeMap<&str, Row<'_>>>, options: SheetOptions) -> Result<Vec<u8>, ExportError> {
     let mut items: Vec<_> = items.into_iter().collect();
     items.sort_by_cached_key(|(item, _)| Sha256::digest(item));
     items.truncate(options.sample.unwrap_or(usize::MAX));
@@ -56,7 +53,8 @@ fn sheet(
     let head = ["item", "question", "gold", "answer", "rater", "verdict"];
     table.write_record(columns(has_passage.then_some("passage"), (!options.is_blind).then_some("from"), head))?;
     for Row { draw, from } in rows {
-        let from = from.into_iter().map(|(slug, condition)| format!("{slug}:{condition}")).collect::<Vec<_>>().join("; ");
+        let from =
+            from.into_iter().map(|(slug, condition)| format!("{slug}:{condition}")).collect::<Vec<_>>().join("; ");
         let gold = draw.targets.join("\n");
         let question = draw.question.as_deref().unwrap_or_default();
         let passage = draw.context.as_deref().unwrap_or_default();

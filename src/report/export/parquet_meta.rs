@@ -78,12 +78,11 @@ impl<'o> ThriftStruct<'o> {
 
     fn list(&mut self, id: i16, kind: u8, length: usize) {
         self.head(id, LIST);
-        match u8::try_from(length) {
-            Ok(short @ 0..=14) => self.out.push(short << 4 | kind),
-            _ => {
-                self.out.push(0xf0 | kind);
-                varint(self.out, length as u64);
-            }
+        if let Ok(short @ 0..=14) = u8::try_from(length) {
+            self.out.push(short << 4 | kind);
+        } else {
+            self.out.push(0xf0 | kind);
+            varint(self.out, length as u64);
         }
     }
 
