@@ -64,6 +64,7 @@ mod show;
 mod sign;
 mod signals;
 mod spending;
+mod stated;
 mod status;
 mod stop;
 mod trial_items;
