@@ -186,7 +186,7 @@ fn aliases_and_retention_are_told_without_a_call() {
     let output = doctor(&project(providers, models), &["--offline"], Some(KEY)).expect_code(0);
     let warnings = found(&output, "warn");
     has(&warnings, "model alias: unpinned: `gpt-4o` has no date in its name");
-    has(&warnings, "model tag: `llama3.1:8b` is a tag");
+    has(&warnings, "model tag: unpinned: `llama3.1:8b` is a tag");
     assert!(
         !warnings.iter().any(|line| line.contains("model dated: `") || line.contains("model claude: `")),
         "{warnings:#?}"
