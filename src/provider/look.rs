@@ -48,12 +48,11 @@ pub(super) fn ask(
         Err(failure) if matches!(failure.trouble, Trouble::TooLarge | Trouble::Broken) => return Ok(None),
         Err(failure) => {
             let verdict = of_failure(&failure, whom);
-            return Err(match verdict.advice {
-                Advice::StopProvider { why } => LookError::lasting(why),
-                _ => {
-                    let why = format!("`{}`: {url} cannot be asked what it serves: {}", whom.provider, failure.why);
-                    LookError::passing(why)
-                }
+            return Err(if let Advice::StopProvider { why } = verdict.advice {
+                LookError::lasting(why)
+            } else {
+                let why = format!("`{}`: {url} cannot be asked what it serves: {}", whom.provider, failure.why);
+                LookError::passing(why)
             });
         }
     };
