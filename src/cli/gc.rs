@@ -1,6 +1,7 @@
-use super::args::{GcArgs, Global};
+use super::args::Global;
 use super::failure::{Exit, Failure};
 use super::finish::thousands;
+use super::gc_args::GcArgs;
 use super::output::Output;
 use super::project::Home;
 use crate::flow::Clock;

@@ -1,5 +1,6 @@
 //! The command line: what was typed, one file per command, and what is printed. Nobody imports it.
 
+mod again;
 mod archive;
 mod args;
 mod asked_part;
@@ -25,6 +26,7 @@ mod failure;
 mod fetch;
 mod finish;
 mod gc;
+mod gc_args;
 mod guess;
 mod history;
 mod import;
@@ -49,6 +51,7 @@ mod progress;
 mod project;
 mod reasons;
 mod redraw;
+mod repair;
 mod run_life;
 mod score;
 mod seal;
@@ -61,6 +64,8 @@ mod status;
 mod stop;
 mod unaskable;
 mod up_to_date;
+mod verify;
+mod verify_args;
 mod who;
 mod why;
 
@@ -154,6 +159,7 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Sign(args) => sign::sign(global, &args, out),
         Command::Import(args) => import::import(global, &args, out),
         Command::Clean(args) => clean::clean(global, &args, out),
+        Command::Verify(args) => verify::verify(global, &args, out, &clock),
         Command::Gc(args) => gc::gc(global, &args, out, &clock),
         Command::Pin(args) => pin::pin(global, &args, true, out),
         Command::Unpin(args) => pin::pin(global, &args, false, out),

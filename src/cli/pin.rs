@@ -1,5 +1,6 @@
-use super::args::{Global, PinArgs};
+use super::args::Global;
 use super::failure::{Exit, Failure};
+use super::gc_args::PinArgs;
 use super::output::Output;
 use super::project::Home;
 use crate::run::Catalog;

@@ -58,6 +58,7 @@ mod ssh_wire;
 mod statement;
 mod stratified;
 mod trial_manifest;
+mod verify;
 mod view;
 
 pub use archive_file::{ArchiveFile, ArchiveHead, audit_archive};
@@ -93,4 +94,5 @@ pub use served_model::ServedModel;
 pub use signature::ManifestSignature;
 pub use statement::{STATEMENT_NAME, statement};
 pub use stratified::stratified;
+pub use verify::{VerifyReport, sources, verify};
 pub use view::{LATEST, MANIFEST_NAME, STOP_NAME, ViewDir};

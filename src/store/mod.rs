@@ -23,6 +23,7 @@ mod conclusion;
 mod conclusion_tests;
 mod draw_log;
 mod error;
+mod flaw;
 mod folder;
 mod format;
 mod garbage;
@@ -41,6 +42,7 @@ mod place;
 mod rebuild;
 mod record;
 mod records;
+mod repair;
 mod roots;
 mod row;
 mod runs;
@@ -55,6 +57,11 @@ mod sweep;
 mod table;
 #[cfg(test)]
 mod tests;
+mod verify;
+mod verify_index;
+mod verify_logs;
+#[cfg(test)]
+mod verify_tests;
 mod written;
 
 pub use blob::{BlobRef, NamedBlob, Presence};
@@ -65,6 +72,7 @@ pub use collect::Collected;
 pub use commit::Commit;
 pub use conclusion::Conclusion;
 pub use error::StoreError;
+pub use flaw::{Flaw, FlawPart, Verified};
 pub use garbage::{Garbage, GarbageSearch, Leftover, UnusedSegment};
 pub use generation::Generation;
 pub use layout::Access;

@@ -48,6 +48,16 @@ pub(super) fn is_ours(conn: &Connection) -> rusqlite::Result<bool> {
     Ok(number("application_id")? == APPLICATION_ID && number("user_version")? == VERSION)
 }
 
+/// Tells whether tables and triggers are those that [`create`] makes: a trigger that was damaged would count wrongly.
+pub(super) fn is_as_made(conn: &Connection) -> rusqlite::Result<bool> {
+    let texts = |conn: &Connection| -> rusqlite::Result<Vec<Option<String>>> {
+        conn.prepare("SELECT sql FROM sqlite_schema ORDER BY name")?.query_map([], |row| row.get(0))?.collect()
+    };
+    let fresh = Connection::open_in_memory()?;
+    fresh.execute_batch(TABLES)?;
+    Ok(texts(conn)? == texts(&fresh)?)
+}
+
 /// Sets what every connection needs.
 pub(super) fn configure(conn: &Connection) -> rusqlite::Result<()> {
     conn.execute_batch(

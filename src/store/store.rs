@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::folder::Folder;
 use super::index::Index;
 use super::inputs::Inputs;
-use super::layout::{Layout, Tree, file_name, place, shown_path};
+use super::layout::{Layout, Tree, digest_at, file_name, place, shown_path};
 use super::notices::Notices;
 use super::{
     Access, ActionRecord, ActionTable, BlobReader, BlobRef, Generation, LedgerLine, LoggedDraw, Presence, Session,
@@ -174,6 +174,20 @@ impl Store {
             Some(opened) => records::read(&opened.layout, &opened.notices, key),
             None => Ok(None),
         }
+    }
+
+    /// Lists every action that has a record, sorted.
+    pub fn action_keys(&self) -> Result<Vec<ActionKey>> {
+        let Some(opened) = &self.0.opened else { return Ok(Vec::new()) };
+        let mut keys = Vec::new();
+        for byte in 0..=255u8 {
+            match opened.layout.shard(Tree::Actions, byte).and_then(|shard| shard.names()) {
+                Ok(names) => keys.extend(names.iter().filter_map(|name| digest_at(byte, name)).map(ActionKey::new)),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(keys)
     }
 
     /// Reads the answers at the given addresses; `None` for each that has none, or a damaged one (reported).

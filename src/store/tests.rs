@@ -10,33 +10,33 @@ use super::*;
 use crate::digest::{ActionKey, BlobId, Digest};
 use crate::request::{Circumstances, DrawAddress, FailureCode};
 
-struct Place {
+pub(super) struct Place {
     dir: tempfile::TempDir,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { dir: tempfile::tempdir().unwrap() }
     }
 
-    fn path(&self) -> Utf8PathBuf {
+    pub(super) fn path(&self) -> Utf8PathBuf {
         Utf8Path::from_path(self.dir.path()).unwrap().join("store")
     }
 
-    fn open(&self) -> Store {
+    pub(super) fn open(&self) -> Store {
         Store::open(&self.path(), Access::ReadWrite).unwrap()
     }
 
-    fn read_only(&self) -> Store {
+    pub(super) fn read_only(&self) -> Store {
         Store::open(&self.path(), Access::ReadOnly).unwrap()
     }
 
-    fn file(&self, name: &str) -> Utf8PathBuf {
+    pub(super) fn file(&self, name: &str) -> Utf8PathBuf {
         self.path().join(name)
     }
 
     /// Lists every file with its content, to see that nothing was written.
-    fn everything(&self) -> Vec<(String, Digest)> {
+    pub(super) fn everything(&self) -> Vec<(String, Digest)> {
         fn walk(dir: &Utf8Path, out: &mut Vec<(String, Digest)>) {
             for entry in dir.read_dir_utf8().unwrap() {
                 let path = entry.unwrap().path().to_owned();
@@ -56,7 +56,7 @@ impl Place {
         out
     }
 
-    fn segments(&self) -> Vec<Utf8PathBuf> {
+    pub(super) fn segments(&self) -> Vec<Utf8PathBuf> {
         let mut found: Vec<_> =
             self.file("draws").read_dir_utf8().unwrap().map(|entry| entry.unwrap().path().to_owned()).collect();
         found.sort();
@@ -69,7 +69,7 @@ impl Place {
     }
 }
 
-fn key(n: u32) -> ActionKey {
+pub(super) fn key(n: u32) -> ActionKey {
     ActionKey::new(Digest::of(&n.to_le_bytes()))
 }
 
@@ -88,7 +88,7 @@ fn record(n: u32, outputs: &[BlobRef]) -> ActionRecord {
     }
 }
 
-fn text(n: u32) -> String {
+pub(super) fn text(n: u32) -> String {
     format!("output {n}")
 }
 
@@ -97,12 +97,12 @@ fn commit_of(session: &Session, n: u32) -> Commit {
     Commit { record: Some(record(n, &[staged.blob()])), blobs: vec![staged] }
 }
 
-fn addresses(n: u32) -> Vec<DrawAddress> {
+pub(super) fn addresses(n: u32) -> Vec<DrawAddress> {
     (0..n).map(address).collect()
 }
 
 /// Fills a store with three actions and four draws, and ends the session in order.
-fn filled() -> Place {
+pub(super) fn filled() -> Place {
     let place = Place::new();
     let session = place.open().session().unwrap();
     session.commit((0..3).map(|n| commit_of(&session, n)).collect()).unwrap();
@@ -114,7 +114,7 @@ fn filled() -> Place {
 }
 
 /// Checks that all of it is known and is what it was.
-fn assert_whole(store: &Store) {
+pub(super) fn assert_whole(store: &Store) {
     for expected in [0, 100] {
         let table = store.actions(expected).unwrap();
         for n in 0..3 {
@@ -162,7 +162,7 @@ fn mode(path: &Utf8Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-fn overwrite(path: &Utf8Path, bytes: &[u8]) {
+pub(super) fn overwrite(path: &Utf8Path, bytes: &[u8]) {
     set_mode(path, 0o600);
     fs::write(path, bytes).unwrap();
     set_mode(path, 0o444);
