@@ -88,6 +88,7 @@ fn measure(reader: &Lexical, arm: &str, is_open: bool, temperature: &str, draws:
             unanswerable: row["is_unanswerable"] == true,
             context,
             open: is_open,
+            options: &[],
             normal_context: None,
         };
         for number in 0..draws {

@@ -1,5 +1,5 @@
-//! The key is in nothing that is written, printed or shown of the process, however the provider behaves. Each test over a network
-//! looks for it when its project is dropped (`tests/support/online.rs`); here is where the search is shown to find it, and what
+//! The key is in nothing that is written, printed or shown of the process, however the provider behaves. Every command of every test
+//! has it in its environment, and is looked through: what it prints in `support::run`, what it writes when its project is dropped. Here is where the search is shown to find it, and what
 //! files and output do not show: arguments, system calls, errors that repeat the key.
 
 // A test may stop where it finds what it does not expect.
@@ -14,8 +14,9 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use server::{Fault, ModelServer, Options};
-use support::canary::{CANARY, base64, files_with, forms, is_in};
-use support::online::{KEY_ENV, Online, Setup};
+use support::canary::{CANARY, base64, files_with, is_in};
+use support::online::{Online, Setup};
+use support::{KEY_ENV, Project, heard};
 
 /// The negative control: planted in each form and place, it is found.
 #[test]
@@ -27,7 +28,7 @@ fn the_search_finds_what_was_planted() {
         std::fs::write(path, bytes).unwrap();
     };
     plant("clean/log", b"canary, and other birds; canary+7f3");
-    assert_eq!(files_with(folder.path(), CANARY).len(), 0);
+    assert_eq!(files_with(folder.path()).len(), 0);
     let kept = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let usual: String = CANARY
         .bytes()
@@ -46,18 +47,36 @@ fn the_search_finds_what_was_planted() {
     plant(&format!("g/{}", CANARY.replace('/', "")), b"the name holds its second half");
     plant("h/archive", &zstd::encode_all(CANARY.repeat(9).as_bytes(), 3).unwrap());
     std::os::unix::fs::symlink(format!("/nowhere/{CANARY}"), folder.path().join("link")).unwrap();
-    let found = files_with(folder.path(), CANARY);
+    let found = files_with(folder.path());
     assert_eq!(found.len(), 18, "{found:#?}");
-    assert!(is_in(format!("error: {CANARY}").as_bytes(), &forms(CANARY)));
-    assert!(!is_in(b"error: no key", &forms(CANARY)));
+    assert!(is_in(format!("error: {CANARY}").as_bytes()));
+    assert!(!is_in(b"error: no key"));
 }
 
 /// A project whose key was written does not pass.
 #[test]
-#[should_panic(expected = "the key was written or printed")]
+#[should_panic(expected = "the key was written")]
 fn a_project_that_holds_it_does_not_pass() {
     let online = Online::new(&Setup::default(), "http://127.0.0.1:9");
     online.project.file("store/draws/x.log", CANARY);
+}
+
+/// Nor does one that never asked anybody: the environment of every command holds the key.
+#[test]
+#[should_panic(expected = "the key was written")]
+fn a_project_that_kept_its_environment_does_not_pass() {
+    let project = Project::new();
+    let shell = project.command(&[]);
+    let mut env = std::process::Command::new("env");
+    env.env_clear().envs(shell.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    project.file("store/blobs/kept", env.output().unwrap().stdout);
+}
+
+/// What a command prints is looked through as well.
+#[test]
+#[should_panic(expected = "the key was printed")]
+fn a_command_that_prints_it_does_not_pass() {
+    support::run(Command::new("printf").arg(CANARY));
 }
 
 /// The server got the key, so that its absence elsewhere says something; providers that repeat it in errors, answers, headers
@@ -119,12 +138,12 @@ fn no_argument_and_no_write_has_it() {
     }
     let shown = |name: &str| std::fs::read(format!("/proc/{}/{name}", child.id())).unwrap();
     assert!(shown("cmdline").starts_with(env!("CARGO_BIN_EXE_exp").as_bytes()));
-    assert!(!is_in(&shown("cmdline"), &forms(CANARY)));
-    assert!(is_in(&shown("environ"), &forms(CANARY)), "the control: this is where it came from");
+    assert!(!is_in(&shown("cmdline")));
+    assert!(is_in(&shown("environ")), "the control: this is where it came from");
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());
-    online.heard(&output.stdout);
-    online.heard(&output.stderr);
+    heard(&output.stdout);
+    heard(&output.stderr);
 
     if Command::new("strace").arg("-V").output().is_err() {
         println!("skipped: strace is not here");
@@ -151,11 +170,11 @@ fn no_argument_and_no_write_has_it() {
         return;
     }
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    online.heard(&output.stdout);
-    online.heard(&output.stderr);
+    heard(&output.stdout);
+    heard(&output.stderr);
     let (mut to_server, mut elsewhere) = (0, Vec::new());
     for line in String::from_utf8_lossy(&std::fs::read(&log).unwrap()).lines() {
-        if is_in(line.as_bytes(), &forms(CANARY)) {
+        if is_in(line.as_bytes()) {
             if line.contains("TCP:[") {
                 to_server += 1;
             } else {

@@ -801,7 +801,7 @@ error: an entry of `scorers` does not know `includs`
 6 |     scorers: [includs]
   |               ^^^^^^^ did you mean `includes`?
   |
-  = help: known: squad, qa, includes, exact, numeric, regex
+  = help: known: squad, qa, includes, exact, numeric, regex, choice, json
 ",
     );
 }
@@ -809,15 +809,15 @@ error: an entry of `scorers` does not know `includs`
 #[test]
 fn an_unknown_scorer_with_settings() {
     same(
-        &report(&BASE.replace("[qa]", "[{choice: {options: [a, b]}}]")),
+        &report(&BASE.replace("[qa]", "[{choices: {options: [a, b]}}]")),
         r"
-error: unknown scorer `choice`
+error: unknown scorer `choices`
  --> eval.yaml:6:16
   |
-6 |     scorers: [{choice: {options: [a, b]}}]
-  |                ^^^^^^
+6 |     scorers: [{choices: {options: [a, b]}}]
+  |                ^^^^^^^ did you mean `choice`?
   |
-  = help: known scorers: squad, qa, includes, exact, numeric, regex
+  = help: known scorers: squad, qa, includes, exact, numeric, regex, choice, json
 ",
     );
 }
@@ -850,6 +850,66 @@ error: two scorers are called `includes`, and their metrics would be too
   |               - the first                 ^^^^^^^^
   |
   = help: name one: `includes: {name: …}`
+",
+    );
+}
+
+#[test]
+fn options_that_cannot_be_told_apart() {
+    same(
+        &report(&BASE.replace("[qa]", "[{choice: {options: [a, b, 'A ']}}]")),
+        r"
+error: an option is empty, or there twice
+ --> eval.yaml:6:41
+  |
+6 |     scorers: [{choice: {options: [a, b, 'A ']}}]
+  |                                         ^^^^
+  |
+  = help: give each option a text of its own; case does not tell them apart
+",
+    );
+}
+
+#[test]
+fn a_choice_without_a_choice() {
+    same(
+        &report(&BASE.replace("[qa]", "[choice]")),
+        r"
+error: the scorer `choice` needs the options
+ --> eval.yaml:6:15
+  |
+6 |     scorers: [choice]
+  |               ^^^^^^
+  |
+  = help: write `choice: {options: [first, second]}`, or name a field
+",
+    );
+    same(
+        &report(&BASE.replace("[qa]", "[{choice: {options: [a]}}]")),
+        r"
+error: there are 1 options; each has a letter, and there is one to choose
+ --> eval.yaml:6:34
+  |
+6 |     scorers: [{choice: {options: [a]}}]
+  |                                  ^
+  |
+  = help: list 2 to 26 of them
+",
+    );
+}
+
+#[test]
+fn an_unknown_setting_of_json() {
+    same(
+        &report(&BASE.replace("[qa]", "[{json: {compare: some}}]")),
+        r"
+error: `compare` does not know `some`
+ --> eval.yaml:6:32
+  |
+6 |     scorers: [{json: {compare: some}}]
+  |                                ^^^^
+  |
+  = help: known: equal, subset
 ",
     );
 }
@@ -1698,6 +1758,8 @@ datasets:
       - numeric: {pick: first, tolerance: 0.010, name: first_number}
       - numeric:
       - regex: {pattern: '^{{answer}}\\b', full: true}
+      - choice: {options: q.choices, gold: number}
+      - json: {compare: subset, paths: [a.b], ignore_case: true}
     max_output_tokens: 50
 control: null
 prompt_sets:
@@ -1783,7 +1845,7 @@ fn the_whole_language_is_read() {
     assert_eq!(tickets.conditions[1].value, "1.0");
     assert_eq!(tickets.instructions_closed.as_ref().unwrap().written, "prompts/brief.txt");
     let names: Vec<_> = tickets.scorers.iter().map(|scorer| scorer.name.as_str()).collect();
-    assert_eq!(names, ["squad", "qa", "first_number", "numeric", "regex"]);
+    assert_eq!(names, ["squad", "qa", "first_number", "numeric", "regex", "choice", "json"]);
     let zero = Decimal::ZERO;
     let qa = ScorerSettings::Qa { support: Support::Overlap, threshold: zero, min_token_overlap: number("0.6") };
     assert_eq!(tickets.scorers[1].settings, qa);

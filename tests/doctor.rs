@@ -11,9 +11,8 @@ use std::net::TcpListener;
 
 use serde_json::Value;
 use server::{ModelServer, Options};
+use support::canary::CANARY as KEY;
 use support::{Output, Project};
-
-const KEY: &str = "canary-0a1b2c3d4e5f6071-key";
 
 fn project(providers: &str, models: &str) -> Project {
     let project = Project::in_memory();
@@ -32,9 +31,7 @@ fn doctor(project: &Project, args: &[&str], key: Option<&str>) -> Output {
     if let Some(key) = key {
         command.env("MY_TEST_KEY", key);
     }
-    let output = support::run(&mut command);
-    assert!(!output.stdout.contains(KEY) && !output.stderr.contains(KEY), "the key is shown: {}", output.stdout);
-    output
+    support::run(&mut command)
 }
 
 /// The checks of a level, as `subject: found`.

@@ -204,6 +204,7 @@ fn qa_differs_from_the_predecessor_only_where_it_erred() {
             unanswerable: item["is_unanswerable"] == true,
             context: item["context"].as_str(),
             open: id[5] == "open",
+            options: &[],
             normal_context: None,
         };
         let row = &published[&[id[0], id[1], id[5], id[2], id[3]].join("|")];

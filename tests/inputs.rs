@@ -56,6 +56,9 @@ datasets:
       - exact: {ignore_case: <<exact.case>>, trim: <<exact.trim>>}
       - regex: {name: word, pattern: '<<regex.pattern>>', full: <<regex.full>>}
       - squad
+      - choice: {options: [<<choice.option>>, '1622'], gold: <<choice.gold>>}
+      - choice: {name: picked, options: <<choice.field>>}
+      - json: {compare: <<json.compare>>, paths: [<<json.paths>>], ignore_case: <<json.case>>}
 task_instructions: {open_book: prompts/open.txt, closed_book: prompts/closed.txt}
 control: prompts/control.txt
 prompt_sets:
@@ -230,6 +233,12 @@ const SETTINGS: &[Setting] = &[
     ("exact.trim", "true", "false", SCORED_CLOSED),
     ("regex.pattern", "(?i){{answer}}", "{{answer}}", SCORED_CLOSED),
     ("regex.full", "false", "true", SCORED_CLOSED),
+    ("choice.option", "Tarrow", "Yarrow", SCORED_CLOSED),
+    ("choice.gold", "text_or_letter", "number", SCORED_CLOSED),
+    ("choice.field", "[here, there]", "[there, here]", SCORED_CLOSED),
+    ("json.compare", "equal", "subset", SCORED_CLOSED),
+    ("json.paths", "a.b", "a.c", SCORED_CLOSED),
+    ("json.case", "false", "true", SCORED_CLOSED),
     ("plain.name", "plain", "plane",
         &["build/recorded/*/*/plane/*", "infer/recorded/*/*/plane/*", "report/*-plane-*", "aggregate"]),
     ("shots.name", "shots", "shoots", &["report/*-shoots-*", "aggregate"]),
@@ -315,7 +324,18 @@ mod reads {
         "numeric.relative",
         "open.book",
     ];
-    pub const SCORE_CLOSED: &[&str] = &["exact.case", "exact.trim", "regex.pattern", "regex.full"];
+    pub const SCORE_CLOSED: &[&str] = &[
+        "exact.case",
+        "exact.trim",
+        "regex.pattern",
+        "regex.full",
+        "choice.option",
+        "choice.gold",
+        "choice.field",
+        "json.compare",
+        "json.paths",
+        "json.case",
+    ];
     pub const OUTCOMES: &[&str] =
         &["outcomes.length", "outcomes.refusal", "outcomes.filter", "outcomes.empty", "outcomes.no_answer"];
     pub const TABLES: &[&str] = &["open.name", "open.book", "includes.name", "closed.name"];

@@ -219,7 +219,9 @@ fn row_38_attempts_are_bounded_and_the_server_has_a_say() {
         ModelServer::scripted(move |asked| script.get(asked.tag.as_str()).filter(|_| is_control(asked)).cloned());
     let setup = Setup { items: 20, provider: "max_attempts: 3".to_owned(), ..Setup::default() };
     let online = Online::new(&setup, &server.origin());
-    let built = online.build(1, &[]);
+    let output = online.exp(&["build", "--yes", "--json"]).expect_code(1);
+    assert!(output.stderr.contains("openai ours is asked again after "), "{}", output.stderr);
+    let built = output.json();
     let book = server.book();
     for (item, fault, sends) in &cases {
         let sent = book.calls().filter(|asked| asked.tag == *item && asked.fault.is_some()).count();
@@ -296,7 +298,7 @@ fn row_41_what_is_no_response_is_a_failure_whose_bytes_are_kept() {
     let faults: Vec<(Fault, &str)> = vec![
         (Fault::MalformedJson, "chat.completion"),
         (Fault::CutBody, "chatcmpl-"),
-        (Fault::StalledChunks { seconds: 1.5 }, "chatcmpl-"),
+        (Fault::StalledChunks { seconds: 6.0 }, "chatcmpl-"),
         (Fault::UnterminatedChunks, "finish_reason"),
         (Fault::WrongContentType, "finish_reason"),
         (Fault::HtmlPage, "<title>Sign in</title>"),
@@ -310,8 +312,7 @@ fn row_41_what_is_no_response_is_a_failure_whose_bytes_are_kept() {
         let number: usize = asked.tag.trim_start_matches('i').parse().unwrap();
         is_control(asked).then(|| script.get(number).cloned()).flatten()
     });
-    let setup =
-        Setup { items: 14, provider: "max_attempts: 1, timeouts: {read: 700ms}".to_owned(), ..Setup::default() };
+    let setup = Setup { items: 14, provider: "max_attempts: 1, timeouts: {read: 4s}".to_owned(), ..Setup::default() };
     let online = Online::new(&setup, &server.origin());
     let built = online.build(1, &[]);
     let statuses = statuses(&online, &built);

@@ -201,6 +201,6 @@ fn litellm_serves_two_protocols_and_refuses_in_a_third_model() {
     let cost = &built["cost_usd"];
     assert_eq!((cost["spent"].as_f64(), cost["uncertain"]["attempts"].as_u64()), (Some(0.0), Some(0)), "{cost}");
     // A key that it does not know.
-    let wrong = online.command(&["build", "--yes"]).env(support::online::KEY_ENV, "wrong").output().unwrap();
+    let wrong = online.command(&["build", "--yes"]).env(support::KEY_ENV, "wrong").output().unwrap();
     assert!(!wrong.status.success());
 }

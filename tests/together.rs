@@ -25,11 +25,11 @@ fn start(online: &Online, args: &[&str]) -> Child {
 
 /// Waits for builds that go on at once; each has to end well.
 #[track_caller]
-fn end(online: &Online, builds: Vec<Child>) -> Vec<Value> {
+fn end(builds: Vec<Child>) -> Vec<Value> {
     let ended = builds.into_iter().map(|build| {
         let output = build.wait_with_output().unwrap();
-        online.heard(&output.stdout);
-        online.heard(&output.stderr);
+        support::heard(&output.stdout);
+        support::heard(&output.stderr);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{:?}\n{}\n{said}", output.status, String::from_utf8_lossy(&output.stdout));
         serde_json::from_slice(&output.stdout).unwrap()
@@ -46,7 +46,7 @@ fn the_same_config_three_times() {
     let server = server();
     let setup = Setup { items: 150, ..Setup::default() };
     let online = Online::new(&setup, &server.origin());
-    let builds = end(&online, (0..3).map(|_| start(&online, &[])).collect());
+    let builds = end((0..3).map(|_| start(&online, &[])).collect());
     let book = server.book();
     assert_eq!((book.sent(), book.sent_again()), (2 * setup.items, 0));
     assert_eq!(sent_by(&builds), 2 * setup.items as u64, "what they say they sent is what was sent");
@@ -54,7 +54,7 @@ fn the_same_config_three_times() {
     assert!(roots.iter().all(|root| *root == roots[0] && root.is_string()), "{roots:?}");
     // The negative control: without what they share, each build sends all.
     let alone = Online::new(&setup, &server.origin());
-    end(&alone, vec![start(&alone, &[])]);
+    end(vec![start(&alone, &[])]);
     assert_eq!(server.book().sent_again(), 2 * setup.items, "another store knows nothing of it");
 }
 
@@ -67,7 +67,7 @@ fn two_configs_with_one_control() {
     assert!(other.contains("other.txt"));
     online.project.file("config/other.yaml", other).file("prompts/other.txt", "Answer slowly.");
     let builds = vec![start(&online, &[]), start(&online, &["--config", "config/other.yaml"])];
-    let builds = end(&online, builds);
+    let builds = end(builds);
     let book = server.book();
     assert_eq!((book.sent(), book.sent_again()), (3 * setup.items, 0), "one control and two treatments");
     assert_eq!(sent_by(&builds), 3 * setup.items as u64);
@@ -79,7 +79,7 @@ fn six_and_twenty_four_parts() {
     let setup = Setup { items: 150, sets: 2, ..Setup::default() };
     let online = Online::new(&setup, &server.origin());
     let builds = vec![start(&online, &["--parts-per-dataset", "6"]), start(&online, &["--parts-per-dataset", "24"])];
-    let builds = end(&online, builds);
+    let builds = end(builds);
     let book = server.book();
     assert_eq!((book.sent(), book.sent_again()), (3 * setup.items, 0));
     assert_eq!(sent_by(&builds), 3 * setup.items as u64);

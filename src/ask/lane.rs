@@ -52,6 +52,8 @@ struct State {
     looking: bool,
     served: BTreeMap<String, Option<String>>,
     answers: u64,
+    /// When it was last told that an attempt is repeated.
+    told: Option<Duration>,
     first_failures: Vec<FailureCode>,
 }
 
@@ -102,6 +104,8 @@ const FIRST: usize = 8;
 const MOST_LATER: usize = 1024;
 /// How often a server is asked what it serves before it counts as unreachable.
 const LOOKS: u32 = 3;
+/// How long it is silent after it told that an attempt is repeated.
+const TELL: Duration = Duration::from_secs(10);
 /// How long a thread sleeps at most before it looks at the stop flag.
 const LOOK_UP: Duration = Duration::from_millis(100);
 /// The stack of a thread that sends.
@@ -126,6 +130,7 @@ impl<'a> Lane<'a> {
             looking: false,
             served: BTreeMap::new(),
             answers: 0,
+            told: None,
             first_failures: Vec::new(),
         };
         Self { provider, policy, asker, state: Mutex::new(state), wake: Condvar::new() }
@@ -309,7 +314,8 @@ impl<'a> Lane<'a> {
             },
             Ceiling::Unknown if budget.limit().is_none() => Reserve::Done(None),
             Ceiling::Unknown => Reserve::Never(format!(
-                "nothing bounds what a request to `{}` costs, and there is a budget: give the model a `price:`, and                  `max_output_tokens`",
+                "nothing bounds what a request to `{}` costs, and there is a budget: give the model a `price:`, and \
+                 `max_output_tokens`",
                 request.model
             )),
         }
@@ -379,6 +385,7 @@ impl<'a> Lane<'a> {
         }
         let is_last = match next {
             Next::Again(wait) => {
+                self.tell(&mut state, now, code, given, wait);
                 let id = sending.draw.id;
                 state.later.push(Reverse(Later(now + wait, id, sending)));
                 false
@@ -407,6 +414,17 @@ impl<'a> Lane<'a> {
         drop(state);
         self.wake.notify_one();
         is_last
+    }
+
+    /// Tells that an attempt is repeated, unless it did so a short while ago: who waits wants to know for what.
+    fn tell(&self, state: &mut State, now: Duration, code: FailureCode, given: &Given, wait: Duration) {
+        if state.told.is_some_and(|told| now.saturating_sub(told) < TELL) {
+            return;
+        }
+        state.told = Some(now);
+        let said = given.circumstances.note.as_deref().map_or_else(String::new, |note| format!(": {note}"));
+        let why = format!("{}{said}", code.as_str());
+        (self.asker.events)(Event::AskedAgain { provider: self.provider.identity().0.clone(), why, wait });
     }
 
     /// Counts what an attempt cost.

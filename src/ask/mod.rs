@@ -7,6 +7,7 @@ mod asker;
 mod embedded;
 mod error;
 mod expected;
+mod handout;
 mod lane;
 mod logger;
 mod pace;
@@ -22,6 +23,10 @@ mod waiting;
 pub use asker::{Asker, Counts};
 pub use error::AskError;
 pub use expected::{Expected, ExpectedRevision};
+pub use handout::{
+    Expectations, HandedDraw, HandoutError, HandoutManifest, Ingest, Ingested, MANIFEST_NAME, PackedShard, Shard,
+    body_hash, pack, put_line,
+};
 pub use policy::{Policies, Policy};
 pub use providers::Providers;
 pub use rates::{LongPrompt, Rates};

@@ -226,6 +226,12 @@ fn what_may_pass_is_asked_again_and_no_oftener_than_allowed() {
     let count = |text: &str| provider.asked.lock().unwrap().iter().filter(|asked| *asked == text).count();
     assert_eq!(["late", "never", "rejected"].map(count), [4, 4, 1]);
     assert_eq!(asked.counts, Counts { reused: 0, sent: 1, failed: 2 });
+    // Who waits is told for what: once, not for each of the six attempts that were repeated.
+    let told = asked
+        .events
+        .iter()
+        .filter(|event| matches!(event, Event::AskedAgain { why, .. } if why.starts_with("server_error")));
+    assert_eq!(told.count(), 1);
     let logged = world.store.draws(&[draws[0].address]).unwrap();
     assert_eq!(logged[0].as_ref().unwrap().circumstances.attempts, Some(4));
     // The next build asks for what failed, and for nothing else.

@@ -1,7 +1,7 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::gc_args::{GcArgs, PinArgs};
+use super::gc_args::{CleanArgs, GcArgs, PinArgs};
 use super::verify_args::VerifyArgs;
 use crate::digest::Decimal;
 use crate::flow::Money;
@@ -77,6 +77,10 @@ pub enum Command {
     Drift(DriftArgs),
     /// Score again everything that was ever answered, with the config as it is now; asks nothing
     Score(ScoreArgs),
+    /// Write the requests that are missing as files that any engine answers
+    Requests(RequestsArgs),
+    /// Take in answers that another engine, a cluster or a colleague got
+    Ingest(IngestArgs),
     /// Write a run into one portable file
     Archive(ArchiveArgs),
     /// Sign a finished run's manifest with an SSH key
@@ -376,6 +380,33 @@ pub struct ScoreArgs {
     pub run: Option<String>,
 }
 
+/// Says which requests to hand out.
+#[derive(Debug, Clone, Args)]
+pub struct RequestsArgs {
+    /// Says which part of the experiment is meant.
+    #[command(flatten)]
+    pub select: SelectArgs,
+    /// Where: a directory that is empty or not there
+    #[arg(long, value_name = "DIR", env = "EXP_OUT")]
+    pub out: Utf8PathBuf,
+    /// Over about how many files; each holds one model, and all of an item's arms
+    #[arg(long, value_name = "N", default_value = "1", env = "EXP_SHARDS", value_parser = positive)]
+    pub shards: usize,
+}
+
+/// Says which answers to take in.
+#[derive(Debug, Clone, Args)]
+pub struct IngestArgs {
+    /// A directory of output files (`*.jsonl`, at any depth), with the manifest of `exp requests` where there is one
+    pub dir: Utf8PathBuf,
+    /// Says which part of the experiment is meant.
+    #[command(flatten)]
+    pub select: SelectArgs,
+    /// Who answered, as a provider of the config is known: needed where no manifest says it
+    #[arg(long, value_name = "TEXT", env = "EXP_IDENTITY")]
+    pub identity: Option<String>,
+}
+
 /// Says what to archive.
 #[derive(Debug, Clone, Args)]
 pub struct ArchiveArgs {
@@ -398,20 +429,6 @@ pub struct ImportArgs {
     /// Let its answers and results serve as hits (a signature by one of the config's `trusted_keys` does, too)
     #[arg(long)]
     pub trust: bool,
-}
-
-/// Says what to clean.
-#[derive(Debug, Clone, Args)]
-pub struct CleanArgs {
-    /// Show what would be removed
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Also forget prepared datasets and built requests; they are made again when needed
-    #[arg(long)]
-    pub clean_prepared: bool,
-    /// Do not ask
-    #[arg(long, short = 'y')]
-    pub yes: bool,
 }
 
 /// Says what to stop.

@@ -1,7 +1,8 @@
 use std::io::{BufRead as _, IsTerminal as _};
 
-use super::args::{CleanArgs, Global};
+use super::args::Global;
 use super::failure::{Exit, Failure};
+use super::gc_args::CleanArgs;
 use super::output::Output;
 use super::project::Home;
 use crate::run::{CleanOptions, apply_clean, plan_clean};

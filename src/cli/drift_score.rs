@@ -79,7 +79,9 @@ fn scores<'a>(
     answers: impl Iterator<Item = (&'a str, &'a Answer)>,
 ) -> Result<Option<Scores>, Failure> {
     let (Some(parse), Some(score)) = (&part.parse, &part.score) else { return Ok(None) };
-    let Some(gold) = score.spec.inputs.get("gold") else { return Ok(None) };
+    if !score.spec.inputs.contains_key("gold") {
+        return Ok(None);
+    }
     let mut lines = Vec::new();
     for (item, answer) in answers {
         let line = AnswerLine { item: item.to_owned(), n: 0, answer: Some(answer.clone()), failure: None };
@@ -90,7 +92,9 @@ fn scores<'a>(
     let answers = blobs.add(lines);
     let parsed = blobs.run(StepKind::Parse, &parse.params, &[("answers", answers)], "parsed")?;
     let parsed = blobs.add(parsed);
-    let scored = blobs.run(StepKind::Score, &score.params, &[("parsed", parsed), ("gold", *gold)], "scores")?;
+    let others = ["gold", "items"].into_iter().filter_map(|name| Some((name, *score.spec.inputs.get(name)?)));
+    let inputs: Vec<_> = [("parsed", parsed)].into_iter().chain(others).collect();
+    let scored = blobs.run(StepKind::Score, &score.params, &inputs, "scores")?;
     let mut scores = Scores::new();
     for line in scored.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         let draw: ScoredDraw<'_> =

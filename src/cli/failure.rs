@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use crate::ask::AskError;
+use crate::ask::{AskError, HandoutError};
 use crate::engine::{EngineError, NodeFailure};
 use crate::plan::PlanError;
 use crate::run::RunError;
@@ -110,6 +110,18 @@ fn from_store(error: &StoreError) -> Failure {
         StoreError::NotRegular { .. } | StoreError::ChangedWhileRead { .. } => Failure { exit: Exit::Usage, ..failure },
         StoreError::Corrupt { .. } => failure.hint("build again: what can be made anew will be"),
         _ => failure,
+    }
+}
+
+impl From<HandoutError> for Failure {
+    fn from(error: HandoutError) -> Self {
+        match &error {
+            HandoutError::Store(store) => from_store(store),
+            HandoutError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                Self::from_error(Exit::Environment, &error)
+            }
+            HandoutError::Io { .. } | HandoutError::Manifest { .. } => Self::from_error(Exit::Usage, &error),
+        }
     }
 }
 

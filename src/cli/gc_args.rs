@@ -33,6 +33,20 @@ pub struct PinArgs {
     pub run: String,
 }
 
+/// Says what to clean.
+#[derive(Debug, Clone, Args)]
+pub struct CleanArgs {
+    /// Show what would be removed
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Also forget prepared datasets and built requests; they are made again when needed
+    #[arg(long)]
+    pub clean_prepared: bool,
+    /// Do not ask
+    #[arg(long, short = 'y')]
+    pub yes: bool,
+}
+
 /// Reads an age, in seconds: `90m`, `12h`, `30d`.
 fn age(text: &str) -> Result<u64, String> {
     let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)];

@@ -30,6 +30,7 @@ mod gc_args;
 mod guess;
 mod history;
 mod import;
+mod ingest;
 mod init;
 mod keys;
 mod limits;
@@ -52,6 +53,7 @@ mod project;
 mod reasons;
 mod redraw;
 mod repair;
+mod requests;
 mod run_life;
 mod score;
 mod seal;
@@ -155,6 +157,8 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Doctor(args) => doctor::doctor(global, &args, out, &clock),
         Command::Drift(args) => drift::drift(global, &args, out, &clock),
         Command::Score(args) => score::score(global, &args, out, &clock),
+        Command::Requests(args) => requests::requests(global, &args, out),
+        Command::Ingest(args) => ingest::ingest(global, &args, out, &clock),
         Command::Archive(args) => archive::archive(global, &args, out),
         Command::Sign(args) => sign::sign(global, &args, out),
         Command::Import(args) => import::import(global, &args, out),

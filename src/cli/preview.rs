@@ -13,7 +13,7 @@ use crate::engine::{MissReason, key_of, output_of, spec_of};
 use crate::plan::{From, InferParams, NodeIndex, StepKind};
 use crate::request::DrawAddress;
 use crate::run::Catalog;
-use crate::step::{self, Input, Inputs, Outputs, ReadBlobs, StepError};
+use crate::step::{self, Input, Inputs, Outputs, ReadBlobs, StepError, Wanted};
 use crate::store::{ActionRow, ActionState, NamedBlob, Store};
 
 /// Says what a build would do about one node.
@@ -47,6 +47,16 @@ pub struct Preview {
     pub estimate: Estimate,
 }
 
+/// Is one draw that a plan wants.
+pub struct WantedHere {
+    /// What it is for, for people: model, decoding, dataset, arm.
+    pub scope: Arc<str>,
+    /// The draw.
+    pub wanted: Wanted,
+    /// Whether the store has its answer.
+    pub is_there: bool,
+}
+
 struct Memory<'s> {
     store: &'s Store,
     made: HashMap<BlobId, Arc<Vec<u8>>>,
@@ -67,6 +77,26 @@ impl ReadBlobs for Memory<'_> {
 
 /// Works out what a build would do.
 pub fn preview(planning: &mut Planning<'_>, store: &Store) -> Result<Preview, Failure> {
+    look(planning, store, None).map(|(preview, _)| preview)
+}
+
+/// Lists every draw that a plan wants, whether it is there or not, in memory: nothing is written or sent.
+///
+/// Errors: a dataset is not fetched yet, so that the plan is not known to its end.
+pub fn wanted_draws(planning: &mut Planning<'_>, store: &Store) -> Result<Vec<WantedHere>, Failure> {
+    let (preview, wanted) = look(planning, store, Some(Vec::new()))?;
+    if !preview.complete {
+        return Err(Failure::usage("a dataset is not fetched yet, so that nobody knows what is to be asked of it")
+            .hint("`exp build --to-step prepare` fetches it, and asks nothing"));
+    }
+    Ok(wanted.unwrap_or_default())
+}
+
+fn look(
+    planning: &mut Planning<'_>,
+    store: &Store,
+    gathered: Option<Vec<WantedHere>>,
+) -> Result<(Preview, Option<Vec<WantedHere>>), Failure> {
     let mut reasons = Reasons::new(store, &Catalog::read(store)?, None)?;
     let files = planning.sources.values().map(|source| (source.blob, source.path.clone())).collect();
     let mut memory = Memory { store, made: HashMap::new(), files };
@@ -78,6 +108,7 @@ pub fn preview(planning: &mut Planning<'_>, store: &Store) -> Result<Preview, Fa
         asked: 0,
         missing: HashMap::new(),
         estimator: Estimator::new(&tariffs),
+        gathered,
     };
     walk(planning, 0, &mut memory, &mut rows, &mut state, &mut reasons)?;
     let complete = planning.plan.prepare.values().all(|node| rows[node.get()].is_some());
@@ -86,7 +117,7 @@ pub fn preview(planning: &mut Planning<'_>, store: &Store) -> Result<Preview, Fa
         planning.expand(&|node| prepared.get(node.get()).cloned().flatten())?;
         walk(planning, prepared.len(), &mut memory, &mut rows, &mut state, &mut reasons)?;
     }
-    let State { fates, keys, asked, missing, mut estimator } = state;
+    let State { fates, keys, asked, missing, mut estimator, gathered } = state;
     if estimator.wants_any() {
         history::observe(store, &mut estimator)?;
     }
@@ -99,7 +130,7 @@ pub fn preview(planning: &mut Planning<'_>, store: &Store) -> Result<Preview, Fa
             sends.insert(format!("{}/{side}", trial.label.slug), count);
         }
     }
-    Ok(Preview {
+    let preview = Preview {
         fates,
         keys,
         wanted: asked,
@@ -107,7 +138,8 @@ pub fn preview(planning: &mut Planning<'_>, store: &Store) -> Result<Preview, Fa
         complete,
         sends,
         estimate: estimator.finish(),
-    })
+    };
+    Ok((preview, gathered))
 }
 
 struct State<'t> {
@@ -116,6 +148,8 @@ struct State<'t> {
     asked: u64,
     missing: HashMap<ActionKey, u64>,
     estimator: Estimator<'t>,
+    /// Every draw that is wanted, where they are to be listed.
+    gathered: Option<Vec<WantedHere>>,
 }
 
 fn walk(
@@ -139,7 +173,13 @@ fn walk(
                 None => Fate::Waits,
                 Some(key) => {
                     let reason = look_up(planning, memory.store, &key, node.step, &mut row);
+                    // What a done action wanted is not in its record: where draws are to be listed, it is worked out again.
+                    let is_listed = node.step == StepKind::Infer && state.gathered.is_some();
                     match reason {
+                        None if is_listed => {
+                            row = compute(planning, index, key, memory, rows, state)?;
+                            Fate::Hit
+                        }
                         None => {
                             if node.step == StepKind::Infer && !state.missing.contains_key(&key) {
                                 state.asked += row.as_ref().map_or(0, |row: &Arc<ActionRow>| row.draws);
@@ -226,6 +266,13 @@ fn compute(
             if state.missing.insert(key, missing).is_none() {
                 state.asked += draws;
                 state.estimator.take(&node.scope, &demand.wanted, &found);
+            }
+            if let Some(gathered) = &mut state.gathered {
+                gathered.extend(demand.wanted.iter().zip(&found).map(|(wanted, found)| WantedHere {
+                    scope: node.scope.clone(),
+                    wanted: wanted.clone(),
+                    is_there: found.is_some(),
+                }));
             }
             if missing > 0 {
                 return Ok(None);

@@ -8,7 +8,7 @@ use super::output::Output;
 use crate::flow::{Budget, Clock, Event, Money, Tally};
 use crate::plan::Plan;
 
-/// Shows how a build goes: one redrawn line on a terminal, plain lines every two seconds elsewhere.
+/// Shows how a build goes: one redrawn line on a terminal, plain lines elsewhere, with never two seconds between them.
 ///
 /// What is asked is shown for each trial that is at work: reused, sent, failed, tokens in a second, and the time left, as
 /// far as it can be told from the requests that are known.
@@ -42,8 +42,8 @@ struct Trial {
     began: Option<Duration>,
 }
 
-/// How often a plain line is written.
-const EVERY: Duration = Duration::from_secs(2);
+/// How often a plain line is written: with the time between two looks, a little less than two seconds.
+const EVERY: Duration = Duration::from_millis(1600);
 /// How often the line of a terminal is redrawn.
 const REDRAW: Duration = Duration::from_millis(80);
 /// How many trials have a plain line of their own at a time.
@@ -150,6 +150,10 @@ impl<'a> Progress<'a> {
                     self.out.progress("");
                     self.out.note(&format!("{provider} serves `{model}` as revision {revision}"));
                 }
+            }
+            Event::AskedAgain { provider, why, wait } => {
+                self.out.progress("");
+                self.out.note(&format!("{provider} is asked again after {} ({why})", duration_text(*wait)));
             }
             Event::ProviderStopped { provider, why } => {
                 self.out.progress("");

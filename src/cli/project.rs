@@ -126,8 +126,14 @@ impl Project {
         let place = Place::find(global)?;
         let label = place.label();
         let bytes = std::fs::read(&place.config_path).map_err(|error| {
-            Failure::usage(format!("cannot read the config `{}`: {error}", place.config_path))
-                .hint("`exp init` makes a project here; `--config FILE` or `-C DIR` names another")
+            use std::io::ErrorKind::{InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied};
+            let why = format!("cannot read the config `{}`: {error}", place.config_path);
+            // Any other reason lies in the machine, not in what was typed.
+            match error.kind() {
+                NotFound | NotADirectory | IsADirectory | PermissionDenied | InvalidInput => Failure::usage(why)
+                    .hint("`exp init` makes a project here; `--config FILE` or `-C DIR` names another"),
+                _ => Failure::new(Exit::Environment, why),
+            }
         })?;
         let file = ConfigFile {
             path: Utf8Path::new(&label),

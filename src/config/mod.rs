@@ -51,7 +51,7 @@ pub use model::{
     ProviderMode,
 };
 pub use reuse::{Budget, Generation, MaxGap, Reaction, Reuse};
-pub use scorer::{ScorerConfig, ScorerSettings, Support};
+pub use scorer::{GoldOption, JsonMatch, Options, ScorerConfig, ScorerSettings, Support};
 pub use source::{Location, Source, SourceFile};
 pub use span::Span;
 pub use yaml_string::write_yaml_string;

@@ -57,6 +57,67 @@ pub enum ScorerSettings {
         /// The whole answer has to match.
         full: bool,
     },
+    /// The answer chooses the right option.
+    Choice {
+        /// What there is to choose from.
+        options: Options,
+        /// How an accepted answer names its option.
+        gold: GoldOption,
+    },
+    /// The answer holds the right JSON.
+    Json {
+        /// What makes it right.
+        compare: JsonMatch,
+        /// The dotted paths that are compared; empty: everything.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        paths: Vec<String>,
+        /// Compares texts without case.
+        ignore_case: bool,
+    },
+}
+
+impl ScorerSettings {
+    /// Returns the field of items that the scorer has to read, beside what is gold.
+    pub fn item_field(&self) -> Option<&str> {
+        match self {
+            Self::Choice { options: Options::Field(field), .. } => Some(field),
+            _ => None,
+        }
+    }
+}
+
+/// Says where the options of a multiple-choice question are.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Options {
+    /// The same for all items.
+    Fixed(Vec<String>),
+    /// In a field of each item.
+    Field(String),
+}
+
+/// Says how an accepted answer names an option.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GoldOption {
+    /// By its text, else by its letter.
+    #[default]
+    TextOrLetter,
+    /// By its place, from 0.
+    Index,
+    /// By its place, from 1.
+    Number,
+}
+
+/// Says what makes JSON right.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JsonMatch {
+    /// The values are equal.
+    #[default]
+    Equal,
+    /// An object of the answer may have more members.
+    Subset,
 }
 
 /// Says how an answer's support in the passage is judged.

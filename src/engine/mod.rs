@@ -17,3 +17,4 @@ pub use engine::{Engine, Fetch, NodeDone, Ran, RangeResult};
 pub use error::{EngineError, NodeFailure};
 pub use limits::StepLimits;
 pub use resolve::{MissReason, OfKind, Resolution, Verdict, key_of, output_of, resolve, spec_of};
+pub use running::turn;

@@ -506,7 +506,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
 }
 
 /// Returns the place of an item in the order of asking: the same for all arms, and no order that the data was written in.
-fn turn(seed: u64, item: &str) -> u64 {
+pub fn turn(seed: u64, item: &str) -> u64 {
     let digest = Digest::of(format!("{seed}/{item}").as_bytes());
     u64::from_le_bytes(std::array::from_fn(|at| digest.as_bytes()[at]))
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 /// Is something that happened during a build. Displays and logs are consumers; nothing depends on them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -34,6 +36,15 @@ pub enum Event {
         context_length: Option<u64>,
         /// What else it says.
         note: Option<String>,
+    },
+    /// An attempt failed and will be repeated; told now and then, not of each.
+    AskedAgain {
+        /// Who was asked.
+        provider: String,
+        /// What became of the attempt.
+        why: String,
+        /// How long its draw waits.
+        wait: Duration,
     },
     /// Nothing more is sent to a provider in this build.
     ProviderStopped {

@@ -346,11 +346,12 @@ impl<'p, 'c> Expansion<'p, 'c> {
             let asked = add(StepKind::Infer, &infer, asking);
             let parsed = add(StepKind::Parse, &parse, vec![("answers".into(), From::Output(asked, "answers".into()))]);
             let gold = From::Output(prepare, part_name(&["gold"], *part));
-            let scored = add(
-                StepKind::Score,
-                &score,
-                vec![("parsed".into(), From::Output(parsed, "parsed".into())), ("gold".into(), gold)],
-            );
+            let mut scoring: Vec<(Name, From)> =
+                vec![("parsed".into(), From::Output(parsed, "parsed".into())), ("gold".into(), gold)];
+            if dataset.scorers.iter().any(|scorer| scorer.settings.item_field().is_some()) {
+                scoring.push(("items".into(), From::Output(prepare, part_name(&["items"], *part))));
+            }
+            let scored = add(StepKind::Score, &score, scoring);
             chain.infer.push(asked);
             chain.parse.push(parsed);
             chain.score.push(scored);

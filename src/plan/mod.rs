@@ -26,7 +26,7 @@ pub use step_kind::StepKind;
 
 // Steps see the config's vocabulary through the plan, and only what is part of a parameter.
 pub use crate::config::{
-    Analysis, AnalysisPlan, AnswerConfig, Condition, DatasetFormat, DuplicateIds, Exclusions, FieldMap, IfAbsent,
-    LongPromptPrice, Multiplicity, OptionalAnalyses, OutcomeRule, Outcomes, Parts, Pick, Price, RecordingFormat,
-    RecordingMapping, ScorerConfig, ScorerSettings, Support, ZeroRule,
+    Analysis, AnalysisPlan, AnswerConfig, Condition, DatasetFormat, DuplicateIds, Exclusions, FieldMap, GoldOption,
+    IfAbsent, JsonMatch, LongPromptPrice, Multiplicity, OptionalAnalyses, Options, OutcomeRule, Outcomes, Parts, Pick,
+    Price, RecordingFormat, RecordingMapping, ScorerConfig, ScorerSettings, Support, ZeroRule,
 };

@@ -112,7 +112,8 @@ pub struct RevisedScorer {
     pub revision: u32,
 }
 
-/// Says how answers are scored. Inputs `parsed`, `gold`; output `scores`.
+/// Says how answers are scored. Inputs `parsed`, `gold`, and `items` where a
+/// scorer reads a field of theirs; output `scores`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScoreParams {

@@ -66,6 +66,21 @@ impl Online {
         &self.settings
     }
 
+    /// Reads a response that somebody else got for us, as if it had come over the network: nothing is sent.
+    ///
+    /// `status` is the HTTP status that is stated for it. Keys of ours do not stay in what is kept.
+    pub fn delivered(&self, model: &str, status: u16, body: Vec<u8>) -> Given {
+        let url = self.url();
+        let body = self.redaction.keys(body, false);
+        let reply = Reply { status, headers: BTreeMap::new(), body };
+        let (verdict, mut circumstances) = self.judge(&reply, self.whom(&url, model));
+        let verdict = self.cleaned(verdict);
+        circumstances.note = verdict.note;
+        circumstances.http_status = Some(status);
+        let limits = RateLimits::default();
+        Given { outcome: verdict.outcome, circumstances, raw: reply.body, advice: verdict.advice, limits }
+    }
+
     /// Returns the address of the call that answers.
     fn url(&self) -> String {
         let base = &self.settings.base_url;

@@ -19,6 +19,18 @@ pub enum Protocol {
     Ollama,
 }
 
+impl Protocol {
+    /// Returns the path of the call, as lines of a batch name it.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Chat => "/v1/chat/completions",
+            Self::Responses => "/v1/responses",
+            Self::Messages => "/v1/messages",
+            Self::Ollama => "/api/chat",
+        }
+    }
+}
+
 /// Says how long a provider is asked to keep the system prompt for the next request (Anthropic). It does not decide an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PromptCaching {

@@ -274,7 +274,7 @@ fn remove_below(
     let fail = |errno: rustix::io::Errno| failed("remove", &path)(errno.into());
     let dir = rustix::fs::openat(parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()).map_err(fail)?;
     let mut names = Vec::new();
-    for entry in Dir::read_from(&dir).map_err(fail)? {
+    for entry in rustix::io::retry_on_intr(|| Dir::read_from(&dir)).map_err(fail)? {
         let entry = entry.map_err(fail)?;
         if let Ok(name) = entry.file_name().to_str()
             && name != "."

@@ -16,6 +16,8 @@ pub struct Gold<'a> {
     pub context: Option<&'a str>,
     /// Whether the item is open-book. Decides which metrics apply.
     pub open: bool,
+    /// The options of a multiple-choice item, in order; empty where it has none, or they are the scorer's.
+    pub options: &'a [String],
     /// Where the passage in the normal form of `qa` is kept between the draws of one item; none: it is made each time.
     pub normal_context: Option<&'a OnceCell<String>>,
 }
@@ -23,12 +25,12 @@ pub struct Gold<'a> {
 impl<'a> Gold<'a> {
     /// Makes the gold of an answerable closed-book item.
     pub fn closed(answers: &'a [String]) -> Self {
-        Self { answers, unanswerable: false, context: None, open: false, normal_context: None }
+        Self { answers, unanswerable: false, context: None, open: false, options: &[], normal_context: None }
     }
 
     /// Makes the gold of an open-book item with its passage.
     pub fn open(answers: &'a [String], unanswerable: bool, context: &'a str) -> Self {
-        Self { answers, unanswerable, context: Some(context), open: true, normal_context: None }
+        Self { answers, unanswerable, context: Some(context), open: true, options: &[], normal_context: None }
     }
 
     /// Returns the passage in the normal form of `qa`.

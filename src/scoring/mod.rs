@@ -1,7 +1,7 @@
 //! Text to scores: normal forms, scorers, reasoning removal and answer extraction.
 //!
-//! This layer is pure. It reads no file, clock or environment, knows no serialisation format and imports nothing of the
-//! crate. A scorer is built from a plain settings struct, and then maps an answer and its [`Gold`] to a short ordered
+//! This layer is pure. It reads no file, clock or environment and imports nothing of the crate; JSON is known to
+//! [`Json`] alone, whose matter it is. A scorer is built from a plain settings struct, and then maps an answer and its [`Gold`] to a short ordered
 //! list of metrics ([`Scores`]).
 //!
 //! | scorer | metrics |
@@ -12,16 +12,20 @@
 //! | [`Exact`] | `exact`: the answer is a gold answer |
 //! | [`Numeric`] | `numeric`: a number in the answer equals the gold number |
 //! | [`Pattern`] | `regex`: the answer matches a pattern |
+//! | [`Choice`] | `choice`: the answer chooses the right option |
+//! | [`Json`] | `json`, `json_fields`: the answer holds the right JSON |
 //!
 //! A new scorer is one file beside these (with its `mod` and `pub use` lines here) and one line in the table at the end
 //! of `scorer.rs`. Whoever changes what a scorer says must raise the `REVISION` in its file.
 
 mod abstention;
+mod choice;
 mod error;
 mod exact;
 mod extraction;
 mod gold;
 mod includes;
+mod json;
 mod normalize;
 mod number;
 mod numeric;
@@ -36,11 +40,13 @@ mod squad;
 mod unsupported;
 
 pub use abstention::{ABSTENTION_PHRASES, Abstention};
+pub use choice::{Choice, ChoiceSettings, GoldOption};
 pub use error::ScoringError;
 pub use exact::{Exact, ExactSettings};
 pub use extraction::{Extracted, Extraction, IfAbsent};
 pub use gold::Gold;
 pub use includes::{Includes, IncludesSettings};
+pub use json::{Json, JsonMatch, JsonSettings};
 pub use normalize::{qa_normal, squad_normal};
 pub use number::Number;
 pub use numeric::{Numeric, NumericSettings, Tolerance};

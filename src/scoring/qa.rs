@@ -104,8 +104,14 @@ mod tests {
 
     fn scored(qa: &Qa, answer: &str, golds: &[&str], unanswerable: bool, open: bool) -> Vec<f64> {
         let answers: Vec<String> = golds.iter().map(ToString::to_string).collect();
-        let gold =
-            Gold { answers: &answers, unanswerable, context: open.then_some(CONTEXT), open, normal_context: None };
+        let gold = Gold {
+            answers: &answers,
+            unanswerable,
+            context: open.then_some(CONTEXT),
+            open,
+            options: &[],
+            normal_context: None,
+        };
         qa.score(answer, &gold).iter().map(|(_, value)| value).collect()
     }
 

@@ -1,6 +1,6 @@
 //! The scorers behind one type.
 
-use super::{Exact, Gold, Includes, Numeric, Pattern, Qa, Scores, Squad};
+use super::{Choice, Exact, Gold, Includes, Json, Numeric, Pattern, Qa, Scores, Squad};
 
 /// What every scorer can do.
 pub trait Score {
@@ -73,6 +73,8 @@ scorers! {
     Exact
     Numeric
     Pattern
+    Choice
+    Json
 }
 
 #[cfg(test)]
@@ -89,6 +91,8 @@ mod tests {
             Exact::default().into(),
             Numeric::default().into(),
             pattern.map(Into::into).unwrap_or_default(),
+            Choice::default().into(),
+            Json::default().into(),
         ]
     }
 
@@ -96,7 +100,7 @@ mod tests {
     fn names_follow_the_table() {
         let names: Vec<_> = all().iter().map(Scorer::name).collect();
         assert_eq!(names, Scorer::NAMES);
-        assert_eq!(names, ["squad", "qa", "includes", "exact", "numeric", "regex"]);
+        assert_eq!(names, ["squad", "qa", "includes", "exact", "numeric", "regex", "choice", "json"]);
         assert_eq!(Scorer::default().name(), "qa");
     }
 
@@ -106,7 +110,7 @@ mod tests {
         for scorer in all() {
             for answers in &golds {
                 for (unanswerable, open) in [(false, false), (false, true), (true, false), (true, true)] {
-                    let gold = Gold { answers, unanswerable, context: None, open, normal_context: None };
+                    let gold = Gold { answers, unanswerable, context: None, open, options: &[], normal_context: None };
                     for answer in ["", " ", "18", "the", "I do not know."] {
                         let scores = scorer.score(answer, &gold);
                         let names: Vec<_> = scores.iter().map(|(name, _)| name).collect();
@@ -122,7 +126,7 @@ mod tests {
     #[test]
     fn metric_names_are_the_published_ones() {
         let names = |open| -> Vec<_> { all().iter().flat_map(|scorer| scorer.metrics(open)).copied().collect() };
-        let shared = ["includes", "exact", "numeric", "regex"];
+        let shared = ["includes", "exact", "numeric", "regex", "choice", "json", "json_fields"];
         let closed = ["squad_em", "squad_f1", "em", "f1", "abstain_rate"];
         assert_eq!(names(false), [&closed[..], &shared].concat());
         let open = ["false_answer_rate", "unsupported_rate"];

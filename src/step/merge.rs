@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use arm_draws::ArmDraws;
 use item_scores::ItemScoresTable;
 use predictions::PredictionsTable;
-pub(super) use temperature::temperature_label;
+pub use temperature::temperature_label;
 
 use super::dataset::Item;
 use super::gold_line::GoldLabels;

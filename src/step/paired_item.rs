@@ -50,6 +50,9 @@ pub struct PairedArm {
     pub statuses: Vec<DrawStatus>,
     /// How many of them have scores.
     pub scored: u32,
+    /// How many draws have each metric, in the order of the dataset's metrics; left out where that is `scored` for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counts: Vec<u32>,
     /// The sum of the scores of each metric of the dataset, in the order of its metrics; empty if no draw has scores.
     pub sums: Vec<f64>,
     /// The sums of their squares, likewise; left out where they are not needed, as no item has two draws with scores.
@@ -68,7 +71,13 @@ impl PairedArm {
     /// Returns the mean of a metric over the draws that have scores; none if none has.
     pub fn mean(&self, metric: usize) -> Option<f64> {
         let sum = self.sums.get(metric)?;
-        (self.scored > 0).then(|| sum / f64::from(self.scored))
+        let count = self.count(metric);
+        (count > 0).then(|| sum / f64::from(count))
+    }
+
+    /// Returns how many draws have a metric.
+    pub fn count(&self, metric: usize) -> u32 {
+        self.counts.get(metric).copied().unwrap_or(self.scored)
     }
 
     /// Returns the mean number of tokens written over the draws that state one.
@@ -92,6 +101,8 @@ mod tests {
             ..PairedArm::default()
         };
         assert_eq!((arm.mean(0), arm.mean(1), arm.mean_output_tokens()), (Some(0.5), None, Some(3.5)));
+        let some = PairedArm { scored: 2, counts: vec![1, 0], sums: vec![1.0, 0.0], ..PairedArm::default() };
+        assert_eq!((some.mean(0), some.mean(1)), (Some(1.0), None));
         assert_eq!(PairedArm::default().mean_output_tokens(), None);
     }
 

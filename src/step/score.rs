@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 
+use super::dataset::Item;
 use super::draw_status::DrawStatus;
 use super::gold_line::GoldLine;
 use super::json_lines::{read_lines, unexpected, write_line};
@@ -10,7 +11,7 @@ use super::outcome::rule_for;
 use super::parsed_draw::ParsedDraw;
 use super::scored_draw::ScoredDraw;
 use super::scorers::ColumnScorer;
-use super::{Inputs, Outputs, StepError};
+use super::{InputProblem, Inputs, Outputs, StepError};
 use crate::plan::{OutcomeRule, ScoreParams};
 use crate::request::AnswerStatus;
 use crate::scoring::Gold;
@@ -26,6 +27,13 @@ pub fn run(params: &ScoreParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs)
         .collect::<Result<Vec<_>, _>>()?;
     let (parsed, gold) = (inputs.text("parsed")?, inputs.text("gold")?);
     let mut gold = read_lines::<GoldLine<'_>>("gold", &gold);
+    let items = match inputs.find("items") {
+        Some(_) => inputs.text("items")?,
+        None => String::new(),
+    };
+    let mut items = items.split('\n').filter(|line| !line.is_empty());
+    let fields: Vec<&str> = scorers.iter().filter_map(ColumnScorer::options).collect();
+    let mut options: Vec<(&str, Vec<String>)> = Vec::new();
     let mut current: Option<GoldLine<'_>> = None;
     let mut normal_context = OnceCell::new();
     let mut out = Vec::with_capacity(parsed.len() / 2);
@@ -39,8 +47,12 @@ pub fn run(params: &ScoreParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs)
                 || unexpected("gold", format_args!("it has no line for the item `{}`, or not here", draw.item));
             current = Some(gold.next().ok_or_else(missing)??);
             normal_context.take();
+            options.clear();
         };
-        write_line("scores", &mut out, &scored(&draw, truth, &normal_context, &scorers, params))?;
+        if options.is_empty() && !fields.is_empty() {
+            options = options_of(&mut items, &draw.item, &fields)?;
+        }
+        write_line("scores", &mut out, &scored(&draw, truth, &normal_context, &options, &scorers, params))?;
     }
     outputs.put("scores", out)
 }
@@ -49,6 +61,7 @@ fn scored<'a>(
     draw: &'a ParsedDraw<'_>,
     truth: &GoldLine<'_>,
     normal_context: &OnceCell<String>,
+    options: &[(&str, Vec<String>)],
     scorers: &'a [ColumnScorer],
     params: &ScoreParams,
 ) -> ScoredDraw<'a> {
@@ -59,6 +72,7 @@ fn scored<'a>(
         unanswerable: truth.unanswerable,
         context: truth.context.as_deref(),
         open: params.open,
+        options: &[],
         normal_context: Some(normal_context),
     };
     let mut scores = Vec::with_capacity(5);
@@ -69,9 +83,14 @@ fn scored<'a>(
         let rule = if rule == OutcomeRule::Wrong && empty && scorer.scores_empty() { OutcomeRule::AsIs } else { rule };
         match rule {
             OutcomeRule::AsIs => {
-                let (values, share) = scorer.score(answer, &gold);
-                support = support.or(share.filter(|_| params.support_shares));
-                scores.extend(names.zip(values));
+                let own = options.iter().find(|(field, _)| Some(*field) == scorer.options());
+                let gold = Gold { options: own.map_or(&[], |(_, options)| options), ..gold };
+                let said = scorer.score(answer, &gold);
+                support = support.or(said.support.filter(|_| params.support_shares));
+                // An answer in which a scorer finds nothing to compare has no answer, as far as this scorer goes.
+                if !(said.is_unclear && params.outcomes.no_answer == OutcomeRule::Missing) {
+                    scores.extend(names.zip(said.values));
+                }
             }
             OutcomeRule::Wrong => scores.extend(names.zip(scorer.wrong(truth.unanswerable))),
             OutcomeRule::Missing => {}
@@ -86,6 +105,40 @@ fn scored<'a>(
         support: support.filter(|_| !missing),
         missing,
     }
+}
+
+/// Goes on to an item's line and reads what its fields offer to choose from.
+fn options_of<'f, 'i>(
+    items: &mut impl Iterator<Item = &'i str>,
+    id: &str,
+    fields: &[&'f str],
+) -> Result<Vec<(&'f str, Vec<String>)>, StepError> {
+    let absent = || unexpected("items", format_args!("it has no line for the item `{id}`, or not here"));
+    loop {
+        let line = items.next().ok_or_else(absent)?;
+        let item = Item::read_question(line).map_err(|problem| unexpected("items", problem.message))?;
+        if item.id == id {
+            return fields
+                .iter()
+                .map(|&field| {
+                    let options = item.options(field);
+                    options.map(|options| (field, options)).ok_or_else(|| no_options(id, field))
+                })
+                .collect();
+        }
+    }
+}
+
+fn no_options(id: &str, field: &str) -> StepError {
+    StepError::Inputs(vec![InputProblem {
+        file: "scorers.choice.options".to_owned(),
+        line: None,
+        column: None,
+        source_line: None,
+        message: format!("the field `{field}` of the item `{id}` lists no options"),
+        remedy: "name a field that holds a list of 2 to 26 texts, or an object with a text for each letter from A on"
+            .to_owned(),
+    }])
 }
 
 #[cfg(test)]
@@ -161,6 +214,47 @@ mod tests {
                 assert_eq!(scores, format!("{{\"item\":\"b\",\"n\":0,\"status\":\"{status}\",{expected}}}\n"));
             }
         }
+    }
+
+    #[test]
+    fn options_of_items_and_answers_that_choose_none() {
+        let settings = ScorerSettings::Choice {
+            options: crate::plan::Options::Field("q.o".to_owned()),
+            gold: crate::plan::GoldOption::TextOrLetter,
+        };
+        let scorer = ScorerConfig { name: "choice".to_owned(), settings };
+        let run_with = |no_answer, items: &str| {
+            let outcomes = Outcomes { no_answer, ..Outcomes::default() };
+            let scorers = vec![RevisedScorer { scorer: scorer.clone(), revision: 1 }];
+            let params = ScoreParams { scorers, outcomes, open: false, support_shares: false };
+            let parsed = concat!(
+                r#"{"item":"a","n":0,"status":"stop","text":"B","answer":"B"}"#,
+                "\n",
+                r#"{"item":"a","n":1,"status":"stop","text":"x","answer":"x"}"#,
+                "\n",
+                r#"{"item":"c","n":0,"status":"stop","text":"A","answer":"A"}"#
+            );
+            let inputs = [("gold", GOLD), ("parsed", parsed), ("items", items)];
+            run_in_memory(&inputs, |inputs, outputs| run(&params, inputs, outputs))
+                .map(|mut out| out.remove("scores").unwrap())
+        };
+        let items = concat!(
+            r#"{"id":"a","question":"?","fields":{"q":{"o":["Rome","Paris"]}}}"#,
+            "\n",
+            r#"{"id":"b","question":"?","fields":{}}"#,
+            "\n",
+            r#"{"id":"c","question":"?","fields":{"q":{"o":{"B":"Oslo","A":"Rome"}}}}"#
+        );
+        let scores = |no_answer| {
+            let scores = run_with(no_answer, items).unwrap();
+            scores.lines().map(|line| line.split("\"status\":\"stop\"").nth(1).unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let right = r#","scores":{"choice":1.0}}"#;
+        assert_eq!(scores(OutcomeRule::Wrong), [right, r#","scores":{"choice":0.0}}"#, right]);
+        assert_eq!(scores(OutcomeRule::Missing), [right, r#","scores":{}}"#, right]);
+        let error = run_with(OutcomeRule::Wrong, &items.replace("\"o\":[", "\"p\":[")).unwrap_err();
+        let StepError::Inputs(problems) = error else { panic!("{error}") };
+        assert_eq!(problems[0].message, "the field `q.o` of the item `a` lists no options");
     }
 
     #[test]

@@ -2,10 +2,11 @@ use super::StepError;
 use super::json_lines::unexpected;
 use super::outcome::wrong_score;
 use crate::digest::Decimal;
-use crate::plan::{Pick, ScorerConfig, ScorerSettings, Support};
+use crate::plan::{self, Options, Pick, ScorerConfig, ScorerSettings, Support};
 use crate::scoring::{
-    self, Exact, ExactSettings, Gold, Includes, IncludesSettings, Number, Numeric, NumericSettings, Pattern,
-    PatternSettings, Qa, QaSettings, Score, Scorer, Squad, Strategy, Tolerance, Unsupported,
+    self, Choice, ChoiceSettings, Exact, ExactSettings, Gold, GoldOption, Includes, IncludesSettings, Json, JsonMatch,
+    JsonSettings, Number, Numeric, NumericSettings, Pattern, PatternSettings, Qa, QaSettings, Score, Scorer, Squad,
+    Strategy, Tolerance, Unsupported,
 };
 
 /// Returns the columns of a scorer's metrics, in order.
@@ -27,6 +28,8 @@ pub fn scorer_revision(settings: &ScorerSettings) -> u32 {
         ScorerSettings::Exact { .. } => Exact::REVISION,
         ScorerSettings::Numeric { .. } => Numeric::REVISION,
         ScorerSettings::Regex { .. } => Pattern::REVISION,
+        ScorerSettings::Choice { .. } => Choice::REVISION,
+        ScorerSettings::Json { .. } => Json::REVISION,
     }
 }
 
@@ -38,6 +41,8 @@ fn kind(settings: &ScorerSettings) -> &'static str {
         ScorerSettings::Exact { .. } => Exact::NAME,
         ScorerSettings::Numeric { .. } => Numeric::NAME,
         ScorerSettings::Regex { .. } => Pattern::NAME,
+        ScorerSettings::Choice { .. } => Choice::NAME,
+        ScorerSettings::Json { .. } => Json::NAME,
     }
 }
 
@@ -50,6 +55,8 @@ fn base_metrics(settings: &ScorerSettings, open: bool) -> &'static [&'static str
         ScorerSettings::Numeric { .. } => Numeric::default().metrics(open),
         // A pattern has to compile before it can say so itself.
         ScorerSettings::Regex { .. } => &["regex"],
+        ScorerSettings::Choice { .. } => Choice::default().metrics(open),
+        ScorerSettings::Json { .. } => Json::default().metrics(open),
     }
 }
 
@@ -58,6 +65,8 @@ pub(super) struct ColumnScorer {
     columns: Vec<String>,
     /// One scorer; two where a number may be close in either of two ways, of which the better counts.
     scorers: Vec<Scorer>,
+    /// The field of items that lists what is to be chosen from.
+    options: Option<String>,
     open: bool,
 }
 
@@ -92,8 +101,29 @@ impl ColumnScorer {
                     .map_err(|error| unexpected(&format!("the scorer `{}`", config.name), error))?;
                 vec![pattern.into()]
             }
+            ScorerSettings::Choice { options, gold } => {
+                let options = match options {
+                    Options::Fixed(texts) => texts.clone(),
+                    Options::Field(_) => Vec::new(),
+                };
+                let gold = match gold {
+                    plan::GoldOption::TextOrLetter => GoldOption::TextOrLetter,
+                    plan::GoldOption::Index => GoldOption::Index,
+                    plan::GoldOption::Number => GoldOption::Number,
+                };
+                vec![Choice::new(ChoiceSettings { options, gold }).into()]
+            }
+            ScorerSettings::Json { compare, paths, ignore_case } => {
+                let compare = match compare {
+                    plan::JsonMatch::Equal => JsonMatch::Equal,
+                    plan::JsonMatch::Subset => JsonMatch::Subset,
+                };
+                let (paths, ignore_case) = (paths.clone(), *ignore_case);
+                vec![Json::new(JsonSettings { compare, paths, ignore_case }).into()]
+            }
         };
-        Ok(Self { columns, scorers, open })
+        let options = config.settings.item_field().map(str::to_owned);
+        Ok(Self { columns, scorers, options, open })
     }
 
     /// Says whether a completed response without text is an answer like any other. It is to the official SQuAD evaluator,
@@ -102,25 +132,29 @@ impl ColumnScorer {
         self.scorers.iter().any(|scorer| matches!(scorer, Scorer::Squad(_)))
     }
 
+    /// Returns the field of items that lists what is to be chosen from.
+    pub(super) fn options(&self) -> Option<&str> {
+        self.options.as_deref()
+    }
+
     /// Lists the columns.
     pub(super) fn columns(&self) -> &[String] {
         &self.columns
     }
 
-    /// Scores one answer; the values are in the order of the columns.
-    ///
-    /// Beside them stands the share of the answer's words that the passage holds, from a scorer that asks for it.
-    pub(super) fn score(&self, answer: &str, gold: &Gold<'_>) -> (impl Iterator<Item = f64> + use<>, Option<f64>) {
+    /// Scores one answer.
+    pub(super) fn score(&self, answer: &str, gold: &Gold<'_>) -> ColumnScores {
         let mut best: Vec<f64> = Vec::new();
-        let mut support = None;
+        let (mut support, mut is_unclear) = (None, false);
         for scores in self.scorers.iter().map(|scorer| scorer.score(answer, gold)) {
             support = support.or(scores.support());
+            is_unclear |= scores.is_unclear();
             best.resize(scores.iter().len(), 0.0);
             for (value, (_, found)) in best.iter_mut().zip(scores.iter()) {
                 *value = value.max(found);
             }
         }
-        (best.into_iter(), support)
+        ColumnScores { values: best, support, is_unclear }
     }
 
     /// Scores an answer that is wrong for its status alone.
@@ -128,6 +162,16 @@ impl ColumnScorer {
         let metrics = self.scorers.first().map_or(&[][..], |scorer| scorer.metrics(self.open));
         metrics.iter().map(move |metric| wrong_score(metric, unanswerable))
     }
+}
+
+/// Is what a scorer says of one answer.
+pub(super) struct ColumnScores {
+    /// The values, in the order of the columns.
+    pub(super) values: Vec<f64>,
+    /// The share of the answer's words that the passage holds, from a scorer that asks for it.
+    pub(super) support: Option<f64>,
+    /// Whether the scorer could not find in the answer what it compares.
+    pub(super) is_unclear: bool,
 }
 
 type Limit = fn(Number) -> Tolerance;
@@ -164,6 +208,8 @@ mod tests {
             ScorerSettings::Exact { ignore_case: false, trim: true },
             ScorerSettings::Numeric { pick: Pick::Last, tolerance: half, relative_tolerance: half },
             ScorerSettings::Regex { pattern: "{{answer}}".to_owned(), full: false },
+            ScorerSettings::Choice { options: Options::Field("o".to_owned()), gold: plan::GoldOption::Index },
+            ScorerSettings::Json { compare: plan::JsonMatch::Subset, paths: Vec::new(), ignore_case: true },
         ]
     }
 
@@ -176,8 +222,15 @@ mod tests {
                 assert_eq!(scorer.columns(), scorer.scorers[0].metrics(open));
                 assert_eq!(scorer_revision(&config.settings), scorer.scorers[0].revision());
                 let answers = ["18".to_owned()];
-                let gold = Gold { answers: &answers, unanswerable: false, context: None, open, normal_context: None };
-                assert_eq!(scorer.score("18", &gold).0.count(), scorer.columns().len());
+                let gold = Gold {
+                    answers: &answers,
+                    unanswerable: false,
+                    context: None,
+                    open,
+                    options: &[],
+                    normal_context: None,
+                };
+                assert_eq!(scorer.score("18", &gold).values.len(), scorer.columns().len());
                 assert_eq!(scorer.wrong(false).collect::<Vec<_>>(), vec![0.0; scorer.columns().len()]);
             }
         }
@@ -202,7 +255,7 @@ mod tests {
             ColumnScorer::new(&ScorerConfig { name: "numeric".to_owned(), settings }, false).unwrap()
         };
         let answers = ["100".to_owned()];
-        let score = |scorer: &ColumnScorer| scorer.score("104", &Gold::closed(&answers)).0.next();
+        let score = |scorer: &ColumnScorer| scorer.score("104", &Gold::closed(&answers)).values.first().copied();
         assert_eq!(score(&numeric("0", "0")), Some(0.0));
         assert_eq!(score(&numeric("4", "0.01")), Some(1.0));
         assert_eq!(score(&numeric("1", "0.04")), Some(1.0));

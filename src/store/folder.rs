@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
+use rustix::io::retry_on_intr;
 
 use super::StoreError;
 
@@ -24,7 +25,8 @@ const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::
 impl Folder {
     /// Opens a directory by path; the path itself may lead through links (a store may be reached by one).
     pub(super) fn open_root(path: &Utf8Path) -> Result<Self> {
-        let fd = rustix::fs::open(path.as_std_path(), DIRECTORY, Mode::empty()).map_err(|e| fail("open", path, e))?;
+        let fd = retry_on_intr(|| rustix::fs::open(path.as_std_path(), DIRECTORY, Mode::empty()))
+            .map_err(|e| fail("open", path, e))?;
         Ok(Self { fd, path: path.to_owned() })
     }
 
@@ -36,7 +38,7 @@ impl Folder {
     /// Opens a directory inside.
     pub(super) fn folder(&self, name: &str) -> Result<Self> {
         let path = self.path.join(name);
-        let fd = rustix::fs::openat(&self.fd, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
+        let fd = retry_on_intr(|| rustix::fs::openat(&self.fd, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()))
             .map_err(|e| fail("open", &path, e))?;
         Ok(Self { fd, path })
     }
@@ -83,12 +85,15 @@ impl Folder {
 
     fn open_with(&self, name: &str, access: OFlags) -> Result<(File, Stat)> {
         let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR).map_err(|errno| match errno {
-            rustix::io::Errno::LOOP | rustix::io::Errno::ISDIR | rustix::io::Errno::NXIO => {
-                StoreError::NotRegular { path: self.path.join(name) }
-            }
-            other => fail("open", &self.path.join(name), other),
-        })?;
+        let fd =
+            retry_on_intr(|| rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)).map_err(|errno| {
+                match errno {
+                    rustix::io::Errno::LOOP | rustix::io::Errno::ISDIR | rustix::io::Errno::NXIO => {
+                        StoreError::NotRegular { path: self.path.join(name) }
+                    }
+                    other => fail("open", &self.path.join(name), other),
+                }
+            })?;
         let stat = rustix::fs::fstat(&fd).map_err(|e| fail("read the size of", &self.path.join(name), e))?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(StoreError::NotRegular { path: self.path.join(name) });
@@ -99,7 +104,7 @@ impl Folder {
     /// Creates a new file inside, mode 0600, for reading and writing; it is an error if anything has that name.
     pub(super) fn create_new(&self, name: &str) -> Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)
+        let fd = retry_on_intr(|| rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR))
             .map_err(|e| fail("create", &self.path.join(name), e))?;
         // The umask may have taken more than it should.
         rustix::fs::fchmod(&fd, Mode::RUSR | Mode::WUSR)
@@ -141,14 +146,14 @@ impl Folder {
 
     /// Makes the names inside durable.
     pub(super) fn sync(&self) -> Result<()> {
-        rustix::fs::fsync(&self.fd).map_err(|e| fail("sync", &self.path, e))
+        retry_on_intr(|| rustix::fs::fsync(&self.fd)).map_err(|e| fail("sync", &self.path, e))
     }
 
     /// Lists the names inside, sorted; names that are not UTF-8 are not ours and are left out.
     pub(super) fn names(&self) -> Result<Vec<String>> {
         let failed = |e| fail("list", &self.path, e);
         let mut names = Vec::new();
-        for entry in Dir::read_from(&self.fd).map_err(failed)? {
+        for entry in retry_on_intr(|| Dir::read_from(&self.fd)).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             if let Ok(name) = entry.file_name().to_str()
                 && name != "."

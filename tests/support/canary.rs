@@ -1,13 +1,16 @@
 //! A key that nothing but a request's header may hold, and the search for it in all that was written and printed.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
-/// Is the one key of every test over a network. Its characters look different in an address, in base64 and in JSON.
+use regex::bytes::Regex;
+
+/// Is the one key of the whole suite: in the environment of every command that a test runs, and what every server is given. Its characters look different in an address, in base64 and in JSON.
 pub const CANARY: &str = "canary+7f3a/9c1e=5b2d?0e4f>8a6b~key";
 
 /// The texts by which the key would be recognised: as it is, escaped as in JSON and in addresses, in hexadecimal, and in both
 /// alphabets of base64 at each of the three places where it can begin among what stands before it.
-pub fn forms(key: &str) -> Vec<Vec<u8>> {
+fn forms(key: &str) -> Vec<String> {
     let mut forms = vec![key.to_owned(), key.replace('/', "\\/")];
     let escaped = |upper: bool| -> String {
         key.bytes()
@@ -33,35 +36,35 @@ pub fn forms(key: &str) -> Vec<Vec<u8>> {
     forms.push(key[key.len() / 2..].to_owned());
     forms.sort();
     forms.dedup();
-    forms.into_iter().map(String::into_bytes).collect()
+    forms
 }
 
+static ANY_FORM: LazyLock<Regex> = LazyLock::new(|| {
+    let forms: Vec<String> = forms(CANARY).iter().map(|form| regex::escape(form)).collect();
+    Regex::new(&forms.join("|")).unwrap()
+});
+
 /// Whether any form of the key is in these bytes.
-pub fn is_in(bytes: &[u8], forms: &[Vec<u8>]) -> bool {
-    let first: [bool; 256] = std::array::from_fn(|byte| forms.iter().any(|form| form.first() == Some(&(byte as u8))));
-    (0..bytes.len())
-        .filter(|at| first[usize::from(bytes[*at])])
-        .any(|at| forms.iter().any(|form| bytes[at..].starts_with(form)))
+pub fn is_in(bytes: &[u8]) -> bool {
+    ANY_FORM.is_match(bytes)
 }
 
 /// Lists the files below a directory that hold the key in their bytes or their names; links are not followed.
-pub fn files_with(root: &Path, key: &str) -> Vec<PathBuf> {
-    let forms = forms(key);
+pub fn files_with(root: &Path) -> Vec<PathBuf> {
     let (mut found, mut open) = (Vec::new(), vec![root.to_owned()]);
     while let Some(directory) = open.pop() {
         let Ok(entries) = std::fs::read_dir(&directory) else { continue };
         for entry in entries.flatten() {
             let path = entry.path();
             let kind = entry.file_type().unwrap();
-            let named = is_in(entry.file_name().as_encoded_bytes(), &forms);
+            let named = is_in(entry.file_name().as_encoded_bytes());
             if kind.is_dir() {
                 open.push(path.clone());
             }
             let holds = if kind.is_symlink() {
-                std::fs::read_link(&path).is_ok_and(|to| is_in(to.as_os_str().as_encoded_bytes(), &forms))
+                std::fs::read_link(&path).is_ok_and(|to| is_in(to.as_os_str().as_encoded_bytes()))
             } else {
-                kind.is_file()
-                    && std::fs::read(&path).is_ok_and(|bytes| is_in(&bytes, &forms) || is_in(&unpacked(&bytes), &forms))
+                kind.is_file() && std::fs::read(&path).is_ok_and(|bytes| is_in(&bytes) || is_in(&unpacked(&bytes)))
             };
             if named || holds {
                 found.push(path);

@@ -9,14 +9,19 @@
 
 pub mod canary;
 pub mod online;
+pub mod strace;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use canary::{CANARY, files_with, is_in};
 use serde_json::Value;
 
-/// Is a fresh directory with a config; it is removed when dropped.
+/// The variable that holds the key of the tests' own providers.
+pub const KEY_ENV: &str = "OURS_KEY";
+
+/// Is a fresh directory with a config. When it is dropped the canary is searched for in all that was written there, and it is removed.
 pub struct Project {
     temp: tempfile::TempDir,
 }
@@ -108,7 +113,16 @@ impl Project {
         let mut command = Command::new(env!("CARGO_BIN_EXE_exp"));
         command.args(args).current_dir(self.dir()).env_clear().env("HOME", self.temp.path().join("home"));
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        for name in [KEY_ENV, "OPENAI_API_KEY", "ANTHROPIC_API_KEY"] {
+            command.env(name, CANARY);
+        }
         command
+    }
+
+    /// Where the key is to be found below the project's directory and its home; `.env` is where a person writes it.
+    pub fn leaks(&self) -> Vec<PathBuf> {
+        let found = files_with(self.temp.path()).into_iter();
+        found.filter(|path| path.file_name().is_none_or(|name| name != ".env")).collect()
     }
 
     /// Runs the binary with these arguments.
@@ -172,6 +186,14 @@ impl Project {
     }
 }
 
+impl Drop for Project {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.leaks(), Vec::<PathBuf>::new(), "the key was written");
+        }
+    }
+}
+
 /// Is one action of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Action {
@@ -196,10 +218,18 @@ pub fn slugs(built: &Value) -> Vec<String> {
     trials.iter().map(|trial| trial["slug"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Runs a command to its end.
+/// Fails where the key is in what a command printed; what it printed is not shown then.
+#[track_caller]
+pub fn heard(said: &[u8]) {
+    assert!(!is_in(said), "the key was printed");
+}
+
+/// Runs a command to its end; nothing that it prints may hold the key.
 #[track_caller]
 pub fn run(command: &mut Command) -> Output {
     let output = command.output().unwrap();
+    heard(&output.stdout);
+    heard(&output.stderr);
     Output {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8(output.stdout).unwrap(),

@@ -1,20 +1,15 @@
-//! A project that asks a server of ours, with the canary for a key; when it is dropped, the canary is searched for in all
-//! that it wrote and said.
+//! A project that asks a server of ours, with the canary for a key.
 
 use std::collections::BTreeMap;
 use std::process::Command;
-use std::sync::Mutex;
 
 use serde_json::Value;
 
-use super::canary::{CANARY, files_with, forms, is_in};
-use super::{Output, Project, csv_rows, run, run_dir};
+use super::{KEY_ENV, Output, Project, csv_rows, run_dir};
 
 /// US dollars for a million tokens, in [`Online::config`].
 pub const INPUT: f64 = 0.5;
 pub const OUTPUT: f64 = 2.0;
-/// The variable that holds the key.
-pub const KEY_ENV: &str = "OURS_KEY";
 
 /// Says what a config is made of; what is not said is as plain as can be.
 #[derive(Clone)]
@@ -75,10 +70,9 @@ fn comma(more: &str) -> String {
     if more.is_empty() { String::new() } else { format!(", {more}") }
 }
 
-/// Is a project and all that was said in it.
+/// Is a project whose config names a server.
 pub struct Online {
     pub project: Project,
-    said: Mutex<Vec<u8>>,
 }
 
 impl Online {
@@ -108,28 +102,18 @@ impl Online {
             project.file(&format!("prompts/{n}.txt"), format!("Answer in at most {} words.", n + 1));
         }
         project.config(&setup.config(origin));
-        Self { project, said: Mutex::default() }
+        Self { project }
     }
 
     /// The binary with these arguments and the key in its environment.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = self.project.command(args);
-        command.env(KEY_ENV, CANARY);
-        command
+        self.project.command(args)
     }
 
-    /// Runs the binary, and keeps what it says.
+    /// Runs the binary.
     #[track_caller]
     pub fn exp(&self, args: &[&str]) -> Output {
-        let output = run(&mut self.command(args));
-        self.heard(output.stdout.as_bytes());
-        self.heard(output.stderr.as_bytes());
-        output
-    }
-
-    /// Keeps what a process said that a test ran by itself.
-    pub fn heard(&self, said: &[u8]) {
-        self.said.lock().unwrap().extend_from_slice(said);
+        self.project.exp(args)
     }
 
     /// Builds with `--yes --json` and expects this exit code; returns what was printed.
@@ -150,24 +134,5 @@ impl Online {
         let slug = built["trials"][0]["slug"].as_str().unwrap_or_else(|| panic!("no trial in {built:#}"));
         let path = run_dir(built).join(slug).join("results/predictions.csv");
         std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-    }
-
-    /// Where the key is to be found below the project's directory and its home.
-    pub fn leaks(&self) -> Vec<String> {
-        let root = self.project.dir();
-        let root = root.parent().unwrap();
-        let mut leaks: Vec<String> = files_with(root, CANARY).iter().map(|path| path.display().to_string()).collect();
-        if is_in(&self.said.lock().unwrap(), &forms(CANARY)) {
-            leaks.push("what was printed".to_owned());
-        }
-        leaks
-    }
-}
-
-impl Drop for Online {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            assert_eq!(self.leaks(), Vec::<String>::new(), "the key was written or printed");
-        }
     }
 }

@@ -3,6 +3,7 @@
 mod check;
 mod nearest;
 mod schema;
+mod scorer_tables;
 mod shape;
 mod tables;
 

@@ -1,5 +1,6 @@
 //! Every key of the language, with its shape and what it means.
 
+use super::scorer_tables::{SCORER, SCORERS};
 use super::shape::Shape::{
     AnyText, Anything, Boolean, Choice, Either, Integer, List, Map, Name, Names, Null, Number, Open, Path, Single, Text,
 };
@@ -8,15 +9,15 @@ use super::shape::{Field, Shape, Table};
 const MAX: i64 = u32::MAX as i64;
 const COUNT: Shape = Integer(1, MAX);
 const SIZE: Shape = Integer(0, i64::MAX);
-const SHARE: Shape = Number(Some("0"), Some("1"));
-const AMOUNT: Shape = Number(Some("0"), None);
-const TEXTS: Shape = List(&Text);
+pub(super) const SHARE: Shape = Number(Some("0"), Some("1"));
+pub(super) const AMOUNT: Shape = Number(Some("0"), None);
+pub(super) const TEXTS: Shape = List(&Text);
 const TEXT_OR_TEXTS: Shape = Either(&[AnyText, List(&AnyText)]);
 const ALL_OR_TEXTS: Shape = Either(&[Choice(&["all"]), TEXTS]);
 const NUMBERS: Shape = List(&AMOUNT);
 const ANY_TABLE: Shape = Map(&Anything);
 
-const fn field(name: &'static str, shape: Shape, doc: &'static str) -> Field {
+pub(super) const fn field(name: &'static str, shape: Shape, doc: &'static str) -> Field {
     Field::new(name, shape, doc)
 }
 
@@ -303,76 +304,6 @@ static ANSWER: Table = Table {
             .required(),
         field("pick", Choice(&["first", "last"]), "Which match. Default: `last`."),
         field("if_absent", Choice(&["whole", "missing"]), "What the answer is when nothing matches. Default: `whole`."),
-    ],
-};
-
-pub(crate) const SCORERS: &[&str] = &["squad", "qa", "includes", "exact", "numeric", "regex"];
-
-static SCORER: Table = Table {
-    what: "a scorer with its settings",
-    fields: &[
-        field("squad", Shape::Table(&SQUAD), "The official SQuAD evaluator."),
-        field("qa", Shape::Table(&QA), "Exact match and F1 with abstention: the default."),
-        field("includes", Shape::Table(&INCLUDES), "An accepted answer occurs in the answer."),
-        field("exact", Shape::Table(&EXACT), "The answer is an accepted answer."),
-        field("numeric", Shape::Table(&NUMERIC), "The number in the answer is the accepted one."),
-        field("regex", Shape::Table(&REGEX), "The answer matches a pattern."),
-    ],
-};
-
-const SCORER_NAME: Field =
-    field("name", Name, "The name its metrics carry. Default: the scorer's own; two of a kind need names.");
-
-static SQUAD: Table = Table { what: "the settings of `squad`", fields: &[SCORER_NAME] };
-
-static QA: Table = Table {
-    what: "the settings of `qa`",
-    fields: &[
-        SCORER_NAME,
-        field(
-            "support",
-            Choice(&["baseline", "overlap"]),
-            "How support in the passage is judged. Default: `baseline`.",
-        ),
-        field("threshold", SHARE, "An answer whose abstention reaches this is not unsupported. Default: 0.5."),
-        field("min_token_overlap", SHARE, "The share of words that `overlap` asks for. Default: 0.6."),
-    ],
-};
-
-static INCLUDES: Table = Table {
-    what: "the settings of `includes`",
-    fields: &[
-        SCORER_NAME,
-        field("ignore_case", Boolean, "Compares without case. Default: true."),
-        field("words", Boolean, "Matches whole words only. Default: true."),
-    ],
-};
-
-static EXACT: Table = Table {
-    what: "the settings of `exact`",
-    fields: &[
-        SCORER_NAME,
-        field("ignore_case", Boolean, "Compares without case. Default: false."),
-        field("trim", Boolean, "Takes white space off both ends first. Default: true."),
-    ],
-};
-
-static NUMERIC: Table = Table {
-    what: "the settings of `numeric`",
-    fields: &[
-        SCORER_NAME,
-        field("pick", Choice(&["first", "last"]), "Which number of the answer counts. Default: `last`."),
-        field("tolerance", AMOUNT, "The largest difference that is still equal. Default: 0."),
-        field("relative_tolerance", AMOUNT, "The same, as a share of the accepted number. Default: 0."),
-    ],
-};
-
-static REGEX: Table = Table {
-    what: "the settings of `regex`",
-    fields: &[
-        SCORER_NAME,
-        field("pattern", Text, "A regular expression; `{{answer}}` stands for each accepted answer.").required(),
-        field("full", Boolean, "The whole answer has to match. Default: false."),
     ],
 };
 

@@ -1,7 +1,7 @@
 //! Scorers and their settings.
 
 use super::super::tree::Node;
-use super::super::{Diagnostic, Pick, ScorerConfig, ScorerSettings, Support};
+use super::super::{Diagnostic, GoldOption, JsonMatch, Options, Pick, ScorerConfig, ScorerSettings, Support};
 use super::Loader;
 use super::providers::suggest;
 use crate::digest::Decimal;
@@ -89,6 +89,36 @@ impl Loader<'_> {
                 self.check_regex(pattern, &pattern.text()?.replace("{{answer}}", "x"));
                 ScorerSettings::Regex { pattern: pattern.text()?.to_owned(), full: truth("full", false) }
             }
+            "choice" => {
+                let Some(options) = set.get("options") else {
+                    if item.text().is_some() {
+                        let message = "the scorer `choice` needs the options";
+                        self.error(item.span, message, "write `choice: {options: [first, second]}`, or name a field");
+                    }
+                    return None;
+                };
+                ScorerSettings::Choice {
+                    options: self.options(options)?,
+                    gold: match set.text_at("gold").as_deref() {
+                        Some("index") => GoldOption::Index,
+                        Some("number") => GoldOption::Number,
+                        _ => GoldOption::TextOrLetter,
+                    },
+                }
+            }
+            "json" => ScorerSettings::Json {
+                compare: match set.text_at("compare").as_deref() {
+                    Some("subset") => JsonMatch::Subset,
+                    _ => JsonMatch::Equal,
+                },
+                paths: set
+                    .get("paths")
+                    .map_or(&[][..], Node::items)
+                    .iter()
+                    .filter_map(|path| Some(path.text()?.to_owned()))
+                    .collect(),
+                ignore_case: truth("ignore_case", false),
+            },
             _ => return None,
         };
         let name = set.text_at("name").unwrap_or_else(|| kind.to_owned());
@@ -99,6 +129,27 @@ impl Loader<'_> {
             self.error(written.span, message, "choose another name");
         }
         Some(ScorerConfig { name, settings })
+    }
+
+    /// Reads the options of `choice`: a list, or the field that lists them.
+    fn options(&mut self, node: &Node) -> Option<Options> {
+        if let Some(field) = node.text() {
+            return Some(Options::Field(field.to_owned()));
+        }
+        let texts: Vec<String> = node.items().iter().filter_map(|item| Some(item.text()?.to_owned())).collect();
+        if !(2..=26).contains(&texts.len()) {
+            let message = format!("there are {} options; each has a letter, and there is one to choose", texts.len());
+            self.error(node.span, message, "list 2 to 26 of them");
+            return None;
+        }
+        for (at, item) in node.items().iter().enumerate() {
+            let text = item.text().unwrap_or_default().trim().to_lowercase();
+            if text.is_empty() || texts[..at].iter().any(|other| other.trim().to_lowercase() == text) {
+                let message = "an option is empty, or there twice";
+                self.error(item.span, message, "give each option a text of its own; case does not tell them apart");
+            }
+        }
+        Some(Options::Fixed(texts))
     }
 
     /// Returns the default scorer, with the predecessor's `unsupported:` where it is written.
@@ -155,5 +206,7 @@ fn kind_of(settings: &ScorerSettings) -> &'static str {
         ScorerSettings::Exact { .. } => "exact",
         ScorerSettings::Numeric { .. } => "numeric",
         ScorerSettings::Regex { .. } => "regex",
+        ScorerSettings::Choice { .. } => "choice",
+        ScorerSettings::Json { .. } => "json",
     }
 }

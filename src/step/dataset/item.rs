@@ -89,6 +89,25 @@ impl<'a> Item<'a> {
         }
     }
 
+    /// Lists the options that a field offers: a list of 2 to 26 texts, or an object from letters, `A` on, to texts.
+    pub fn options(&self, path: &str) -> Option<Vec<String>> {
+        let options: Vec<String> = match self.fields.find(path)?.value {
+            Json::List(elements) => elements.iter().map(|element| element.to_text().into_owned()).collect(),
+            Json::Object(members) => {
+                let mut members: Vec<_> = members.iter().collect();
+                members.sort_by(|a, b| a.name.cmp(&b.name));
+                let is_lettered =
+                    members.iter().zip('A'..='Z').all(|(member, letter)| member.name.chars().eq([letter]));
+                if !is_lettered {
+                    return None;
+                }
+                members.iter().map(|member| member.value.to_text().into_owned()).collect()
+            }
+            _ => return None,
+        };
+        (2..=26).contains(&options.len()).then_some(options)
+    }
+
     /// Lists the names that [`find`](Self::find) knows on the level that `path` reaches.
     pub fn names(&self, path: &str) -> Vec<String> {
         let near = self.fields.names_near(path);

@@ -80,9 +80,13 @@ impl ItemDraws<'_, '_> {
         let sum = |metric: &String| scored.iter().filter_map(|scores| scores.get(metric)).fold(0.0, |sum, v| sum + v);
         let squares =
             |metric: &String| scored.iter().filter_map(|scores| scores.get(metric)).fold(0.0, |sum, v| sum + v * v);
+        let count = |metric: &String| scored.iter().filter(|scores| scores.get(metric).is_some()).count() as u32;
+        let counts: Vec<u32> = metrics.iter().map(count).collect();
+        let is_even = counts.iter().all(|count| *count as usize == scored.len());
         PairedArm {
             statuses: self.parsed.iter().map(|draw| draw.status).collect(),
             scored: scored.len() as u32,
+            counts: if is_even { Vec::new() } else { counts },
             sums: if scored.is_empty() { Vec::new() } else { metrics.iter().map(sum).collect() },
             squares: if scored.len() < 2 { Vec::new() } else { metrics.iter().map(squares).collect() },
             support: self.scored.iter().filter_map(|draw| draw.support).collect(),

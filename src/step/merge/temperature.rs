@@ -3,7 +3,7 @@ use crate::digest::Decimal;
 /// Writes a temperature as tables and keys show it: all its digits, and at least one after the point.
 ///
 /// Returns nothing where no temperature is sent.
-pub(in crate::step) fn temperature_label(temperature: Option<Decimal>) -> String {
+pub fn temperature_label(temperature: Option<Decimal>) -> String {
     let Some(temperature) = temperature else { return String::new() };
     let text = temperature.to_string();
     if text.contains(['.', 'e']) { text } else { text + ".0" }

@@ -77,7 +77,7 @@ impl<'a> ItemSet<'a> {
         let columns = &self.table.arms[arm];
         let sum = columns.sum(item, place)?;
         let squares = columns.squares(item, place).unwrap_or(f64::NAN);
-        Some(DrawMoments { draws: u64::from(columns.scored[item]), sum, squares })
+        Some(DrawMoments { draws: u64::from(columns.count(item, place)), sum, squares })
     }
 
     /// Returns a quantity of every item that has it under one arm, with its cluster.

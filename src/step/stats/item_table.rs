@@ -44,6 +44,8 @@ pub(super) struct ArmColumns {
     pub(super) is_there: Vec<bool>,
     /// How many draws have scores.
     pub(super) scored: Vec<u32>,
+    /// How many draws have each metric, `stride` numbers an item; as far as it goes where that is not `scored`.
+    counts: Vec<u32>,
     /// The sums of each metric, `stride` numbers an item.
     sums: Vec<f64>,
     /// The sums of squares, likewise; empty as long as no item has two draws with scores.
@@ -177,6 +179,14 @@ impl ArmColumns {
         };
         self.scored.push(arm.scored);
         let end = self.sums.len() + self.stride;
+        if !arm.counts.is_empty() {
+            for earlier in self.counts.len() / self.stride..place {
+                let scored = self.scored[earlier];
+                self.counts.resize((earlier + 1) * self.stride, scored);
+            }
+            self.counts.extend(arm.counts.iter().take(self.stride));
+            self.counts.resize(end, 0);
+        }
         self.sums.extend(arm.sums.iter().take(self.stride));
         self.sums.resize(end, f64::NAN);
         if !arm.squares.is_empty() {
@@ -194,16 +204,21 @@ impl ArmColumns {
         }
     }
 
+    /// Returns how many draws of an item have a metric, by place in its dataset.
+    pub(super) fn count(&self, item: usize, metric: usize) -> u32 {
+        self.counts.get(item * self.stride + metric).copied().unwrap_or(self.scored[item])
+    }
+
     /// Returns the sum of a metric, by place in its dataset; none without a scored draw.
     pub(super) fn sum(&self, item: usize, metric: usize) -> Option<f64> {
         let sum = *self.sums.get(item * self.stride + metric)?;
-        (self.scored[item] > 0 && sum.is_finite()).then_some(sum)
+        (self.count(item, metric) > 0 && sum.is_finite()).then_some(sum)
     }
 
     /// Returns the sum of squares of a metric; the square of the sum for a single draw.
     pub(super) fn squares(&self, item: usize, metric: usize) -> Option<f64> {
         let sum = self.sum(item, metric)?;
-        if self.scored[item] == 1 {
+        if self.count(item, metric) == 1 {
             return Some(sum * sum);
         }
         self.squares.get(item * self.stride + metric).copied().filter(|squares| squares.is_finite())

@@ -117,7 +117,7 @@ fn cells(table: &ItemTable, metric: &str, cluster: bool, is_in: impl Fn(usize) -
         let cell = &mut cells[if cluster { table.cluster[item] as usize } else { item }];
         for (arm, columns) in table.arms.iter().enumerate() {
             if let (Some(sum), Some(squares)) = (columns.sum(item, place), columns.squares(item, place)) {
-                cell.n[arm] += f64::from(columns.scored[item]);
+                cell.n[arm] += f64::from(columns.count(item, place));
                 cell.sum[arm] += sum;
                 cell.squares[arm] += squares;
             }

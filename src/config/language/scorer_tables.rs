@@ -1,0 +1,111 @@
+//! The keys of scorers.
+
+use super::shape::Shape::{AnyText, Boolean, Choice, Either, List, Name, Text};
+use super::shape::{Field, Shape, Table};
+use super::tables::{AMOUNT, SHARE, TEXTS, field};
+
+/// Names the scorers, in the order of [`SCORER`].
+pub(crate) const SCORERS: &[&str] = &["squad", "qa", "includes", "exact", "numeric", "regex", "choice", "json"];
+
+/// Is a scorer with its settings.
+pub(super) static SCORER: Table = Table {
+    what: "a scorer with its settings",
+    fields: &[
+        field("squad", Shape::Table(&SQUAD), "The official SQuAD evaluator."),
+        field("qa", Shape::Table(&QA), "Exact match and F1 with abstention: the default."),
+        field("includes", Shape::Table(&INCLUDES), "An accepted answer occurs in the answer."),
+        field("exact", Shape::Table(&EXACT), "The answer is an accepted answer."),
+        field("numeric", Shape::Table(&NUMERIC), "The number in the answer is the accepted one."),
+        field("regex", Shape::Table(&REGEX), "The answer matches a pattern."),
+        field("choice", Shape::Table(&CHOICE), "The answer chooses the right option."),
+        field("json", Shape::Table(&JSON), "The answer holds the right JSON."),
+    ],
+};
+
+const SCORER_NAME: Field =
+    field("name", Name, "The name its metrics carry. Default: the scorer's own; two of a kind need names.");
+
+static SQUAD: Table = Table { what: "the settings of `squad`", fields: &[SCORER_NAME] };
+
+static QA: Table = Table {
+    what: "the settings of `qa`",
+    fields: &[
+        SCORER_NAME,
+        field(
+            "support",
+            Choice(&["baseline", "overlap"]),
+            "How support in the passage is judged. Default: `baseline`.",
+        ),
+        field("threshold", SHARE, "An answer whose abstention reaches this is not unsupported. Default: 0.5."),
+        field("min_token_overlap", SHARE, "The share of words that `overlap` asks for. Default: 0.6."),
+    ],
+};
+
+static INCLUDES: Table = Table {
+    what: "the settings of `includes`",
+    fields: &[
+        SCORER_NAME,
+        field("ignore_case", Boolean, "Compares without case. Default: true."),
+        field("words", Boolean, "Matches whole words only. Default: true."),
+    ],
+};
+
+static EXACT: Table = Table {
+    what: "the settings of `exact`",
+    fields: &[
+        SCORER_NAME,
+        field("ignore_case", Boolean, "Compares without case. Default: false."),
+        field("trim", Boolean, "Takes white space off both ends first. Default: true."),
+    ],
+};
+
+static NUMERIC: Table = Table {
+    what: "the settings of `numeric`",
+    fields: &[
+        SCORER_NAME,
+        field("pick", Choice(&["first", "last"]), "Which number of the answer counts. Default: `last`."),
+        field("tolerance", AMOUNT, "The largest difference that is still equal. Default: 0."),
+        field("relative_tolerance", AMOUNT, "The same, as a share of the accepted number. Default: 0."),
+    ],
+};
+
+static REGEX: Table = Table {
+    what: "the settings of `regex`",
+    fields: &[
+        SCORER_NAME,
+        field("pattern", Text, "A regular expression; `{{answer}}` stands for each accepted answer.").required(),
+        field("full", Boolean, "The whole answer has to match. Default: false."),
+    ],
+};
+
+static CHOICE: Table = Table {
+    what: "the settings of `choice`",
+    fields: &[
+        SCORER_NAME,
+        field(
+            "options",
+            Either(&[Text, List(&AnyText)]),
+            "The options, in order; or the field of the items that lists them.",
+        )
+        .required(),
+        field(
+            "gold",
+            Choice(&["text_or_letter", "index", "number"]),
+            "How an accepted answer names its option; `index` counts from 0, `number` from 1. Default: `text_or_letter`.",
+        ),
+    ],
+};
+
+static JSON: Table = Table {
+    what: "the settings of `json`",
+    fields: &[
+        SCORER_NAME,
+        field(
+            "compare",
+            Choice(&["equal", "subset"]),
+            "Whether an answer's objects may have more members than the accepted one's. Default: `equal`.",
+        ),
+        field("paths", TEXTS, "The dotted paths that are compared; absent: everything."),
+        field("ignore_case", Boolean, "Compares texts without case. Default: false."),
+    ],
+};

@@ -1,0 +1,303 @@
+//! A kill before every system call that changes something, and an error in place of each: nothing that was committed is
+//! lost, nothing wrong is served, and the next build ends where an undisturbed one does.
+//!
+//! `EXP_SWEEP=full` visits every call, as `.ci/long` does; otherwise one in several.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use support::strace::{Inject, all_below, faulted, is_here};
+use support::{Output, Project, run_dir};
+
+/// Are the calls that change what is on disk.
+const CHANGING: [&str; 14] = [
+    "write",
+    "pwrite64",
+    "fsync",
+    "fdatasync",
+    "rename",
+    "renameat",
+    "unlink",
+    "unlinkat",
+    "mkdir",
+    "mkdirat",
+    "ftruncate",
+    "symlink",
+    "fchmod",
+    "openat",
+];
+
+fn is_full() -> bool {
+    std::env::var("EXP_SWEEP").is_ok_and(|mode| mode == "full")
+}
+
+fn project() -> Project {
+    let project = Project::in_memory();
+    project.file("prompts/control.txt", "Answer.\n").file("prompts/brief.txt", "Answer briefly.\n");
+    let item = |n: u32| {
+        format!(
+            "{{\"id\":\"{n}\",\"question\":\"Who built mill {n}?\",\"answers\":[\"Ada\"],\
+             \"context\":\"Mill {n} was built by Ada. Mill {} by Bert.\"}}\n",
+            n + 1
+        )
+    };
+    project.file("data/mills.jsonl", (0..3).map(item).collect::<String>());
+    project.config(
+        "\
+version: 1
+models: [{name: reader, provider: lexical}]
+datasets:
+  mills:
+    path: data/mills.jsonl
+    fields: {id: id, question: question, answers: answers, context: context}
+control: prompts/control.txt
+prompt_sets: {brief: prompts/brief.txt}
+decoding: {temperature: 0, max_output_tokens: 64}
+parts_per_dataset: 1
+analysis: {bootstrap_samples: 50, permutation_samples: 50}
+",
+    );
+    project
+}
+
+/// Is an undisturbed build: its root, and the bytes of every file of its root that it shows.
+struct Reference {
+    root: String,
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+fn shown(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let reproducible = |path: &Path| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let made = ["multi_trial_manifest.json", "trial_manifest.json", "provenance.md", "report.html"];
+        path.metadata().unwrap().is_file() && !made.contains(&name)
+    };
+    let all = all_below(dir).into_iter().filter(|path| reproducible(path));
+    all.map(|path| (path.strip_prefix(dir).unwrap().to_str().unwrap().to_owned(), std::fs::read(path).unwrap()))
+        .collect()
+}
+
+impl Reference {
+    fn new() -> Self {
+        let project = project();
+        let built = project.build();
+        Self { root: built["root"].as_str().unwrap().to_owned(), files: shown(&run_dir(&built)) }
+    }
+
+    /// Forgets all that a build made.
+    fn clear(project: &Project) {
+        for dir in ["store", "experiments"] {
+            std::fs::remove_dir_all(project.path(dir)).ok();
+        }
+    }
+
+    /// Builds on after a fault, and compares.
+    fn resume(&self, project: &Project, what: &str) {
+        let (records, answers) = (records(project), answers(project));
+        let built = project.exp(&["build", "--json"]);
+        assert_eq!(built.code, 0, "{what}\n{}\n{}", built.stdout, built.stderr);
+        let built = built.json();
+        assert_eq!(built["state"], "complete", "{what}");
+        assert_eq!(built["root"], self.root.as_str(), "{what}");
+        assert_eq!(shown(&run_dir(&built)), self.files, "{what}");
+        let hits = built["actions"]["hit"].as_u64().unwrap();
+        assert!(hits >= records, "{what}: {records} actions were committed, {hits} were hits");
+        let sent = built["requests"]["sent"].as_u64().unwrap();
+        let total = built["requests"]["total"].as_u64().unwrap();
+        assert!(
+            sent + answers <= total,
+            "{what}: {answers} of {total} answers were logged, {sent} were asked for again"
+        );
+        let audit = project.exp(&["audit"]);
+        assert_eq!(audit.code, 0, "{what}\n{}", audit.stdout);
+    }
+}
+
+/// Counts the records of actions that stand under their names.
+fn records(project: &Project) -> u64 {
+    let dir = project.path("store/actions");
+    if !dir.exists() {
+        return 0;
+    }
+    all_below(&dir).iter().filter(|path| path.is_file()).count() as u64
+}
+
+/// Counts the draws with an answer in the log, in a whole line.
+fn answers(project: &Project) -> u64 {
+    let dir = project.path("store/draws");
+    if !dir.exists() {
+        return 0;
+    }
+    let mut addresses = BTreeSet::new();
+    for path in all_below(&dir).into_iter().filter(|path| path.is_file()) {
+        let text = std::fs::read_to_string(path).unwrap();
+        for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+            let address = line.split_once(" {\"draw\":\"").and_then(|(_, rest)| rest.split('"').next());
+            addresses.extend(address.map(str::to_owned));
+        }
+    }
+    addresses.len() as u64
+}
+
+/// Visits the calls of each name from the first to the last: `visit` says whether there was an Nth one. Returns how many
+/// faults fired, by name.
+fn sweep(calls: &[&'static str], strides: &dyn Fn(&str) -> usize, visit: &mut dyn FnMut(&'static str, usize) -> bool) {
+    let mut fired = BTreeMap::new();
+    for &call in calls {
+        let stride = if is_full() { 1 } else { strides(call) };
+        // Another first call in each run of the sample would make a failure hard to repeat: it always begins at the first.
+        let mut n = 1;
+        while visit(call, n) {
+            *fired.entry(call).or_insert(0) += 1;
+            n += stride;
+            assert!(n < 100_000, "{call} never ends");
+        }
+    }
+    println!("faults that fired: {fired:?}");
+    assert!(!fired.is_empty(), "no fault fired");
+    for call in ["write", "pwrite64", "fsync", "renameat"] {
+        assert!(!calls.contains(&call) || fired.contains_key(call), "no fault at {call} fired");
+    }
+}
+
+/// Says how many calls a sample passes over, by how many of the name there are (strace counts them in each thread).
+fn sampled(call: &str) -> usize {
+    match call {
+        "mkdirat" => 131,
+        "openat" => 67,
+        "fsync" | "pwrite64" | "fchmod" => 5,
+        _ => 2,
+    }
+}
+
+#[test]
+fn a_kill_before_any_call_loses_nothing() {
+    if !is_here() {
+        return;
+    }
+    let reference = Reference::new();
+    let project = project();
+    sweep(&CHANGING, &sampled, &mut |call, n| {
+        Reference::clear(&project);
+        let build = faulted(&project, &["build"], call, n, Inject::Kill, &[]);
+        if build.fired {
+            reference.resume(&project, &format!("killed before {call} {n}: {}", build.call));
+        } else {
+            assert_eq!(build.output.code, 0, "{call} {n}: {}", build.output.stderr);
+        }
+        build.fired
+    });
+}
+
+/// The text that `exp` prints for an error number.
+fn words(errno: &str) -> &'static [&'static str] {
+    match errno {
+        "EIO" => &["Input/output error", "disk I/O error"],
+        "ENOSPC" => &["No space left on device", "database or disk is full", "disk I/O error"],
+        "EDQUOT" => &["Disk quota exceeded", "Quota exceeded", "disk I/O error", "database or disk is full"],
+        "EMFILE" => &["Too many open files", "unable to open database file", "disk I/O error"],
+        // SQLite alone takes an interrupted fsync for a failed one; our own calls are made again.
+        "EINTR" => &["disk I/O error"],
+        _ => &[],
+    }
+}
+
+/// Checks how a build with an error in it ended: right, or with 7, the path and the reason; never with a panic.
+fn ended_well(output: &Output, errno: &str, reference: &Reference, project: &Project, what: &str, speaks: bool) {
+    assert!(!output.stderr.contains("panicked"), "{what}\n{}", output.stderr);
+    match output.code {
+        0 => {
+            let list = project.json(&["list"]);
+            let run = &list["runs"].as_array().unwrap()[0];
+            assert_eq!(run["root"], reference.root.as_str(), "{what}");
+        }
+        7 => {
+            let said = &output.stderr;
+            if !speaks {
+                return;
+            }
+            assert!(words(errno).iter().any(|words| said.contains(words)), "{what}: the reason is not said\n{said}");
+            assert!(said.contains('/') || said.contains("index"), "{what}: the path is not said\n{said}");
+        }
+        code => panic!("{what}: exit {code}\n{}\n{}", output.stdout, output.stderr),
+    }
+}
+
+fn errors(errno: &'static str, make: fn(&'static str) -> Inject) {
+    if !is_here() {
+        return;
+    }
+    let reference = Reference::new();
+    let project = project();
+    // The loader's files are not ours: only what is in the project counts where files are opened.
+    project.build();
+    let paths = all_below(&project.dir());
+    let calls: Vec<&'static str> = CHANGING.into_iter().filter(|call| *call != "fchmod").collect();
+    sweep(&calls, &|call| 2 * sampled(call), &mut |call, n| {
+        Reference::clear(&project);
+        let on: &[_] = if call == "openat" { &paths } else { &[] };
+        let build = faulted(&project, &["build"], call, n, make(errno), on);
+        if build.fired {
+            let what = format!("{errno} at {call} {n}: {}", build.call);
+            // What cannot be printed is not said: a terminal that is gone is no fault of the disk.
+            if !build.call.contains("write(1<") && !build.call.contains("write(2<") {
+                // Where no call to write comes through, nothing is printed either.
+                let speaks = call != "write" || matches!(make(errno), Inject::Once(_));
+                ended_well(&build.output, errno, &reference, &project, &what, speaks);
+            }
+            reference.resume(&project, &what);
+        }
+        build.fired
+    });
+}
+
+#[test]
+fn an_input_output_error_once() {
+    errors("EIO", Inject::Once);
+}
+
+#[test]
+fn a_full_disk_for_ever() {
+    errors("ENOSPC", Inject::Forever);
+}
+
+#[test]
+fn a_quota_once() {
+    errors("EDQUOT", Inject::Once);
+}
+
+#[test]
+fn too_many_files_once() {
+    errors("EMFILE", Inject::Once);
+}
+
+#[test]
+fn an_interrupted_call_is_made_again() {
+    if !is_here() {
+        return;
+    }
+    let reference = Reference::new();
+    let project = project();
+    project.build();
+    let paths = all_below(&project.dir());
+    sweep(
+        &["write", "pwrite64", "fsync", "fdatasync", "openat", "ftruncate"],
+        &|call| 2 * sampled(call),
+        &mut |call, n| {
+            Reference::clear(&project);
+            let on: &[_] = if call == "openat" { &paths } else { &[] };
+            let build = faulted(&project, &["build"], call, n, Inject::Once("EINTR"), on);
+            if build.fired {
+                let what = format!("EINTR at {call} {n}: {}", build.call);
+                ended_well(&build.output, "EINTR", &reference, &project, &what, true);
+                if build.output.code != 0 {
+                    reference.resume(&project, &what);
+                }
+            }
+            build.fired
+        },
+    );
+}
