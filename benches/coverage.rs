@@ -1,4 +1,5 @@
 //! The long form of `tests/coverage.rs`: prints the table of `docs/statistics.md`, and every disagreement.
+//! `cargo bench --bench coverage -- SCENARIO…` makes only some of it.
 #![allow(clippy::unwrap_used)] // A bench may stop where its reference is not as it should be.
 
 #[path = "../tests/coverage/scenarios.rs"]
@@ -15,6 +16,7 @@ fn samples(scenario: &str, n: u32) -> (u32, u32) {
         ("skewed" | "clustered", 300) => (20_000, 5_000),
         ("skewed" | "clustered", _) => (4_000, 500),
         ("normal-null" | "normal-effect", 3000) => (3_000, 1_000),
+        ("family-null" | "pooled-equal" | "pooled-mixed" | "ratio", 3000) => (4_000, 0),
         (_, 3000) => (20_000, 4_000),
         _ => (20_000, 20_000),
     }
@@ -26,7 +28,9 @@ fn main() {
     let resamples = reference["resamples"].as_u64().unwrap() as u32;
     let mut table: BTreeMap<(usize, &'static str), BTreeMap<u32, String>> = BTreeMap::new();
     let (mut compared, mut beyond) = (0, 0);
-    for (at, scenario) in SCENARIOS.into_iter().enumerate() {
+    let named: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let is_wanted = |scenario: &str| named.is_empty() || named.iter().any(|name| name == scenario);
+    for (at, scenario) in SCENARIOS.into_iter().enumerate().filter(|(_, scenario)| is_wanted(scenario)) {
         for n in [30, 300, 3000] {
             let (samples, booted) = samples(scenario, n);
             for (method, share, drawn) in simulate(scenario, n, samples, booted, resamples).shares() {

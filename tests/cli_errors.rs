@@ -85,7 +85,7 @@ error: an entry of `scorers` does not know `qaa`
 7 |     scorers: [qaa]
   |               ^^^ did you mean `qa`?
   |
-  = help: known: squad, qa, includes, exact, numeric, regex
+  = help: known: squad, qa, includes, exact, numeric, regex, choice, json
 
 error: `prompts/gone.txt` does not exist
  --> config/eval_config.yaml:9:22
@@ -107,7 +107,7 @@ error: unknown key `outcome` in the config
 11 | outcome: {}
    | ^^^^^^^ did you mean `outcomes`?
    |
-   = help: known keys: version, experiments_dir, store, views, providers, models, datasets, control, prompt_sets, \
+   = help: known keys: version, experiments_dir, store, views, trusted_keys, providers, models, datasets, control, prompt_sets, \
          task_instructions, decoding, draws, sweep, trials, outcomes, analysis, reuse, budget, max_failed, \
          parts_per_dataset, lines_per_part, max_concurrent_jobs, max_concurrent_requests
 

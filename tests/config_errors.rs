@@ -1152,7 +1152,7 @@ error: unknown key `api_key` in `own`
 12 |   own: {kind: openai, api_key: ************************}  # was ***********************
    |                       ^^^^^^^ did you mean `api_key_env`?
    |
-   = help: known keys: kind, base_url, identity, api_key_env, api, anthropic_version, prompt_caching, response_format, timeouts, max_attempts, first_wait, max_wait, max_retry_time, requests_per_minute, tokens_per_minute, max_concurrent_requests, extra_body, headers, query, not_identity, mode, account, allow_http, ca_file, corpus, threshold
+   = help: known keys: kind, base_url, identity, api_key_env, api, anthropic_version, prompt_caching, response_format, timeouts, max_attempts, first_wait, max_wait, max_retry_time, requests_per_minute, tokens_per_minute, max_concurrent_requests, extra_body, headers, query, not_identity, mode, batch, account, allow_http, ca_file, corpus, threshold
 
 error: a literal key stands in the config, and configs are kept and shared
   --> eval.yaml:12:32

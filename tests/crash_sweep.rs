@@ -9,6 +9,7 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use support::mills::mills;
 use support::strace::{Inject, all_below, faulted, is_here};
 use support::{Output, Project, run_dir};
 
@@ -35,32 +36,7 @@ fn is_full() -> bool {
 }
 
 fn project() -> Project {
-    let project = Project::in_memory();
-    project.file("prompts/control.txt", "Answer.\n").file("prompts/brief.txt", "Answer briefly.\n");
-    let item = |n: u32| {
-        format!(
-            "{{\"id\":\"{n}\",\"question\":\"Who built mill {n}?\",\"answers\":[\"Ada\"],\
-             \"context\":\"Mill {n} was built by Ada. Mill {} by Bert.\"}}\n",
-            n + 1
-        )
-    };
-    project.file("data/mills.jsonl", (0..3).map(item).collect::<String>());
-    project.config(
-        "\
-version: 1
-models: [{name: reader, provider: lexical}]
-datasets:
-  mills:
-    path: data/mills.jsonl
-    fields: {id: id, question: question, answers: answers, context: context}
-control: prompts/control.txt
-prompt_sets: {brief: prompts/brief.txt}
-decoding: {temperature: 0, max_output_tokens: 64}
-parts_per_dataset: 1
-analysis: {bootstrap_samples: 50, permutation_samples: 50}
-",
-    );
-    project
+    mills(Project::in_memory(), 3, 1)
 }
 
 /// Is an undisturbed build: its root, and the bytes of every file of its root that it shows.

@@ -197,6 +197,7 @@ fn item_scores_are_the_predecessors_but_for_what_was_corrected() {
     let columns = ["em", "f1", "abstain_rate", "false_answer_rate", "unsupported_rate"];
     let columns: Vec<_> = columns.iter().flat_map(|c| [(*c).to_owned(), format!("{c}_std")]).collect();
     let (mut equal, mut corrected, mut wrong) = (0, BTreeMap::<&str, u32>::new(), Vec::new());
+    let mut list = "item_key\ttemp\tcondition\twhy\n".to_owned();
     for (key, theirs) in &expected {
         let our = &ours[key];
         // What it did not score for closed-book items, we do.
@@ -219,6 +220,7 @@ fn item_scores_are_the_predecessors_but_for_what_was_corrected() {
             continue;
         };
         *corrected.entry(reason).or_default() += 1;
+        list += &format!("{}\t{reason}\n", key.join("\t"));
     }
     assert!(
         wrong.is_empty(),
@@ -227,6 +229,12 @@ fn item_scores_are_the_predecessors_but_for_what_was_corrected() {
         wrong[..wrong.len().min(8)].join("\n")
     );
     assert_eq!((equal, corrected[PHRASES], corrected[EMPTY]), (3729, 799, 98));
+    // Which rows, and why, stands in a file, so that a change of a rule shows row by row.
+    let committed = include_str!("reference/corrected_rows.tsv");
+    let found = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("corrected_rows.tsv");
+    fs::write(&found, &list).unwrap();
+    let at = list.lines().zip(committed.lines()).position(|(ours, theirs)| ours != theirs);
+    assert!(list == committed, "corrected_rows.tsv differs at line {at:?}; {} has what is so now", found.display());
     // Items that were never answered have a row that says so, where it had none.
     for (key, row) in ours.iter().filter(|(key, _)| !expected.contains_key(*key)) {
         assert_eq!((row["n_draws"].as_str(), row["em"].as_str()), ("0", ""), "{key:?}");

@@ -260,7 +260,7 @@ const SETTINGS: &[Setting] = &[
     ("full.min_p", "0.1", "0.2", FULL),
     ("full.open", "30", "31",
         &["build/recorded/full/open/*/*", "infer/recorded/full/open/*/*", "report/recorded-*", "aggregate"]),
-    ("full.closed", "22", "23", &["report/recorded-*", "aggregate"]),
+    ("full.closed", "22", "23", &[]),
     ("full.frequency", "0.1", "-0.1", FULL),
     ("full.presence", "0.2", "0.3", FULL),
     ("full.effort", "low", "high", FULL),
@@ -1126,7 +1126,7 @@ fn what_is_no_input_runs_nothing_and_keeps_the_root() {
         ("Windows line ends", config.replace('\n', "\r\n")),
         ("a BOM", format!("\u{feff}{config}")),
         ("max_concurrent_jobs", format!("{config}max_concurrent_jobs: 1\n")),
-        ("trusted_keys", format!("{config}trusted_keys: config/absent.pub\n")),
+        ("trusted_keys", format!("{config}trusted_keys: [config/absent.pub]\n")),
         ("max_concurrent_requests", format!("{config}max_concurrent_requests: 3\n")),
         ("max_failed", format!("{config}max_failed: 7\n")),
         ("budget", format!("{config}budget: {{max_usd: 5, confirm_above_usd: 1}}\n")),
@@ -1227,7 +1227,7 @@ fn what_is_no_input_runs_nothing_and_keeps_the_root() {
 
 const NETWORK: &str = r"version: 1
 providers:
-  server: {kind: openai, base_url: '<<url>>', identity: <<identity>>, api_key_env: <<key>>, mode: <<mode>>, extra_body: {top: <<top>>, user: <<user>>}, headers: {X-Version: '<<version>>', X-Trace: '<<trace>>'}, not_identity: [user, X-Trace]}
+  server: {kind: openai, base_url: '<<url>>', identity: <<identity>>, api_key_env: <<key>>, mode: <<mode>>, batch: {poll: <<poll>>}, extra_body: {top: <<top>>, user: <<user>>}, headers: {X-Version: '<<version>>', X-Trace: '<<trace>>'}, not_identity: [user, X-Trace]}
 models:
   - {name: m, provider: server, model: <<model>>, revision: <<revision>>, price: {input: 1, output: 1}}
 datasets:
@@ -1247,6 +1247,7 @@ fn an_address_under_a_stated_identity_is_no_input() {
         ("identity", "mine-q4"),
         ("key", "SOME_KEY"),
         ("mode", "online"),
+        ("poll", "30s"),
         ("top", "1"),
         ("user", "me"),
         ("version", "1"),
@@ -1272,6 +1273,8 @@ fn an_address_under_a_stated_identity_is_no_input() {
         ("url", "https://gpu.example.org/other/v2"),
         ("key", "OTHER_KEY"),
         ("mode", "batch"),
+        ("mode", "auto"),
+        ("poll", "1s"),
         ("user", "you"),
         ("trace", "u"),
     ] {

@@ -46,8 +46,14 @@ fn one_model_in_one_go_is_no_matter() {
     let timings = csv_rows(&online.project.run_file(&built, &format!("{}/results/timings.csv", slugs(&built)[0])));
     assert_eq!(timings.len(), 8);
     assert!(timings.iter().all(|row| row["http_status"] == "200" && !row["logged_at"].is_empty()));
+    let latency = online.project.run_file(&built, &format!("{}/results/latency.json", slugs(&built)[0]));
+    let latency: Value = serde_json::from_str(&latency).unwrap();
+    let found = &latency["datasets"]["d"];
+    assert_eq!((found["paired"]["n_items"].as_u64(), found["arms"]["control"]["draws"].as_u64()), (Some(4), Some(4)));
     let manifest = online.project.manifest(&built);
-    assert_eq!(manifest["circumstances"].as_array().unwrap().len(), 2);
+    assert_eq!(manifest["circumstances"].as_array().unwrap().len(), 3);
+    // How long anything took is no part of what the root stands for.
+    assert!(!manifest["views"].to_string().contains("latency.json"));
     assert_eq!(manifest["order_seed"], 1337);
     assert_eq!(manifest["served"][0]["model"], "ours");
     // They are checked like every other file, and come back like every other file.

@@ -18,10 +18,10 @@ const TABLE: [(&str, u32, &str); 10] = [
     ("parse", 1, "7a8024c48bdf69826fd9d268944bbb9e753f83eae5cc2970cfe8afa9955b8785"),
     ("score", 2, "14ca4c1bd4e0814781024b55f00c2de9ea2f2c24771ac03b9ba1764692d67f7e"),
     ("merge", 2, "e740366964c703a59cd0644316d6fe4a597ecb30fecf061bdae01879d550c256"),
-    ("stats", 2, "1fae61e5bb0727a71f632f26b483caaf3b6f4f897ac7b4f53af94bb8314e2c3b"),
+    ("stats", 3, "86c7523947f1a05304f0dacec549013759bd4cb7117e1a6a3668634b6f9b25ba"),
     ("costs", 2, "8757f3767ecefb384b5078d50cf0ed260d988bd859991c64e9a0b5b8a4e5a0ac"),
     ("report", 3, "1ebab699cacf68a6ea86deac72beb37ae975880e52638b3054b5b663489cedf0"),
-    ("aggregate", 3, "10aa5493ec37886b5301d552f684c74fd7e5989255d137ea6d485de8840ac357"),
+    ("aggregate", 4, "013fb9ed4fd6c0e5e12267b3320d8d8d612cf084242c78f70ce1a26e02424166"),
 ];
 
 #[derive(Default)]

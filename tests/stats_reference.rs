@@ -1,9 +1,14 @@
-//! Compares regressions with values that an independent program computed (`tests/reference`).
+//! Compares regressions, and what `significance.json` says of the bundled example, with values that independent programs
+//! computed (`tests/reference`).
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
+use std::io::Read;
 
-use exp::stats::{ArmCells, ArmModel, clustered_ols, logistic_gee};
+use exp::digest::BlobId;
+use exp::plan::{Analysis, OptionalAnalyses, StatsParams, TrialDataset};
+use exp::stats::{ArmCells, ArmModel, clustered_ols, logistic_gee, special};
+use exp::step::{Input, Inputs, ReadBlobs, stats as stats_step};
 use serde_json::Value;
 
 fn cells(rows: &Value, column: usize) -> Vec<ArmCells> {
@@ -42,4 +47,122 @@ fn regressions_agree_with_statsmodels() {
         near(ols.params, &case["ols"]["params"], 1e-10);
         near(ols.standard_errors, &case["ols"]["bse"], 1e-10);
     }
+}
+
+struct One(Vec<u8>);
+
+impl ReadBlobs for One {
+    fn open(&self, _: &BlobId) -> Result<Box<dyn Read + '_>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Box::new(self.0.as_slice()))
+    }
+}
+
+/// Writes an arm of an item of which the means over its draws are known; several draws are each right or wrong.
+fn arm(means: &Value, draws: u64) -> Value {
+    let sums: Vec<f64> = means
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|mean| {
+            let mean = mean.as_f64().unwrap();
+            if draws == 1 { mean } else { (mean * draws as f64).round() }
+        })
+        .collect();
+    let each = |value: Value| Value::from(vec![value; draws as usize]);
+    let mut arm = serde_json::json!({
+        "statuses": each("stop".into()),
+        "scored": draws,
+        "sums": sums,
+        "input_tokens": each(Value::Null),
+        "output_tokens": each(Value::Null),
+    });
+    if draws > 1 {
+        arm["squares"] = sums.into();
+    }
+    arm
+}
+
+fn significance(trial: &Value) -> Value {
+    let draws = trial["draws"].as_u64().unwrap();
+    let metrics = trial["metrics"].as_object().unwrap();
+    let mut paired = Vec::new();
+    for row in trial["rows"].as_array().unwrap() {
+        let line = serde_json::json!({
+            "dataset": row[0],
+            "item": row[1],
+            "group": row[2],
+            "control": arm(&row[3], draws),
+            "treatment": arm(&row[4], draws),
+        });
+        paired.extend(format!("{line}\n").into_bytes());
+    }
+    let dataset = |(name, metrics): (&String, &Value)| TrialDataset {
+        name: name.clone(),
+        open: name == "open_book",
+        metrics: metrics.as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect(),
+    };
+    let params = StatsParams {
+        temperature: Some(trial["temperature"].as_str().unwrap().parse().unwrap()),
+        datasets: metrics.iter().map(dataset).collect(),
+        analysis: Analysis { bootstrap_samples: 50, cluster: true, ..Analysis::default() },
+        exclusions: None,
+        optional: OptionalAnalyses::default(),
+    };
+    let blob = BlobId::of(&paired);
+    let blobs = One(paired);
+    let entry = Input { name: "paired".to_owned(), blob, label: "paired".to_owned() };
+    let mut made: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    stats_step::run(&params, &Inputs::new(vec![entry], &blobs), &mut made).unwrap();
+    serde_json::from_slice(&made["significance.json"]).unwrap()
+}
+
+#[test]
+fn the_bundled_examples_numbers_are_those_of_scipy_and_statsmodels() {
+    let reference: Value = serde_json::from_str(include_str!("reference/example.json")).unwrap();
+    let (mut compared, mut wrong) = (0, Vec::new());
+    for trial in reference["trials"].as_array().unwrap() {
+        let document = significance(trial);
+        let results = &document["results"][trial["temperature"].as_str().unwrap()];
+        for row in trial["expected"].as_array().unwrap() {
+            let pointer = row[0].as_str().unwrap();
+            let found = if pointer.starts_with('/') {
+                results.pointer(pointer)
+            } else {
+                document.pointer(&format!("/{pointer}"))
+            };
+            compared += 1;
+            let is_equal = match (found.and_then(Value::as_f64), row[1].as_f64()) {
+                (Some(ours), Some(0.0)) => ours.abs() <= 1e-12,
+                (Some(ours), Some(theirs)) => (ours - theirs).abs() <= 1e-9 * theirs.abs(),
+                (None, None) => found.is_some_and(Value::is_null),
+                _ => false,
+            };
+            if !is_equal {
+                wrong.push(format!("{} {pointer}: {found:?}, expected {}", trial["trial"], row[1]));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(compared > 400, "{compared}");
+}
+
+#[test]
+fn tails_keep_their_digits_down_to_1e_300() {
+    let reference: Value = serde_json::from_str(include_str!("reference/tails.json")).unwrap();
+    let rows = reference.as_array().unwrap();
+    let mut smallest = 1.0_f64;
+    for row in rows {
+        let args: Vec<f64> = row[1].as_array().unwrap().iter().map(|arg| arg.as_f64().unwrap()).collect();
+        let ours = match row[0].as_str().unwrap() {
+            "normal_sf" => special::normal_sf(args[0]),
+            "chi_squared_sf" => special::chi_squared_sf(args[0], args[1]),
+            "student_sf" => special::student_sf(args[0], args[1]),
+            "beta_cdf" => special::beta_cdf(args[0], args[1], args[2]),
+            _ => special::f_sf(args[0], args[1], args[2]),
+        };
+        let theirs: f64 = row[2].as_str().unwrap().parse().unwrap();
+        assert!((ours / theirs - 1.0).abs() < 1e-11, "{row}: {ours:e}");
+        smallest = smallest.min(theirs);
+    }
+    assert!(rows.len() > 25 && smallest < 1e-299);
 }

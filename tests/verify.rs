@@ -5,22 +5,10 @@ mod support;
 use std::path::{Path, PathBuf};
 
 use support::Project;
-
-const CONFIG: &str = "\
-version: 1
-providers: {local: {kind: lexical}}
-models: [{name: base, provider: local, model: lexical-baseline}]
-datasets:
-  quiz: {path: data/quiz.jsonl, fields: {id: id, question: q, answers: a, context: c}, scorers: [exact]}
-control: prompts/control.txt
-prompt_sets: {short: prompts/short.txt}
-";
+use support::mills::mills;
 
 fn built() -> (Project, serde_json::Value) {
-    let project = Project::new();
-    let line = |n| format!("{{\"id\":\"{n}\",\"q\":\"what is {n}?\",\"a\":[\"{n}\"],\"c\":\"it is {n}\"}}\n");
-    project.config(CONFIG).file("data/quiz.jsonl", (0..20).map(line).collect::<Vec<_>>().concat());
-    project.file("prompts/control.txt", "Answer.\n").file("prompts/short.txt", "Answer briefly.\n");
+    let project = mills(Project::new(), 20, 1);
     let run = project.build();
     (project, run)
 }

@@ -284,11 +284,7 @@ fn a_new_project_builds_at_once_and_then_is_up_to_date() {
     let run = run_of(&first);
     let root = line.rsplit_once(" · root ").unwrap().1;
     assert!(root.len() == 12 && root.bytes().all(|b| b.is_ascii_hexdigit()), "{line}");
-    assert!(
-        first.stdout.starts_with(&format!("report: experiments/run_{run}/aggregate_report.md\n")),
-        "{}",
-        first.stdout
-    );
+    assert!(first.stdout.starts_with(&format!("report: experiments/run_{run}/report.html\n")), "{}", first.stdout);
     let data = "your own data: `exp init my-project --from data.jsonl`, then `exp build` there\n";
     assert!(first.stderr.ends_with(data), "{}", first.stderr);
     let second = exp(&["build"]);
@@ -462,6 +458,7 @@ fn a_project_from_a_data_file_builds_at_once() {
         assert!(report.contains("lexical"), "{report}");
         assert_eq!(project.json(&["-C", "mine", "build"])["up_to_date"], true);
     }
+    what_a_guess_says_of_odd_files();
     // As a document, and where there is nothing to guess.
     let project = Project::in_memory();
     project.file("d.csv", csv).file("e.csv", "left,right\n1,2\n").file("d.txt", "a\n");
@@ -474,9 +471,50 @@ fn a_project_from_a_data_file_builds_at_once() {
         ),
         "{refused}"
     );
+    let hint = "\n  hint: say which it is: `--fields question=FIELD`";
+    assert!(refused.contains(hint), "{refused}");
+    let typed = ["init", "other", "--from", "e.csv", "--fields"];
+    for (fields, error) in [
+        ("question", "error: --fields: `question` is not PART=FIELD, such as question=prompt\n"),
+        (
+            "query=left",
+            "error: --fields: `query` is no part of an item; its parts are: id, question, answers, context, group, unanswerable\n",
+        ),
+        ("question=up", "error: --from: `e.csv` has no field `up`; its fields are: left, right\n"),
+    ] {
+        assert_eq!(project.exp(&[&typed[..], &[fields]].concat()).expect_code(2).stderr, error);
+    }
+    let stated = project.json(&["init", "stated", "--from", "e.csv", "--fields", "question=left,answers=right"]);
+    assert_eq!(stated["fields"], json!([["question", "left"], ["answers", "right"]]));
+    assert_eq!(project.json(&["-C", "stated", "build"])["state"], "complete");
     let refused = project.exp(&["init", "other", "--from", "d.txt"]).expect_code(2).stderr;
     assert!(refused.starts_with("error: --from: `d.txt` is not JSONL, CSV or TSV by its name\n"), "{refused}");
     let refused = project.exp(&["init", "other", "--from", "nowhere.csv"]).expect_code(2).stderr;
     assert!(refused.starts_with("error: --from: cannot read `nowhere.csv`"), "{refused}");
     assert!(!project.path("other").exists());
+}
+
+/// Answers inside an object, ids that are numbers and occur twice (the second time far down), answers to be split, a
+/// header with a name twice.
+fn what_a_guess_says_of_odd_files() {
+    let project = Project::in_memory();
+    let line = |n: u32, question: &str| {
+        format!("{{\"id\":{n},\"question\":\"{question}\",\"answers\":{{\"text\":[\"x\"],\"answer_start\":[1]}}}}\n")
+    };
+    let mut nested: Vec<String> = (0..1500).map(|n| line(n, &format!("Q{n}?"))).collect();
+    nested.push(line(7, "R?"));
+    project.file("n.jsonl", nested.concat()).file("s.csv", "\u{feff}question,answer\r\nA?,b;c\r\n");
+    project.file("t.csv", "question,answer,question\n1,2,3\n");
+    let text = project.exp(&["init", "nested", "--from", "n.jsonl"]).expect_code(0).stdout;
+    assert!(text.contains("\n  answers       <- answers.text     [\"x\"]\n"), "{text}");
+    assert!(text.contains("\nsome ids occur more than once: the second of `x` is `x-2`"), "{text}");
+    let built = project.json(&["-C", "nested", "build", "--limit-items", "3"]);
+    assert_eq!(built["requests"]["sent"], 6);
+    let text = project.exp(&["init", "split", "--from", "s.csv"]).expect_code(0).stdout;
+    assert!(text.contains("\nan answer with `;` is several answers; if that is wrong, take out `split:`\n"), "{text}");
+    let refused = project.exp(&["init", "twice", "--from", "t.csv"]).expect_code(2).stderr;
+    assert_eq!(
+        refused,
+        "error: --from: `t.csv` names the column `question` twice in its header: give each a name of its own\n"
+    );
 }

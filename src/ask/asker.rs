@@ -3,12 +3,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
+use super::batches::BatchLane;
 use super::embedded::answer_all;
 use super::lane::{Closed, Lane, Outlets};
 use super::logger::{Logged, log};
 use super::ticket::Message;
 use super::waiting::{Claimed, Waiting};
-use super::{AskError, Expected, Inbox, Policies, Providers, Settlement, Tariffs, Ticket};
+use super::{AskError, Batching, Expected, Inbox, Policies, Providers, Settlement, Tariffs, Ticket};
 use crate::digest::DrawId;
 use crate::flow::{Budget, Clock, Event, Events, StopFlag, Tally};
 use crate::request::{DrawAddress, FailureCode, ProviderIdentity};
@@ -33,6 +34,8 @@ pub struct Asker<'a> {
     pub providers: &'a Providers,
     /// How each provider over a network is asked; one without a policy of its own is asked by the default.
     pub policies: &'a Policies,
+    /// How batches are gone about.
+    pub batching: &'a Batching,
     /// What servers are expected to serve.
     pub expected: &'a Expected,
     /// What answers cost.
@@ -68,6 +71,14 @@ impl Asker<'_> {
                 (identity.clone(), Lane::new(provider, self.policies.of(identity), self))
             })
             .collect();
+        let batches: BTreeMap<ProviderIdentity, BatchLane<'_>> = self
+            .providers
+            .batch_services()
+            .map(|service| {
+                let identity = service.identity();
+                (identity.clone(), BatchLane::new(service, self.batching.of(identity), self))
+            })
+            .collect();
         let Inbox { messages, own } = inbox;
         std::thread::scope(|scope| {
             let (attempts, to_log) = channel();
@@ -83,6 +94,8 @@ impl Asker<'_> {
                 counts: Counts::default(),
                 embedded,
                 embedded_out: HashSet::new(),
+                is_gathered: false,
+                in_batches: Vec::new(),
                 failure: None,
             };
             let mut is_open = true;
@@ -97,7 +110,10 @@ impl Asker<'_> {
                 while let Some(message) = next {
                     match message {
                         Message::Ticket(ticket) => serving.take_in(ticket),
-                        Message::NoMore => is_open = false,
+                        Message::NoMore => (is_open, serving.is_gathered) = (false, true),
+                        Message::Gathered => serving.is_gathered = true,
+                        Message::Again(ids) => serving.ask_again(&ids),
+                        Message::GivenUp(ids, error) => serving.give_up(&ids, &error),
                         Message::Logged(logged) => serving.settle(logged),
                         Message::Broken(error) => serving.break_off(error),
                         Message::Returned(ids) => serving.take_back(&ids, &lanes),
@@ -106,21 +122,33 @@ impl Asker<'_> {
                 }
                 if serving.failure.is_some() {
                     lanes.values().for_each(Lane::break_off);
+                    batches.values().for_each(BatchLane::break_off);
                 }
                 let now = self.clock.monotonic();
                 let look_again = now.saturating_sub(looked_again) >= LOOK_AGAIN;
                 if look_again {
                     looked_again = now;
                 }
-                let going = serving
-                    .look(look_again)
-                    .and_then(|()| serving.hand_out(&lanes, |lane, claimed| lane.feed(scope, &outlets, claimed)));
+                let going = serving.look(look_again).and_then(|()| {
+                    serving.hand_out(&lanes, &batches, |way, claimed| match way {
+                        Way::Alone(lane) => lane.feed(scope, &outlets, claimed),
+                        Way::InBatches(lane) => lane.feed(scope, &outlets, claimed),
+                    })
+                });
+                for (identity, batch, draws) in std::mem::take(&mut serving.in_batches) {
+                    if let Some(lane) = batches.get(&identity) {
+                        lane.watch(scope, &outlets, batch, draws);
+                    }
+                }
                 if let Err(error) = going {
                     serving.waiting.fail(&error);
                 }
                 serving.tell();
             }
             for lane in lanes.values() {
+                lane.end();
+            }
+            for lane in batches.values() {
                 lane.end();
             }
             serving.counts
@@ -133,6 +161,13 @@ const REUSED: Tally = Tally { reused: 1, sent: 0, failed: 0, tokens: 0 };
 /// Is what a draw counts as that failed.
 const FAILED: Tally = Tally { reused: 0, sent: 0, failed: 1, tokens: 0 };
 
+/// Is a way to a provider.
+#[derive(Clone, Copy)]
+enum Way<'l, 'p> {
+    Alone(&'l Lane<'p>),
+    InBatches(&'l BatchLane<'p>),
+}
+
 /// Is the state of an asker at work; one thread owns it.
 struct Serving<'s> {
     asker: &'s Asker<'s>,
@@ -140,6 +175,10 @@ struct Serving<'s> {
     counts: Counts,
     embedded: Sender<Vec<Claimed>>,
     embedded_out: HashSet<DrawId>,
+    /// All that is wanted for now is here: batches can be packed.
+    is_gathered: bool,
+    /// Draws that were found to be in batches, with who takes these.
+    in_batches: Vec<(ProviderIdentity, String, Vec<Claimed>)>,
     /// Is set once the log cannot be written: nothing is sent after that.
     failure: Option<AskError>,
 }
@@ -150,6 +189,7 @@ fn store(error: StoreError) -> AskError {
 
 impl Serving<'_> {
     fn take_in(&mut self, ticket: Ticket) {
+        self.is_gathered = false;
         (self.asker.events)(Event::Wanted { owner: ticket.owner, draws: ticket.wanted.len() as u64 });
         self.waiting.add(ticket);
     }
@@ -212,6 +252,20 @@ impl Serving<'_> {
         }
     }
 
+    /// Looks anew for draws that a batch lane has no answer to.
+    fn ask_again(&mut self, ids: &[DrawId]) {
+        for id in ids {
+            self.waiting.set_missing(id);
+        }
+    }
+
+    /// Lets draws go that a batch lane does without; what of them is claimed by this session alone is free.
+    fn give_up(&mut self, ids: &[DrawId], error: &AskError) {
+        let addresses: Vec<DrawAddress> = ids.iter().filter_map(|id| self.waiting.address(id)).collect();
+        let error = self.asker.session.release(&addresses).map_or_else(store, |()| error.clone());
+        self.waiting.give_up(ids, &error);
+    }
+
     /// Ends what a closed lane will not send.
     fn refuse(&mut self, identity: &ProviderIdentity, closed: &Closed, ids: &[DrawId]) {
         match closed {
@@ -269,13 +323,37 @@ impl Serving<'_> {
     fn hand_out<'l, 'p>(
         &mut self,
         lanes: &'l BTreeMap<ProviderIdentity, Lane<'p>>,
-        feed: impl Fn(&'l Lane<'p>, Vec<Claimed>),
+        batches: &'l BTreeMap<ProviderIdentity, BatchLane<'p>>,
+        feed: impl Fn(Way<'l, 'p>, Vec<Claimed>),
     ) -> Result<(), AskError> {
         for identity in self.waiting.asked() {
             if self.asker.stop.is_raised() {
                 let ids = self.waiting.ids_of(&identity);
                 self.waiting.give_up(&ids, &AskError::Stopped);
                 continue;
+            }
+            if let Some(lane) = batches.get(&identity).filter(|lane| lane.policy.from.is_some()) {
+                if !self.is_gathered {
+                    continue;
+                }
+                if lane.takes(self.waiting.count_of(&identity)) {
+                    let mut mine: Vec<Claimed> = Vec::new();
+                    // Bit by bit, so that what a claim takes of memory is little beside what is claimed.
+                    while self.waiting.count_of(&identity) > 0 {
+                        match self.claim(&identity, EMBEDDED_ROOM) {
+                            Ok(more) => mine.extend(more),
+                            Err(error) => {
+                                let ids: Vec<DrawId> = mine.iter().map(|draw| draw.id).collect();
+                                self.waiting.give_up(&ids, &error);
+                                return Err(error);
+                            }
+                        }
+                    }
+                    if !mine.is_empty() {
+                        feed(Way::InBatches(lane), mine);
+                    }
+                    continue;
+                }
             }
             let lane = lanes.get(&identity);
             if let Some(closed) = lane.and_then(Lane::closed) {
@@ -298,7 +376,7 @@ impl Serving<'_> {
                 continue;
             }
             if let Some(lane) = lane {
-                feed(lane, mine);
+                feed(Way::Alone(lane), mine);
             } else {
                 self.embedded_out.extend(mine.iter().map(|draw| draw.id));
                 drop(self.embedded.send(mine));
@@ -313,17 +391,24 @@ impl Serving<'_> {
         let claims = self.asker.session.claim(&addresses).map_err(store)?;
         let (mut mine, mut recorded) = (Vec::new(), Vec::new());
         let (mut elsewhere, mut holder) = (0, None);
+        let mut in_batches: BTreeMap<String, Vec<Claimed>> = BTreeMap::new();
+        let has_batches = self.asker.providers.takes_batches(identity);
         for (address, claim) in addresses.iter().zip(claims) {
             match claim {
                 Claim::Mine => mine.extend(self.waiting.set_out(&address.id())),
                 Claim::Recorded => recorded.push(*address),
-                Claim::Elsewhere { session } => {
+                Claim::InBatch { batch } if has_batches => {
+                    in_batches.entry(batch).or_default().extend(self.waiting.set_out(&address.id()));
+                }
+                Claim::Elsewhere { session } | Claim::InBatch { batch: session } => {
                     self.waiting.set_elsewhere(&address.id());
                     elsewhere += 1;
                     holder.get_or_insert(session);
                 }
             }
         }
+        let found = in_batches.into_iter().map(|(batch, draws)| (identity.clone(), batch, draws));
+        self.in_batches.extend(found);
         self.reuse(&recorded)?;
         let lost: Vec<DrawId> = recorded.iter().map(DrawAddress::id).collect();
         if let Some(id) = lost.iter().find(|id| self.waiting.address(id).is_some()) {

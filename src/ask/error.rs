@@ -30,6 +30,14 @@ pub enum AskError {
         /// How long, in seconds.
         seconds: u64,
     },
+    /// The draws wait at the provider, in batches.
+    #[error("`{identity}`: {why}")]
+    Pending {
+        /// The provider's identity.
+        identity: String,
+        /// What is waited for.
+        why: String,
+    },
     /// The next request could cost more than is left of the budget.
     #[error("the budget is reached")]
     OverBudget,

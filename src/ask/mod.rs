@@ -4,6 +4,7 @@
 //! draw that the store has is reused; one that another build holds is waited for; only the rest is sent.
 
 mod asker;
+mod batches;
 mod embedded;
 mod error;
 mod expected;
@@ -21,6 +22,7 @@ mod ticket;
 mod waiting;
 
 pub use asker::{Asker, Counts};
+pub use batches::{BatchPolicy, Batching, Tending};
 pub use error::AskError;
 pub use expected::{Expected, ExpectedRevision};
 pub use handout::{

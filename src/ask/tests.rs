@@ -140,6 +140,7 @@ impl World {
             session: &session,
             providers: &known,
             policies: &policies,
+            batching: &Batching::default(),
             expected: &self.expected,
             tariffs: &self.tariffs,
             budget: &self.budget,

@@ -55,6 +55,12 @@ pub(super) enum Message {
     Broken(Arc<StoreError>),
     /// A lane gives back draws that it did not send.
     Returned(Vec<DrawId>),
+    /// All that is wanted for now has been handed over.
+    Gathered,
+    /// A batch lane gives back draws that are free, or answered by somebody else: they are looked for anew.
+    Again(Vec<DrawId>),
+    /// A batch lane does without draws.
+    GivenUp(Vec<DrawId>, AskError),
 }
 
 /// Takes tickets for an asker; dropping it says that there are no more.
@@ -73,6 +79,11 @@ impl Tickets {
     pub fn open() -> (Self, Inbox) {
         let (own, messages) = channel();
         (Self(own.clone()), Inbox { messages, own })
+    }
+
+    /// Says that all that is wanted for now has been handed over, so that batches can be packed.
+    pub fn gathered(&self) {
+        drop(self.0.send(Message::Gathered));
     }
 
     /// Hands over a ticket. Where the asker is gone, nobody is left to wait for it.

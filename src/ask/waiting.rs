@@ -13,6 +13,8 @@ pub(super) struct Claimed {
     pub(super) id: DrawId,
     pub(super) address: DrawAddress,
     pub(super) request: Arc<Request>,
+    /// Its place in the order of asking: equal for all arms of an item.
+    pub(super) turn: u64,
 }
 
 /// Says where a wanted draw is on its way.
@@ -31,7 +33,6 @@ enum Phase {
 #[derive(Debug)]
 struct Wanted {
     draw: Claimed,
-    turn: u64,
     phase: Phase,
     owners: Vec<u32>,
 }
@@ -94,8 +95,8 @@ impl<'w> Waiting<'w> {
                     owners.push(owner);
                 }
                 Entry::Vacant(entry) => {
-                    let draw = Claimed { id, address: wanted.address, request: wanted.request };
-                    entry.insert(Wanted { draw, turn: wanted.turn, phase: Phase::New, owners: vec![owner] });
+                    let draw = Claimed { id, address: wanted.address, request: wanted.request, turn: wanted.turn };
+                    entry.insert(Wanted { draw, phase: Phase::New, owners: vec![owner] });
                     self.new.push(id);
                 }
             }
@@ -128,6 +129,11 @@ impl<'w> Waiting<'w> {
     /// Lists what is missing of a provider.
     pub(super) fn ids_of(&self, identity: &ProviderIdentity) -> Vec<DrawId> {
         self.missing.get(identity).into_iter().flatten().map(|(_, _, id)| *id).collect()
+    }
+
+    /// Counts what is missing of a provider.
+    pub(super) fn count_of(&self, identity: &ProviderIdentity) -> usize {
+        self.missing.get(identity).map_or(0, BTreeSet::len)
     }
 
     /// Takes the draws that were not looked for yet.
@@ -175,7 +181,7 @@ impl<'w> Waiting<'w> {
 
     fn set(&mut self, id: &DrawId, phase: Phase) {
         let Some(wanted) = self.draws.get_mut(id) else { return };
-        let turn = (wanted.turn, wanted.draw.address.number, *id);
+        let turn = (wanted.draw.turn, wanted.draw.address.number, *id);
         let identity = &wanted.draw.request.provider;
         match wanted.phase {
             Phase::New => {}

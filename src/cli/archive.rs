@@ -3,7 +3,7 @@ use super::failure::{Exit, Failure};
 use super::finish::thousands;
 use super::output::Output;
 use super::project::Home;
-use crate::run::{Catalog, plan_archive, write_archive};
+use crate::run::{ArchiveOptions, Catalog, plan_archive, write_archive};
 use crate::store::{Access, Store};
 
 /// Writes a run into one portable file, or shows what that would hold.
@@ -12,7 +12,12 @@ pub fn archive(global: &Global, args: &ArchiveArgs, out: &Output) -> Result<Exit
     let store = home.open_store(Access::ReadOnly, out)?;
     let catalog = Catalog::read(&store)?;
     let record = &catalog.find(&args.run)?.record;
-    let plan = plan_archive(&store, &home.experiments, record, args.experiment_name.as_deref())?;
+    let plan = plan_archive(
+        &store,
+        &home.experiments,
+        record,
+        ArchiveOptions { name: args.experiment_name.as_deref(), without_items: args.without_items },
+    )?;
     if args.dry_run {
         out.line(&format!(
             "would write {}: run {} ({}), {} files, {} bytes before compression, {} answers",
@@ -25,6 +30,10 @@ pub fn archive(global: &Global, args: &ArchiveArgs, out: &Output) -> Result<Exit
         ));
         if let Some(marked) = &plan.marked {
             out.line(&format!("marked: {marked}"));
+        }
+        if args.without_items {
+            let bytes: u64 = plan.withheld.iter().map(|file| file.size).sum();
+            out.line(&format!("withheld: {} blobs, {} bytes", plan.withheld.len(), thousands(bytes)));
         }
         for missing in &plan.missing {
             out.line(&format!("missing: {missing}"));
@@ -51,7 +60,7 @@ pub fn archive(global: &Global, args: &ArchiveArgs, out: &Output) -> Result<Exit
 pub fn write(home: &Home, store: &Store, run_id: &str, out: &Output) -> Result<(), Failure> {
     let catalog = Catalog::read(store)?;
     let record = &catalog.find(run_id)?.record;
-    let plan = plan_archive(store, &home.experiments, record, None)?;
+    let plan = plan_archive(store, &home.experiments, record, ArchiveOptions::default())?;
     let written = write_archive(store, &plan)?;
     let already = if written.already { "is there already" } else { "written" };
     out.note(&format!("archive {already}: {}", home.shown(&plan.path)));

@@ -1,7 +1,8 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::gc_args::{CleanArgs, GcArgs, PinArgs};
+use super::audit_args::{AuditArgs, SignArgs};
+use super::gc_args::{CleanArgs, ForgetArgs, GcArgs, PinArgs};
 use super::verify_args::VerifyArgs;
 use crate::digest::Decimal;
 use crate::flow::Money;
@@ -67,6 +68,8 @@ pub enum Command {
     List(ListArgs),
     /// Show one run's results, its disagreements, or the exact body of a request
     Show(ShowArgs),
+    /// Write a run's page (report.html) again, or print a paragraph on its methods
+    Report(ReportArgs),
     /// Compare two runs, or two trials of one
     Compare(CompareArgs),
     /// Check a run (or an archive) against the store: manifest, records, bytes, links
@@ -93,12 +96,16 @@ pub enum Command {
     Gc(GcArgs),
     /// Check every byte of the store, and what is shown of it; with --repair, make again what is damaged
     Verify(VerifyArgs),
+    /// Show what holds an item of a dataset: its text, requests and answers; with --yes, erase it
+    Forget(ForgetArgs),
     /// Keep a run whatever `gc` and `clean` are told
     Pin(PinArgs),
     /// Take a run's pin away
     Unpin(PinArgs),
     /// Ask a run to stop between actions
     Stop(StopArgs),
+    /// List batches at providers; watch, take up or cancel them
+    Jobs(JobsArgs),
     /// Write down what is to be tested, before the answers are seen
     Seal(SealArgs),
     /// Print the JSON Schema of the config
@@ -174,7 +181,7 @@ pub struct BuildArgs {
     /// Name the run (default: `r` and the UTC time)
     #[arg(long, value_name = "ID", env = "EXP_RUN_ID")]
     pub run_id: Option<String>,
-    /// How many parts are asked at once
+    /// How many parts are asked at once, and how many batches are under way at once
     #[arg(long, value_name = "N", env = "EXP_MAX_CONCURRENT_JOBS")]
     pub max_concurrent_jobs: Option<usize>,
     /// How many requests are in flight at once
@@ -228,6 +235,12 @@ pub struct BuildArgs {
     /// Ask again for what a provider rejected as it stands (400, 413, 422); else only when the request has changed
     #[arg(long)]
     pub retry_rejected: bool,
+    /// Do not wait for batches: end, with exit code 6, once all is submitted; a later build goes on
+    #[arg(long)]
+    pub detach: bool,
+    /// Give up a batch, by its name here or its id at the provider: its requests are asked again, though they may be paid for
+    #[arg(long, value_name = "ID", value_delimiter = ',', env = "EXP_IGNORE_BATCH")]
+    pub ignore_batch: Vec<String>,
     /// What to do after an attempt that may have been paid for: ask again, or leave the item for another build
     #[arg(long, value_enum, default_value = "retry", value_name = "WHAT", env = "EXP_ON_UNCERTAIN")]
     pub on_uncertain: UncertainArg,
@@ -247,6 +260,9 @@ pub struct InitArgs {
     /// Your data: JSONL, CSV or TSV; its fields are guessed and shown
     #[arg(long, value_name = "FILE")]
     pub from: Option<Utf8PathBuf>,
+    /// Which field is what, where the guess is wrong: `question=prompt,answers=data.gold`
+    #[arg(long, value_name = "PART=FIELD", value_delimiter = ',')]
+    pub fields: Vec<String>,
     /// The provider and model to write into the config (default: lexical/lexical-baseline)
     #[arg(long, value_name = "PROVIDER/MODEL")]
     pub model: Option<String>,
@@ -289,6 +305,24 @@ pub struct ShowArgs {
     pub limit: usize,
 }
 
+/// Says which page to write.
+#[derive(Debug, Clone, Args)]
+#[allow(clippy::struct_excessive_bools)] // Each is a flag of the command line.
+pub struct ReportArgs {
+    /// The run: an id, a unique beginning of one, or `latest`
+    #[arg(default_value = "latest")]
+    pub run: String,
+    /// Open it with the desktop's browser
+    #[arg(long)]
+    pub open: bool,
+    /// Leave out the items, and with them all questions and answers
+    #[arg(long)]
+    pub without_items: bool,
+    /// Print a paragraph for a paper instead: models, dates, sizes, tests, corrections, missing data
+    #[arg(long, conflicts_with_all = ["open", "without_items"])]
+    pub methods: bool,
+}
+
 /// Says what to compare.
 #[derive(Debug, Clone, Args)]
 pub struct CompareArgs {
@@ -304,40 +338,40 @@ pub struct CompareArgs {
     pub run2: Option<String>,
 }
 
-/// Says what to audit.
-#[derive(Debug, Clone, Args)]
-pub struct AuditArgs {
-    /// A run, an archive's name, or a file
-    #[arg(default_value = "latest")]
-    pub run: String,
-    /// Execute every deterministic step again and compare the bytes
-    #[arg(long)]
-    pub rerun: bool,
-    /// Say which inputs changed since
-    #[arg(long)]
-    pub inputs: bool,
-    /// Ask for a signature by one of these Ed25519 keys: a file of public keys, or a line `ssh-ed25519 AAAA…`
-    #[arg(long, value_name = "KEY", env = "EXP_REQUIRE_SIGNATURE")]
-    pub require_signature: Option<String>,
-}
-
-/// Says what to sign.
-#[derive(Debug, Clone, Args)]
-pub struct SignArgs {
-    /// The run
-    #[arg(default_value = "latest")]
-    pub run: String,
-    /// The key: an Ed25519 key of OpenSSH, or the public half of one that an agent holds
-    #[arg(long, value_name = "FILE", env = "EXP_SIGN_KEY")]
-    pub key: Utf8PathBuf,
-}
-
 /// Says what to check.
 #[derive(Debug, Clone, Args)]
 pub struct DoctorArgs {
     /// Call nobody over a network
     #[arg(long)]
     pub offline: bool,
+}
+
+/// Says what to do about batches.
+#[derive(Debug, Clone, Args)]
+pub struct JobsArgs {
+    /// What to do; without it the batches are listed
+    #[command(subcommand)]
+    pub action: Option<JobsAction>,
+    /// List those that are over as well
+    #[arg(long)]
+    pub all: bool,
+    /// Look at them until all have ended, and take in what they bring
+    #[arg(long)]
+    pub watch: bool,
+    /// Look for batches at the providers that are not known here and take them up; take in what has ended
+    #[arg(long)]
+    pub adopt: bool,
+}
+
+/// Is what can be done to a batch.
+#[derive(Debug, Clone, Subcommand)]
+pub enum JobsAction {
+    /// Ask the provider to cancel a batch; what it has answered by then is kept
+    Cancel {
+        /// Its name here, or its id at the provider
+        #[arg(value_name = "ID")]
+        id: String,
+    },
 }
 
 /// Says which answers to ask for again.
@@ -416,6 +450,9 @@ pub struct ArchiveArgs {
     /// The archive's name (default: `t<temps>_<RUN_ID>`)
     #[arg(long, value_name = "NAME")]
     pub experiment_name: Option<String>,
+    /// Leave out every byte of an item's text: hashes stand for questions, passages, gold answers, requests and answers
+    #[arg(long, env = "EXP_WITHOUT_ITEMS")]
+    pub without_items: bool,
     /// Show what would be archived
     #[arg(long)]
     pub dry_run: bool,

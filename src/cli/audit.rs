@@ -1,18 +1,20 @@
 use std::collections::BTreeMap;
 
 use super::again::again;
-use super::args::{AuditArgs, Global};
+use super::args::Global;
+use super::audit_args::AuditArgs;
 use super::failure::{Exit, Failure};
 use super::finish::thousands;
 use super::keys::read_keys;
 use super::output::Output;
 use super::project::{Home, current_dir};
 use crate::digest::{ActionKey, BlobId, StreamHasher};
+use crate::plan::ActionSpec;
 use crate::run::{
     AuditOptions, AuditReport, Catalog, Finding, Manifest, RunRecord, audit as check, audit_archive, drift,
     find_archive,
 };
-use crate::store::{Access, Store};
+use crate::store::{Access, ActionRecord, Presence, Store};
 
 /// Checks a run or an archive. Never writes, spends, or uses the network.
 pub fn audit(global: &Global, args: &AuditArgs, out: &Output) -> Result<Exit, Failure> {
@@ -115,8 +117,23 @@ fn rerun(store: &Store, manifest: &Manifest, report: &mut AuditReport) -> Result
     Ok(())
 }
 
+/// Tells whether something that an action read or made was erased on purpose, so that it cannot be executed again.
+fn is_forgotten(store: &Store, record: &ActionRecord) -> Result<bool, Failure> {
+    let spec: ActionSpec = serde_json::from_str(record.spec.get())
+        .map_err(|error| Failure::new(Exit::Damage, format!("the record of action {}: {error}", record.key)))?;
+    for blob in spec.inputs.values().chain(record.outputs.iter().map(|output| &output.blob)) {
+        if store.is_forgotten(blob)? && store.present(&[(*blob, 0)])[0] == Presence::Missing {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 fn rerun_one(store: &Store, key: &ActionKey, action: &crate::run::ActionEntry) -> Result<Vec<Finding>, Failure> {
     let Some(record) = store.record(key)? else { return Ok(Vec::new()) };
+    if is_forgotten(store, &record)? {
+        return Ok(Vec::new());
+    }
     let Some(mut made) = again(store, &record)? else { return Ok(Vec::new()) };
     let remedy = "the step is not deterministic, or its code changed under an unchanged revision: please report it";
     let mut findings = Vec::new();

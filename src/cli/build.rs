@@ -356,6 +356,9 @@ impl Building<'_, '_> {
             who::providers(config, &planning.trials, &planning.sources, &read, outside.as_ref())?
         };
         let policies = who::policies(config, &planning.trials, self.args);
+        let batching = who::batching(config, &planning.trials, self.args);
+        // A batch is packed when all that is wanted is known: no part may wait for another one's answers.
+        let packs = planning.trials.iter().any(|trial| who::batch_policy(trial.provider).from.is_some());
         let expected = who::expected(&planning.trials, &Catalog::read(self.store)?);
         let tariffs = prices::tariffs(&planning.trials, &planning.sources);
         let progress = Progress::new(self.out, self.clock, &self.budget, &planning.plan, range.len());
@@ -392,6 +395,7 @@ impl Building<'_, '_> {
             table: &planning.table,
             providers: &providers,
             policies: &policies,
+            batching: &batching,
             expected: &expected,
             tariffs: &tariffs,
             budget: &self.budget,
@@ -406,7 +410,7 @@ impl Building<'_, '_> {
             keep_going: self.args.keep_going,
             retry_rejected: self.args.retry_rejected,
             threads,
-            parts_in_flight: jobs.unwrap_or(16).max(1),
+            parts_in_flight: if packs { usize::MAX } else { jobs.unwrap_or(16).max(1) },
             answering_threads: threads,
         };
         let has_ended = AtomicBool::new(false);

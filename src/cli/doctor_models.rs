@@ -5,7 +5,7 @@ use super::doctor_check::Check;
 use super::environment::Variables;
 use super::failure::Failure;
 use super::finish::thousands;
-use super::online::{Outside, base_url, key_of, online};
+use super::online::{Outside, base_url, has_batches, key_of, online};
 use super::output::Output;
 use super::prices::old_prices;
 use super::project::Project;
@@ -40,9 +40,10 @@ pub fn checks(
             continue;
         }
         let address = base_url(provider);
-        if provider.mode == ProviderMode::Batch {
-            let remedy = "write `mode: online` on the provider, at the price of single requests";
-            checks.push(Check::fail(&subject, "it is to be asked in batches, which this version cannot do", remedy));
+        if provider.mode == ProviderMode::Batch && !has_batches(provider.kind) {
+            let remedy = "write `mode: online` on the provider: its requests are sent one by one";
+            let why = format!("it is to be asked in batches, which `{}` does not have here", provider.kind.as_str());
+            checks.push(Check::fail(&subject, why, remedy));
         }
         if let Some(proxy) = proxies.shown(&address) {
             checks.push(Check::ok(&subject, format!("asked through the proxy {proxy}")));

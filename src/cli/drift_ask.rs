@@ -12,7 +12,7 @@ use super::output::Output;
 use super::plan_inputs::PlanInputs;
 use super::signals::stop_flag;
 use super::{prices, who};
-use crate::ask::{AskError, Asker, Ceiling, Expected, Settlement, Tariffs, Ticket, Tickets, WantedDraw};
+use crate::ask::{AskError, Asker, Batching, Ceiling, Expected, Settlement, Tariffs, Ticket, Tickets, WantedDraw};
 use crate::config::{Config, ProviderMode, Reaction};
 use crate::digest::{Digest, RequestKey};
 use crate::engine::NodeFailure;
@@ -97,6 +97,7 @@ pub fn ask_again(
         session: &session,
         providers: &providers,
         policies: &policies,
+        batching: &Batching::default(),
         expected: &expected,
         tariffs: &tariffs,
         budget: &budget,
@@ -148,8 +149,10 @@ fn check_providers(inputs: &PlanInputs<'_>, sample: &Sample, variables: &Variabl
         }
         if trial.provider.mode == ProviderMode::Batch {
             let name = &trial.provider.name;
-            return Err(Failure::usage(format!("`{name}` is asked in batches, which this version cannot do"))
-                .hint("write `mode: online` on the provider, at the price of single requests"));
+            return Err(Failure::usage(format!(
+                "`{name}` is asked in batches, and `exp drift` asks one request after the other"
+            ))
+            .hint("write `mode: online` on the provider, at the price of single requests, or `mode: auto`"));
         }
         key_of(&inputs.project.config_label, trial.provider, variables).map_err(|why| why.hint("nothing was sent"))?;
     }

@@ -16,8 +16,8 @@ use crate::engine::{NodeDone, RangeResult, Verdict, spec_of};
 use crate::flow::Clock;
 use crate::plan::{NodeIndex, SourceBlob, StepKind, TrialPlan};
 use crate::run::{
-    ActionEntry, Catalog, CostSummary, FailureEntry, MANIFEST_NAME, Manifest, OutputEntry, PromptEntry, RequestCounts,
-    RunRecord, RunState, SourceEntry, TrialEntry, TrialSettings, ViewDir, ViewEntry, made_files,
+    ActionEntry, Catalog, CostSummary, FailureEntry, MANIFEST_NAME, Manifest, OutputEntry, PAGE_NAME, PromptEntry,
+    RequestCounts, RunRecord, RunState, SourceEntry, TrialEntry, TrialSettings, ViewDir, ViewEntry, made_files,
 };
 use crate::store::Store;
 
@@ -290,6 +290,15 @@ pub fn show(dir: &ViewDir, store: &Store, record: &RunRecord) -> Result<usize, F
             made += 1;
         }
     }
+    if !dir.has_file(PAGE_NAME) {
+        match super::run_page::write_page(dir, store, &manifest, true) {
+            Ok(()) => made += 1,
+            // What the page is made of is gone or damaged, or was never taken in (an import that is not trusted): the links
+            // stand without it, and `exp audit` and `exp report` say what is missing.
+            Err(failure) if failure.exit == Exit::Damage => {}
+            Err(failure) => return Err(failure),
+        }
+    }
     if record.state == RunState::Complete && catalog.latest().is_none_or(|latest| latest.record.run_id == record.run_id)
     {
         dir.make_latest()?;
@@ -343,7 +352,7 @@ pub fn print(finished: &Finished, project: &Project, out: &Output) {
         out.note(&format!("{} files of {shown} were put back", finished.restored));
     }
     if record.root.is_some() {
-        out.line(&format!("report: {shown}/aggregate_report.md"));
+        out.line(&format!("report: {shown}/{PAGE_NAME}"));
     }
     match record.state {
         RunState::Stopped => out.note("stopped; `exp build` goes on with this run"),

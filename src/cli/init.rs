@@ -34,7 +34,7 @@ pub fn init(args: &InitArgs, out: &Output) -> Result<Exit, Failure> {
     if let Some(path) = &args.from {
         let bytes =
             std::fs::read(path).map_err(|error| Failure::usage(format!("--from: cannot read `{path}`: {error}")))?;
-        let found = guess(path, &bytes)?;
+        let found = guess(path, &bytes, &stated(&args.fields)?)?;
         let name = path.file_name().unwrap_or("data");
         files.push((format!("config/data/{name}"), bytes));
         let (provider, model) = model_of(args)?;
@@ -46,6 +46,9 @@ pub fn init(args: &InitArgs, out: &Output) -> Result<Exit, Failure> {
     } else {
         if args.model.is_some() {
             return Err(Failure::usage("--model goes with --from: the example has a model of its own"));
+        }
+        if !args.fields.is_empty() {
+            return Err(Failure::usage("--fields goes with --from: the example has data of its own"));
         }
         files.extend(EXAMPLE.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())));
     }
@@ -67,8 +70,19 @@ pub fn init(args: &InitArgs, out: &Output) -> Result<Exit, Failure> {
         "dir": dir.as_str(),
         "files": files.iter().map(|(name, _)| name).collect::<Vec<_>>(),
         "fields": guessed.as_ref().map(Guess::fields),
+        "split": guessed.as_ref().and_then(|guess| guess.split.clone()),
+        "repeats_ids": guessed.as_ref().map(|guess| guess.repeats_ids),
     }));
     Ok(Exit::Done)
+}
+
+/// Reads `question=q`.
+fn stated(fields: &[String]) -> Result<Vec<(String, String)>, Failure> {
+    let pair = |text: &String| match text.split_once('=') {
+        Some((part, field)) if !part.is_empty() && !field.is_empty() => Ok((part.to_owned(), field.to_owned())),
+        _ => Err(Failure::usage(format!("--fields: `{text}` is not PART=FIELD, such as question=prompt"))),
+    };
+    fields.iter().map(pair).collect()
 }
 
 fn model_of(args: &InitArgs) -> Result<(String, String), Failure> {

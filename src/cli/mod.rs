@@ -5,6 +5,7 @@ mod archive;
 mod args;
 mod asked_part;
 mod audit;
+mod audit_args;
 mod build;
 mod clean;
 mod compare;
@@ -25,6 +26,7 @@ mod estimator;
 mod failure;
 mod fetch;
 mod finish;
+mod forget;
 mod gc;
 mod gc_args;
 mod guess;
@@ -32,6 +34,7 @@ mod history;
 mod import;
 mod ingest;
 mod init;
+mod jobs;
 mod keys;
 mod limits;
 mod list;
@@ -53,8 +56,10 @@ mod project;
 mod reasons;
 mod redraw;
 mod repair;
+mod report;
 mod requests;
 mod run_life;
+mod run_page;
 mod score;
 mod seal;
 mod sealed;
@@ -64,6 +69,7 @@ mod signals;
 mod spending;
 mod status;
 mod stop;
+mod trial_items;
 mod unaskable;
 mod up_to_date;
 mod verify;
@@ -152,6 +158,7 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Why(args) => why::why(global, &args, out),
         Command::List(_) => list::list(global, out),
         Command::Show(args) => show::show(global, &args, out),
+        Command::Report(args) => report::report(global, &args, out),
         Command::Compare(args) => compare::compare(global, &args, out),
         Command::Audit(args) => audit::audit(global, &args, out),
         Command::Doctor(args) => doctor::doctor(global, &args, out, &clock),
@@ -165,9 +172,11 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Clean(args) => clean::clean(global, &args, out),
         Command::Verify(args) => verify::verify(global, &args, out, &clock),
         Command::Gc(args) => gc::gc(global, &args, out, &clock),
+        Command::Forget(args) => forget::forget(global, &args, out),
         Command::Pin(args) => pin::pin(global, &args, true, out),
         Command::Unpin(args) => pin::pin(global, &args, false, out),
         Command::Stop(args) => stop::stop(global, &args, out),
+        Command::Jobs(args) => jobs::jobs(global, &args, out, &clock),
         Command::Seal(args) => seal::seal(global, &args, out, &clock),
         Command::Schema => {
             let schema = crate::config::json_schema();

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::environment::Variables;
 use super::failure::Failure;
@@ -7,8 +8,8 @@ use super::who;
 use crate::config::{self, Config, ModelConfig, ProviderApi, ProviderConfig, ProviderKind, Served};
 use crate::flow::Clock;
 use crate::provider::{
-    ClientSettings, ModelWire, Online, OnlineSettings, PromptCaching, Protocol, Proxies, Secret, Timeouts, Trusted,
-    WireSettings,
+    BatchService, ClientSettings, ModelWire, Online, OnlineSettings, OpenAiBatches, PromptCaching, Protocol, Proxies,
+    Secret, Timeouts, Trusted, WireSettings,
 };
 use crate::request::{Decoding, Request};
 
@@ -154,6 +155,39 @@ pub fn key_of(config_label: &str, provider: &ProviderConfig, variables: &Variabl
 
 /// Makes the provider that asks over a network. A key that is missing is missed when something has to be asked, not here.
 pub fn online(config: &Config, provider: &ProviderConfig, outside: &Outside<'_>) -> Result<Arc<Online>, Failure> {
+    asking(provider, settings(config, provider, outside)?, outside).map(Arc::new)
+}
+
+/// Is how long sending or fetching one file of a batch may take.
+const FILE_TIME: Duration = Duration::from_hours(2);
+
+/// Says whether batches of a kind can be sent; none but these has them.
+pub fn has_batches(kind: ProviderKind) -> bool {
+    matches!(kind, ProviderKind::OpenAi)
+}
+
+/// Makes who takes batches for a provider; `None` where its kind has none.
+pub fn batches(
+    config: &Config,
+    provider: &ProviderConfig,
+    outside: &Outside<'_>,
+) -> Result<Option<Arc<dyn BatchService>>, Failure> {
+    if !has_batches(provider.kind) {
+        return Ok(None);
+    }
+    let mut settings = settings(config, provider, outside)?;
+    let timeouts = &mut settings.client.timeouts;
+    (timeouts.send, timeouts.total) = (timeouts.send.max(FILE_TIME), timeouts.total.max(FILE_TIME));
+    let online = asking(provider, settings, outside)?;
+    Ok(Some(Arc::new(OpenAiBatches::new(online))))
+}
+
+fn asking(provider: &ProviderConfig, settings: OnlineSettings, outside: &Outside<'_>) -> Result<Online, Failure> {
+    let online = Online::new(settings, outside.clock.clone());
+    online.map_err(|why| Failure::usage(format!("provider `{}`: {why}", provider.name)))
+}
+
+fn settings(config: &Config, provider: &ProviderConfig, outside: &Outside<'_>) -> Result<OnlineSettings, Failure> {
     let kind = provider.kind;
     let trusted = match &provider.ca_file {
         None => None,
@@ -184,7 +218,7 @@ pub fn online(config: &Config, provider: &ProviderConfig, outside: &Outside<'_>)
     };
     let models = config.models.values().filter(|model| model.provider == provider.name);
     let key = provider.api_key_env.as_ref().and_then(|name| outside.variables.get(name));
-    let settings = OnlineSettings {
+    Ok(OnlineSettings {
         identity: who::identity(provider, None),
         name: provider.name.clone(),
         wire: wire_settings(provider, models),
@@ -203,7 +237,5 @@ pub fn online(config: &Config, provider: &ProviderConfig, outside: &Outside<'_>)
             proxies: outside.proxies.clone(),
             ..ClientSettings::default()
         },
-    };
-    let online = Online::new(settings, outside.clock.clone());
-    online.map(Arc::new).map_err(|why| Failure::usage(format!("provider `{}`: {why}", provider.name)))
+    })
 }

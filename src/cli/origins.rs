@@ -7,7 +7,7 @@ use crate::engine::NodeDone;
 use crate::plan::NodeIndex;
 use crate::report::{ArmOrigin, ProvenancePage};
 use crate::request::DrawAddress;
-use crate::run::{Provenance, RunRecord, ViewEntry};
+use crate::run::{ArmProvenance, Provenance, RunRecord, ViewEntry};
 use crate::store::Commit;
 
 /// Is what is to be said of where answers came from.
@@ -54,6 +54,7 @@ impl Building<'_, '_> {
             let mut files = vec![("reports/provenance.md", page.to_markdown().into_bytes())];
             if origins.is_remote() {
                 files.push(("results/timings.csv", origins.timings_csv()?));
+                files.extend(origins.latency_json()?.map(|bytes| ("results/latency.json", bytes)));
             }
             for (name, bytes) in files {
                 let staged = self.session.stage(&bytes)?;
@@ -124,8 +125,19 @@ fn page(
     origins: &Provenance,
     found: &[Complaint],
 ) -> ProvenancePage {
-    let arms = origins.arms.iter().map(|(side, arm)| ArmOrigin {
-        side: (*side).to_owned(),
+    ProvenancePage {
+        run_id: record.run_id.clone(),
+        trial: slug.to_owned(),
+        note,
+        arms: origins.arms.iter().map(|(side, arm)| arm_origin(side, arm)).collect(),
+        warnings: found.iter().map(|complaint| complaint.text.clone()).collect(),
+    }
+}
+
+/// Takes an arm's provenance as pages show it.
+pub(super) fn arm_origin(side: &str, arm: &ArmProvenance) -> ArmOrigin {
+    ArmOrigin {
+        side: side.to_owned(),
         draws: arm.draws,
         first: arm.first.clone(),
         last: arm.last.clone(),
@@ -137,12 +149,5 @@ fn page(
             ("fingerprint", arm.fingerprints.clone()),
             ("served behind a router by", arm.upstreams.clone()),
         ],
-    });
-    ProvenancePage {
-        run_id: record.run_id.clone(),
-        trial: slug.to_owned(),
-        note,
-        arms: arms.collect(),
-        warnings: found.iter().map(|complaint| complaint.text.clone()).collect(),
     }
 }

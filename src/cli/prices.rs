@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::who;
 use crate::ask::{LongPrompt, Rates, Tariff, Tariffs};
-use crate::config::{ModelConfig, Price, ProviderKind, Source};
+use crate::config::{ModelConfig, Price, ProviderKind, ProviderMode, Source};
 use crate::flow::Money;
 use crate::plan::{SelectedTrial, Sources};
 
@@ -18,8 +18,9 @@ pub fn tariffs(trials: &[SelectedTrial<'_>], sources: &Sources) -> Tariffs {
             _ => None,
         };
         let identity = who::identity(trial.provider, corpus.as_ref());
-        // Nothing is sent in batches yet, whatever the mode says: no ceiling takes their discount for granted.
-        tariffs.add(identity, trial.model.model.clone(), tariff(trial.provider.kind, trial.model), false, None);
+        // Under `mode: auto` a request may be sent alone: no ceiling takes the discount of batches for granted.
+        let in_batch = trial.provider.mode == ProviderMode::Batch;
+        tariffs.add(identity, trial.model.model.clone(), tariff(trial.provider.kind, trial.model), in_batch, None);
     }
     tariffs
 }

@@ -151,6 +151,10 @@ impl<'a> Progress<'a> {
                     self.out.note(&format!("{provider} serves `{model}` as revision {revision}"));
                 }
             }
+            Event::Batch { provider, text } => {
+                self.out.progress("");
+                self.out.note(&format!("{provider}: {text}"));
+            }
             Event::AskedAgain { provider, why, wait } => {
                 self.out.progress("");
                 self.out.note(&format!("{provider} is asked again after {} ({why})", duration_text(*wait)));

@@ -141,7 +141,10 @@ impl Building<'_, '_> {
             (RunState::Stopped, Exit::Stopped)
         } else if result.over_budget && !all_done {
             (RunState::Stopped, Exit::Budget)
-        } else if !result.failures.is_empty() || too_many || (!all_done && result.parked.is_empty()) {
+        } else if !result.failures.is_empty()
+            || too_many
+            || (!all_done && result.parked.is_empty() && result.pending.is_empty())
+        {
             (RunState::Failed, finish::exit_of_failures(result))
         } else if !all_done {
             (RunState::Pending, Exit::Pending)
@@ -183,6 +186,12 @@ impl Building<'_, '_> {
             }
         }
         self.write_down(&mut record, dir, done, result, circumstances)?;
+        let manifest = Catalog::manifest(self.store, &record)?;
+        {
+            // A build that finds all done may be showing this run as well.
+            let _held = self.store.hold_runs()?;
+            super::run_page::write_page(dir, self.store, &manifest, true)?;
+        }
         finish::show(dir, self.store, &record)?;
         if self.args.archive && exit == Exit::Done {
             super::archive::write(&project.home, self.store, &record.run_id, self.out)?;
@@ -190,6 +199,14 @@ impl Building<'_, '_> {
         for (provider, seconds) in &result.parked {
             let wait = finish::duration_text(Duration::from_secs(*seconds));
             self.out.note(&format!("{provider} asks to be left alone for {wait}; `exp build` goes on after that"));
+        }
+        for (provider, reasons) in &result.pending {
+            for why in reasons {
+                self.out.note(&format!("pending at {provider}: {why}"));
+            }
+        }
+        if !result.pending.is_empty() && exit == Exit::Pending {
+            self.out.note("`exp jobs` lists the batches; `exp build` goes on with this run once they have ended");
         }
         if exit == Exit::Budget {
             self.out.note("the budget is reached: a larger `--max-cost`, and `exp build` goes on with this run");

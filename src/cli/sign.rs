@@ -3,7 +3,8 @@ use std::process::{Command, Stdio};
 
 use camino::Utf8Path;
 
-use super::args::{Global, SignArgs};
+use super::args::Global;
+use super::audit_args::SignArgs;
 use super::failure::{Exit, Failure};
 use super::finish;
 use super::output::Output;

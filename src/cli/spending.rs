@@ -11,7 +11,7 @@ use crate::flow::Money;
 use crate::request::{Billed, Circumstances, DrawAddress, Usage};
 use crate::run::{CostRange, CostSummary};
 use crate::step::Wanted;
-use crate::store::{LedgerLine, Store};
+use crate::store::{BatchState, LedgerLine, Store};
 
 /// Is what a run's sessions did about one draw.
 #[derive(Default)]
@@ -60,11 +60,19 @@ fn bought(store: &Store, sessions: &[String]) -> Result<HashMap<DrawAddress, Bou
     Ok(bought)
 }
 
+/// Lists the draws in batches that are, or may be, at a provider.
+fn waiting(store: &Store) -> Result<HashSet<DrawAddress>, Failure> {
+    let open = store.open_batches()?.into_iter().filter(|batch| batch.state() != BatchState::Prepared);
+    Ok(open.flat_map(|batch| batch.draws).collect())
+}
+
 /// Sums up what a run cost.
 struct Account<'a> {
     store: &'a Store,
     tariffs: &'a Tariffs,
     bought: HashMap<DrawAddress, Bought>,
+    /// Draws that are in batches at a provider: what they cost is not known before they have ended.
+    waiting: HashSet<DrawAddress>,
     counted: HashSet<DrawAddress>,
     spent: Money,
     saved: Money,
@@ -80,6 +88,7 @@ impl<'a> Account<'a> {
             store,
             tariffs,
             bought: bought(store, sessions)?,
+            waiting: waiting(store)?,
             counted: HashSet::new(),
             spent: Money::ZERO,
             saved: Money::ZERO,
@@ -99,6 +108,14 @@ impl<'a> Account<'a> {
                 continue;
             }
             let Some(own) = self.bought.remove(&wanted.address) else {
+                if self.waiting.contains(&wanted.address) {
+                    let ceiling = match self.tariffs.ceiling(request) {
+                        Ceiling::Known(ceiling) => Some(ceiling),
+                        Ceiling::Unknown => None,
+                    };
+                    self.be_uncertain(1, ceiling);
+                    continue;
+                }
                 reused.push(wanted);
                 continue;
             };

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::environment::Variables;
 use super::failure::Failure;
-use super::online::key_of;
+use super::online::{has_batches, key_of};
 use super::planning::Planning;
 use super::who;
 use crate::config::{ProviderConfig, ProviderMode};
@@ -72,9 +72,10 @@ pub fn unaskable(
         }
         let provider = config.providers.values().find(|provider| who::identity(provider, None).0 == identity);
         let Some(provider) = provider else { continue };
-        if provider.mode == ProviderMode::Batch {
-            let why = format!("`{}` is asked in batches, which this version cannot do", provider.name);
-            let hint = "write `mode: online` on the provider, at the price of single requests";
+        if provider.mode == ProviderMode::Batch && !has_batches(provider.kind) {
+            let kind = provider.kind.as_str();
+            let why = format!("`{}` is asked in batches, which `{kind}` does not have here", provider.name);
+            let hint = "write `mode: online` on the provider: its requests are sent one by one";
             return Err(refused(&why).hint(hint).hint("nothing was sent"));
         }
         key_of(&planning.project.config_label, provider, variables)

@@ -3,9 +3,9 @@ use std::sync::Arc;
 
 use super::args::{BuildArgs, UncertainArg};
 use super::failure::Failure;
-use super::online::{Outside, online};
-use crate::ask::{Expected, ExpectedRevision, Policies, Policy, Providers};
-use crate::config::{Config, ProviderApi, ProviderConfig, ProviderKind, ScorerConfig, Source};
+use super::online::{Outside, batches, online};
+use crate::ask::{BatchPolicy, Batching, Expected, ExpectedRevision, Policies, Policy, Providers};
+use crate::config::{Config, ProviderApi, ProviderConfig, ProviderKind, ProviderMode, ScorerConfig, Source};
 use crate::digest::BlobId;
 use crate::plan::{Facts, SelectedTrial, Sources};
 use crate::provider::{Lexical, LexicalSettings, Provider as _, Replay, lexical};
@@ -107,6 +107,9 @@ pub fn providers(
             _ => {
                 if let Some(outside) = outside {
                     providers.add(online(config, provider, outside)?);
+                    if let Some(service) = batches(config, provider, outside)? {
+                        providers.add_batches(service);
+                    }
                 }
             }
         }
@@ -142,6 +145,40 @@ pub fn policies(config: &Config, trials: &[SelectedTrial<'_>], args: &BuildArgs)
         policies.add(identity(trial.provider, None), policy);
     }
     policies
+}
+
+/// Is from how many missing requests on `mode: auto` sends batches, where the config does not say.
+const MANY: u64 = 100;
+
+/// Says how batches are gone about in a build.
+pub fn batching(config: &Config, trials: &[SelectedTrial<'_>], args: &BuildArgs) -> Batching {
+    let mut batching = Batching::new(args.detach, args.ignore_batch.iter().cloned().collect());
+    let at_once = args.max_concurrent_jobs.or(config.max_concurrent_jobs.map(|n| n as usize));
+    for trial in trials.iter().filter(|trial| !trial.provider.kind.is_embedded()) {
+        let mut policy = batch_policy(trial.provider);
+        policy.most_at_once = at_once.unwrap_or(policy.most_at_once);
+        batching.add(identity(trial.provider, None), policy);
+    }
+    batching
+}
+
+/// Says how a provider is asked in batches, as its config has it, else by the default.
+pub fn batch_policy(provider: &ProviderConfig) -> BatchPolicy {
+    let (own, default) = (&provider.batches, BatchPolicy::default());
+    BatchPolicy {
+        from: match provider.mode {
+            ProviderMode::Online => None,
+            ProviderMode::Batch => Some(0),
+            ProviderMode::Auto => Some(own.from.unwrap_or(MANY)),
+        },
+        most_requests: own.max_requests,
+        most_bytes: own.max_bytes,
+        poll: own.poll.unwrap_or(default.poll),
+        start_deadline: own.start_deadline.unwrap_or(default.start_deadline),
+        list_delay: own.list_delay.unwrap_or(default.list_delay),
+        removes_files: own.remove_files,
+        ..default
+    }
 }
 
 /// Says which revision each server is expected to serve: the one that the config states, else the one of the last run.

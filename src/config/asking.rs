@@ -1,5 +1,24 @@
 use std::time::Duration;
 
+/// Says how batches of a provider are gone about. None of it decides an answer, and none of it is in any key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BatchLimits {
+    /// From how many missing requests on `mode: auto` sends batches.
+    pub from: Option<u64>,
+    /// Requests in one batch.
+    pub max_requests: Option<u64>,
+    /// Bytes of one input.
+    pub max_bytes: Option<u64>,
+    /// How long is waited between two looks.
+    pub poll: Option<Duration>,
+    /// How long a batch may wait before it begins.
+    pub start_deadline: Option<Duration>,
+    /// How long a batch may be there before the provider's list shows it.
+    pub list_delay: Option<Duration>,
+    /// Whether files at the provider are removed once the results are in the store.
+    pub remove_files: bool,
+}
+
 /// Says how a provider may be asked: how long is waited, how often a failure is asked again, how much is sent at once.
 ///
 /// None of it decides an answer, and none of it is in any key. What is absent is decided by whoever asks.

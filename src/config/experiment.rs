@@ -94,6 +94,14 @@ impl Default for Outcomes {
 pub enum Multiplicity {
     /// Holm's step-down: family-wise error.
     Holm,
+    /// Bonferroni's single step: family-wise error.
+    Bonferroni,
+    /// Šidák's single step: family-wise error of tests that are independent or positively dependent.
+    Sidak,
+    /// Hochberg's step-up: family-wise error under positive dependence.
+    Hochberg,
+    /// Hommel's closure of Simes' test: family-wise error under positive dependence.
+    Hommel,
     /// Benjamini-Hochberg: false discovery rate.
     BenjaminiHochberg,
     /// Benjamini-Yekutieli: false discovery rate under any dependence.

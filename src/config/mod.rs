@@ -29,7 +29,7 @@ mod yaml_string;
 
 pub use analysis_plan::{AnalysisPlan, DatasetExclusions, Exclusions};
 pub use arm::{ArmConfig, PromptSet};
-pub use asking::AskingLimits;
+pub use asking::{AskingLimits, BatchLimits};
 pub use capabilities::{CAPABILITIES_AS_OF, Served};
 pub use dataset::{
     AnswerConfig, Condition, DatasetConfig, DatasetFormat, DuplicateIds, FieldMap, IfAbsent, Pick, RecordingFormat,

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use crate::digest::Decimal;
 
-use super::{AskingLimits, Location, RecordingsByArm, Source, SourceFile};
+use super::{AskingLimits, BatchLimits, Location, RecordingsByArm, Source, SourceFile};
 
 /// Says which protocol a provider speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +51,8 @@ pub enum ProviderMode {
     Online,
     /// In batches.
     Batch,
+    /// In batches where many are missing, one by one where few are.
+    Auto,
 }
 
 /// Says which of OpenAI's protocols is spoken.
@@ -114,6 +116,8 @@ pub struct ProviderConfig {
     pub ca_file: Option<SourceFile>,
     /// How requests are sent.
     pub mode: ProviderMode,
+    /// How batches are gone about.
+    pub batches: BatchLimits,
     /// The account's name, where the provider's addresses hold one.
     pub account: Option<String>,
     /// Where the config describes it.

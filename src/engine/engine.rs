@@ -1,11 +1,11 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc;
 
 use super::running::{Message, Running};
 use super::{EngineError, NodeFailure, Resolution, StepLimits};
-use crate::ask::{Asker, Counts, Expected, Policies, Providers, Tariffs, Tickets};
+use crate::ask::{Asker, Batching, Counts, Expected, Policies, Providers, Tariffs, Tickets};
 use crate::digest::ActionKey;
 use crate::flow::{Budget, Clock, Events, StopFlag};
 use crate::plan::{Graph, NodeIndex};
@@ -46,6 +46,8 @@ pub struct Engine<'a> {
     pub providers: &'a Providers,
     /// How providers over a network are asked.
     pub policies: &'a Policies,
+    /// How batches are gone about.
+    pub batching: &'a Batching,
     /// What their servers are expected to serve.
     pub expected: &'a Expected,
     /// What answers cost.
@@ -91,6 +93,8 @@ pub struct RangeResult {
     pub stopped: bool,
     /// Providers that want to be left alone for longer than a build waits, and for how many seconds.
     pub parked: BTreeMap<String, u64>,
+    /// What is waited for at providers that have draws in batches.
+    pub pending: BTreeMap<String, BTreeSet<String>>,
     /// Whether draws were left out because the budget was reached.
     pub over_budget: bool,
 }
@@ -131,6 +135,7 @@ impl Engine<'_> {
             session: self.session,
             providers: self.providers,
             policies: self.policies,
+            batching: self.batching,
             expected: self.expected,
             tariffs: self.tariffs,
             budget: self.budget,

@@ -1,5 +1,5 @@
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
@@ -64,6 +64,9 @@ pub(super) struct Running<'r, 'e> {
     active: usize,
     failures: Vec<(NodeIndex, NodeFailure)>,
     parked: BTreeMap<String, u64>,
+    pending: BTreeMap<String, BTreeSet<String>>,
+    /// How many `infer` actions are about to say which draws they want.
+    demanding: usize,
     over_budget: bool,
     tickets: Option<Tickets>,
     commits: Option<Sender<(u32, Commit)>>,
@@ -97,6 +100,8 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
             active: 0,
             failures: Vec::new(),
             parked: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            demanding: 0,
             over_budget: false,
             tickets: Some(tickets),
             commits: Some(commits),
@@ -106,8 +111,8 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
     pub(super) fn finish(self) -> RangeResult {
         let mut failures = self.failures;
         failures.sort_by_key(|(node, _)| *node);
-        let (parked, over_budget) = (self.parked, self.over_budget);
-        RangeResult { failures, parked, over_budget, ..RangeResult::default() }
+        let (parked, pending, over_budget) = (self.parked, self.pending, self.over_budget);
+        RangeResult { failures, parked, pending, over_budget, ..RangeResult::default() }
     }
 
     fn at(&self, node: u32) -> usize {
@@ -170,26 +175,10 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
                 Ok(made) => self.record(node, key, made, took),
                 Err(failure) => self.fail(node, &key, failure),
             },
-            Message::Demanded { node, key, wanted, took } => match wanted {
-                Ok(Asking { demand, rejected }) => {
-                    let seed = self.engine.order_seed;
-                    let draw = |w: &Wanted| WantedDraw {
-                        request: w.request.clone(),
-                        address: w.address,
-                        turn: turn(seed, &w.item),
-                        is_rejected: !rejected.is_empty() && rejected.contains(&(w.item.clone(), w.address.number)),
-                    };
-                    let draws = demand.wanted.iter().map(draw).collect();
-                    self.demands.insert(node, (key, Arc::new(demand), took));
-                    if let Some(tickets) = &self.tickets {
-                        tickets.send(Ticket { owner: node, wanted: draws });
-                    }
-                }
-                Err(failure) => {
-                    self.asking -= 1;
-                    self.fail(node, &key, failure);
-                }
-            },
+            Message::Demanded { node, key, wanted, took } => {
+                self.demanding -= 1;
+                self.demanded(node, key, wanted, took);
+            }
             Message::Settled(settlement) => {
                 self.asking -= 1;
                 let node = settlement.owner;
@@ -226,6 +215,37 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
                     }
                 }
             }
+        }
+    }
+
+    /// Asks for the draws of an `infer`.
+    fn demanded(&mut self, node: u32, key: ActionKey, wanted: Result<Asking, NodeFailure>, took: Duration) {
+        match wanted {
+            Ok(Asking { demand, rejected }) => {
+                let seed = self.engine.order_seed;
+                let draw = |w: &Wanted| WantedDraw {
+                    request: w.request.clone(),
+                    address: w.address,
+                    turn: turn(seed, &w.item),
+                    is_rejected: !rejected.is_empty() && rejected.contains(&(w.item.clone(), w.address.number)),
+                };
+                let draws = demand.wanted.iter().map(draw).collect();
+                self.demands.insert(node, (key, Arc::new(demand), took));
+                if let Some(tickets) = &self.tickets {
+                    tickets.send(Ticket { owner: node, wanted: draws });
+                }
+            }
+            Err(failure) => {
+                self.asking -= 1;
+                self.fail(node, &key, failure);
+            }
+        }
+        let is_full = self.asking >= self.engine.parts_in_flight;
+        if self.demanding == 0
+            && (self.held.is_empty() || is_full)
+            && let Some(tickets) = &self.tickets
+        {
+            tickets.gathered();
         }
     }
 
@@ -343,6 +363,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
                 output_of(&done.get(from.get())?.as_ref()?.row, name).map(|(blob, _)| blob)
             };
             let Some(key) = key_of(self.graph, NodeIndex(node), output) else { continue };
+            self.demanding += 1;
             let inputs = self.inputs(node);
             let params = self.graph.node(NodeIndex(node)).params.clone();
             let (engine, outbox) = (self.engine, outbox.clone());
@@ -490,6 +511,10 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
             NodeFailure::Ask(AskError::Stopped) => return,
             NodeFailure::Ask(AskError::OverBudget) => {
                 self.over_budget = true;
+                return;
+            }
+            NodeFailure::Ask(AskError::Pending { identity, why }) => {
+                self.pending.entry(identity).or_default().insert(why);
                 return;
             }
             NodeFailure::Ask(AskError::Parked { identity, seconds }) => {

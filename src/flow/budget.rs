@@ -59,6 +59,12 @@ impl Budget {
         })
     }
 
+    /// Sets aside what is owed already, whatever the limit: for what was sent before.
+    pub fn owe(&self, ceiling: Money) -> Reservation {
+        self.change(|account| account.reserved = account.reserved.plus(ceiling));
+        Reservation { budget: self.clone(), ceiling, is_open: true }
+    }
+
     /// Counts the price of an answer that did not have to be bought.
     pub fn save(&self, price: Money) {
         self.change(|account| account.saved = account.saved.plus(price));
@@ -92,6 +98,12 @@ impl Reservation {
     /// Returns what is set aside.
     pub fn ceiling(&self) -> Money {
         self.ceiling
+    }
+
+    /// Adds another reservation of the same account.
+    pub fn join(&mut self, mut other: Self) {
+        other.is_open = false;
+        self.ceiling = self.ceiling.plus(other.ceiling);
     }
 
     /// Ends it with the price of the answer; the rest is free again.

@@ -37,6 +37,13 @@ pub enum Event {
         /// What else it says.
         note: Option<String>,
     },
+    /// Something became of a batch.
+    Batch {
+        /// At which provider.
+        provider: String,
+        /// What, in one line.
+        text: String,
+    },
     /// An attempt failed and will be repeated; told now and then, not of each.
     AskedAgain {
         /// Who was asked.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::graph::{From, Node, NodeIndex, SourceBlob};
 use super::plan::{Facts, Plan, Sources, TrialPlan, View, arm_files, instructions, is_open};
-use super::selection::{SelectedTrial, Side};
+use super::selection::{SelectedTrial, Side, max_output_tokens};
 use super::spec::{Name, ParamsDoc};
 use super::{
     AggregateParams, BuildParams, CostsParams, Effectiveness, Frame, InferParams, MergeParams, ParseParams, PlanError,
@@ -215,11 +215,10 @@ impl<'p, 'c> Expansion<'p, 'c> {
             self.plan.views.push(View { slug: trial.slug.clone(), name, node, output });
         }
         let control = infer.get(Side::Control.as_str()).cloned().unwrap_or_default();
-        let base = trial.decoding.max_output_tokens;
         self.plan.trials.push(TrialPlan {
             label: label.clone(),
             decoding: trial.decoding.clone(),
-            max_tokens: (trial.point.max_output_tokens_closed.or(base), trial.point.max_output_tokens_open.or(base)),
+            max_tokens: trial.max_tokens,
             model_id: trial.model.model.clone(),
             prompts,
             infer,
@@ -394,11 +393,7 @@ impl<'p, 'c> Expansion<'p, 'c> {
             }
         }
         let mut decoding = trial.decoding.clone();
-        let by_type = if open { trial.point.max_output_tokens_open } else { trial.point.max_output_tokens_closed };
-        let own = trial.model.decoding.contains_key("max_output_tokens");
-        if !own {
-            decoding.max_output_tokens = dataset.max_output_tokens.or(by_type).or(decoding.max_output_tokens);
-        }
+        decoding.max_output_tokens = max_output_tokens(trial.model, Some(dataset), open, trial.point, &trial.decoding);
         let provider = trial.provider;
         let corpus = match &provider.corpus {
             Some(Source::File(file)) => Some(find(self.sources, file)?.blob),

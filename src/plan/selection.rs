@@ -1,8 +1,10 @@
 use std::collections::BTreeSet;
 
 use super::slug::SlugParts;
-use super::{PlanError, temperature_label};
-use crate::config::{Config, DecodingPoint, ModelConfig, Override, Parts, PromptSet, ProviderConfig, TrialConfig};
+use super::{PlanError, is_open, temperature_label};
+use crate::config::{
+    Config, DatasetConfig, DecodingPoint, ModelConfig, Override, Parts, PromptSet, ProviderConfig, TrialConfig,
+};
 use crate::digest::{Decimal, Digest, Value};
 use crate::request::{Decoding, SeedPolicy};
 
@@ -76,6 +78,9 @@ pub struct SelectedTrial<'a> {
     pub point: &'a DecodingPoint,
     /// What the sampler is told, the model's overrides applied.
     pub decoding: Decoding,
+    /// The largest number of output tokens, closed-book and open-book: what the datasets of a kind are asked with, where
+    /// that is one number, else what the decoding says of that kind.
+    pub max_tokens: (Option<u32>, Option<u32>),
     /// A short text that tells the decoding apart, for labels.
     pub decoding_label: String,
 }
@@ -153,13 +158,12 @@ fn resolve<'a>(config: &'a Config, configured: &'a [TrialConfig]) -> Result<Vec<
 
     let mut trials: Vec<SelectedTrial<'a>> = Vec::with_capacity(resolved.len());
     for (model, provider, name, prompt_set, point, decoding) in &resolved {
-        let base = decoding.max_output_tokens;
-        let (closed, open) = (point.max_output_tokens_closed.or(base), point.max_output_tokens_open.or(base));
+        let max_tokens = max_tokens(config, model, point, decoding);
         let parts = SlugParts {
             model: &model.name,
             prompt_set: name,
             decoding,
-            max_tokens: (closed, open),
+            max_tokens,
             point: point.name.as_deref().filter(|_| points.len() > 1),
             temperature_varies: temperature_of(model).len() > 1,
         };
@@ -186,6 +190,7 @@ fn resolve<'a>(config: &'a Config, configured: &'a [TrialConfig]) -> Result<Vec<
             prompt_set,
             point,
             decoding: decoding.clone(),
+            max_tokens,
             decoding_label: label,
         });
     }
@@ -193,6 +198,40 @@ fn resolve<'a>(config: &'a Config, configured: &'a [TrialConfig]) -> Result<Vec<
     tell_labels_apart(&mut trials);
     trials.sort_by(|a, b| a.slug.cmp(&b.slug));
     Ok(trials)
+}
+
+/// Says how many tokens an answer to a dataset's items may have: the model's own number, else the dataset's, else that of
+/// its kind.
+pub(super) fn max_output_tokens(
+    model: &ModelConfig,
+    dataset: Option<&DatasetConfig>,
+    is_open: bool,
+    point: &DecodingPoint,
+    decoding: &Decoding,
+) -> Option<u32> {
+    if model.decoding.contains_key("max_output_tokens") {
+        return decoding.max_output_tokens;
+    }
+    let by_kind = if is_open { point.max_output_tokens_open } else { point.max_output_tokens_closed };
+    dataset.and_then(|dataset| dataset.max_output_tokens).or(by_kind).or(decoding.max_output_tokens)
+}
+
+fn max_tokens(
+    config: &Config,
+    model: &ModelConfig,
+    point: &DecodingPoint,
+    decoding: &Decoding,
+) -> (Option<u32>, Option<u32>) {
+    let of = |open: bool| {
+        let datasets = config.datasets.values().filter(|dataset| is_open(dataset) == open);
+        let asked: BTreeSet<Option<u32>> =
+            datasets.map(|dataset| max_output_tokens(model, Some(dataset), open, point, decoding)).collect();
+        match (asked.len(), asked.first()) {
+            (1, Some(one)) => *one,
+            _ => max_output_tokens(model, None, open, point, decoding),
+        }
+    };
+    (of(false), of(true))
 }
 
 /// Appends a hash to the label of a decoding where another one of the same model has that label, so that every action has

@@ -72,8 +72,9 @@ impl StepKind {
     pub fn revision(self) -> u32 {
         match self {
             Self::Fetch | Self::Prepare | Self::Build | Self::Infer | Self::Parse => 1,
-            Self::Score | Self::Merge | Self::Stats | Self::Costs => 2,
-            Self::Report | Self::Aggregate => 3,
+            Self::Score | Self::Merge | Self::Costs => 2,
+            Self::Stats | Self::Report => 3,
+            Self::Aggregate => 4,
         }
     }
 }

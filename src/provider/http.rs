@@ -1,7 +1,7 @@
 //! The only file that knows the HTTP library.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -113,6 +113,8 @@ pub struct Call {
     pub key: Option<(&'static str, &'static str, Secret)>,
     /// The body of a POST; absent: a GET.
     pub body: Option<Vec<u8>>,
+    /// Whether it is a DELETE.
+    pub is_delete: bool,
 }
 
 /// Is a response that came whole, whatever its status.
@@ -189,6 +191,27 @@ impl Client {
 
     /// Sends a request and reads the whole response. Redirects are not followed; a status is not an error.
     pub fn send(&mut self, call: &Call) -> Result<Reply, SendFailure> {
+        let mut bytes = call.body.as_deref().unwrap_or_default();
+        let length = call.body.as_ref().map(|body| body.len() as u64);
+        self.exchange(call, length.map(|length| (length, &mut bytes as &mut dyn Read)), None)
+    }
+
+    /// Sends a request whose body of so many bytes comes from a reader.
+    pub fn send_from(&mut self, call: &Call, length: u64, body: &mut dyn Read) -> Result<Reply, SendFailure> {
+        self.exchange(call, Some((length, body)), None)
+    }
+
+    /// Sends a request, and writes the body of a 2xx response as it comes: the reply then has none.
+    pub fn send_into(&mut self, call: &Call, into: &mut dyn Write) -> Result<Reply, SendFailure> {
+        self.exchange(call, None, Some(into))
+    }
+
+    fn exchange(
+        &mut self,
+        call: &Call,
+        body: Option<(u64, &mut dyn Read)>,
+        into: Option<&mut dyn Write>,
+    ) -> Result<Reply, SendFailure> {
         let Some(address) = Address::read(&call.url) else {
             return Err(SendFailure::unsent(Trouble::Unusable, "the address is no http address"));
         };
@@ -197,23 +220,22 @@ impl Client {
             return Err(SendFailure::unsent(Trouble::Unusable, why));
         }
         let max = self.settings.max_response;
-        let request = request(call)?;
-        let mut sending = Sending { bytes: call.body.as_deref().unwrap_or_default(), at: 0, began: false };
+        let request = request(call, body.as_ref().map(|(length, _)| *length))?;
+        let mut began = false;
         let agent = self.agent_before(&call.url)?;
-        let sent = if call.body.is_some() {
-            request
-                .body(SendBody::from_reader(&mut sending))
+        let sent = match body {
+            Some((_, from)) => request
+                .body(SendBody::from_reader(&mut Sending { from, began: &mut began }))
                 .map_err(Error::from)
-                .and_then(|request| agent.run(request))
-        } else {
-            request.body(()).map_err(Error::from).and_then(|request| agent.run(request))
+                .and_then(|request| agent.run(request)),
+            None => request.body(()).map_err(Error::from).and_then(|request| agent.run(request)),
         };
         let response = match sent {
             Ok(response) => response,
             // A GET has no body: that it may have arrived costs nothing.
             Err(error) => {
                 self.addresses.forget();
-                return Err(failure(&error, sending.began, address.is_tls));
+                return Err(failure(&error, began, address.is_tls));
             }
         };
         let status = response.status().as_u16();
@@ -224,6 +246,13 @@ impl Client {
             .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
             .collect();
         let mut body = Vec::new();
+        if let Some(into) = into.filter(|_| (200..300).contains(&status)) {
+            let mut reader = response.into_body().into_reader();
+            return match io::copy(&mut reader, into) {
+                Ok(_) => Ok(Reply { status, headers, body }),
+                Err(error) => Err(failure(&Error::from(error), true, address.is_tls)),
+            };
+        }
         let mut reader = response.into_body().into_reader().take(max.saturating_add(1));
         let ended = reader.read_to_end(&mut body);
         let trouble = match ended {
@@ -289,12 +318,16 @@ fn agent(settings: &ClientSettings, proxy: Option<Proxy>, addresses: Addresses) 
     ureq::Agent::with_parts(config, DefaultConnector::default(), addresses)
 }
 
-fn request(call: &Call) -> Result<ureq::http::request::Builder, SendFailure> {
+fn request(call: &Call, length: Option<u64>) -> Result<ureq::http::request::Builder, SendFailure> {
     let unusable = |name: &str| SendFailure::unsent(Trouble::Unusable, &format!("the header `{name}` cannot be sent"));
-    let mut request = match &call.body {
-        Some(body) => Request::post(&call.url).header("content-length", body.len()),
-        None => Request::get(&call.url),
+    let mut request = match (call.is_delete, length) {
+        (true, _) => Request::delete(&call.url),
+        (false, Some(_)) => Request::post(&call.url),
+        (false, None) => Request::get(&call.url),
     };
+    if let Some(length) = length {
+        request = request.header("content-length", length);
+    }
     for (name, value) in &call.headers {
         let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unusable(name))?;
         request = request.header(header, HeaderValue::from_str(value).map_err(|_| unusable(name))?);
@@ -324,18 +357,14 @@ fn is_read(name: &str) -> bool {
 
 /// Is a body on its way, which remembers whether any of it was taken.
 struct Sending<'b> {
-    bytes: &'b [u8],
-    at: usize,
-    began: bool,
+    from: &'b mut dyn Read,
+    began: &'b mut bool,
 }
 
 impl Read for Sending<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let rest = &self.bytes[self.at..];
-        let length = rest.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&rest[..length]);
-        self.at += length;
-        self.began |= length > 0;
+        let length = self.from.read(buffer)?;
+        *self.began |= length > 0;
         Ok(length)
     }
 }

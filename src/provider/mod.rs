@@ -2,16 +2,20 @@
 
 mod address;
 mod anthropic;
+mod batch_calls;
+mod batch_service;
 mod body;
 mod fetch;
 mod http;
 mod json;
 pub mod lexical;
 mod line;
+mod lines;
 mod look;
 mod ollama;
 mod online;
 mod openai;
+mod openai_batches;
 #[allow(clippy::module_inception)] // The module is named for its principal type.
 mod provider;
 mod proxies;
@@ -27,11 +31,16 @@ mod send_failure;
 mod verdict;
 mod wire;
 
+pub use batch_service::{
+    BatchComplaint, BatchLimits, BatchResult, BatchService, BatchTicket, BatchTrouble, BatchTroubleKind, Framing,
+    Recognition, RemoteBatch, RemotePhase,
+};
 pub use fetch::{FetchError, fetch_pinned};
 pub use http::{ClientSettings, MAX_RESPONSE, Timeouts, Trusted};
 pub use lexical::{Corpus, CorpusError, CorpusLoader, Lexical, LexicalSettings};
 pub use line::Line;
 pub use online::{Online, OnlineSettings};
+pub use openai_batches::OpenAiBatches;
 pub use provider::{Advice, Given, Provider, Served};
 pub use proxies::Proxies;
 pub use rate_limits::RateLimits;

@@ -66,6 +66,11 @@ impl Online {
         &self.settings
     }
 
+    /// Returns what takes keys out of texts.
+    pub(super) fn redaction(&self) -> &Redaction {
+        &self.redaction
+    }
+
     /// Reads a response that somebody else got for us, as if it had come over the network: nothing is sent.
     ///
     /// `status` is the HTTP status that is stated for it. Keys of ours do not stay in what is kept.
@@ -122,7 +127,7 @@ impl Online {
         if let Some((name, ..)) = &key {
             headers.remove(*name);
         }
-        Call { url, headers, key, body: body.map(String::into_bytes) }
+        Call { url, headers, key, body: body.map(String::into_bytes), is_delete: false }
     }
 
     /// Returns the client of a line.
@@ -135,12 +140,12 @@ impl Online {
         Whom { provider: &self.settings.name, url, model, key_env: self.settings.key_env.as_deref() }
     }
 
-    fn now(&self) -> Option<Timestamp> {
+    pub(super) fn now(&self) -> Option<Timestamp> {
         self.clock.now().parse().ok()
     }
 
     /// Reads a reply into a verdict and what else it tells.
-    fn judge(&self, reply: &Reply, whom: Whom<'_>) -> (Verdict, Circumstances) {
+    pub(super) fn judge(&self, reply: &Reply, whom: Whom<'_>) -> (Verdict, Circumstances) {
         let now = self.now();
         let nothing = Circumstances::default();
         if !(200..300).contains(&reply.status) {
@@ -184,7 +189,7 @@ impl Online {
     }
 
     /// Redacts what a provider made a sentence of.
-    fn cleaned(&self, verdict: Verdict) -> Verdict {
+    pub(super) fn cleaned(&self, verdict: Verdict) -> Verdict {
         let advice = match verdict.advice {
             Advice::StopProvider { why } => Advice::StopProvider { why: self.redaction.sentence(&why) },
             advice => advice,

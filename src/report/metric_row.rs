@@ -17,6 +17,8 @@ pub struct Estimate {
     pub mean: Option<f64>,
     /// The interval.
     pub interval: Option<(f64, f64)>,
+    /// The method of the interval.
+    pub method: Option<String>,
     /// How many items.
     pub n: u64,
 }
@@ -32,6 +34,8 @@ pub struct Delta {
     pub mean: Option<f64>,
     /// The interval.
     pub interval: Option<(f64, f64)>,
+    /// The method of the interval.
+    pub method: Option<String>,
     /// How many items are higher under treatment, equal, and higher under control.
     pub signs: (u64, u64, u64),
     /// The name of the test, and its p-value.
@@ -54,8 +58,8 @@ pub struct MetricRow {
 }
 
 impl MetricRow {
-    /// Returns the name as headings show it.
-    pub(super) fn heading(&self) -> String {
+    /// Returns the name as it is shown, and whether that is this program's own word.
+    pub(super) fn name_shown(&self) -> (&str, bool) {
         let known = match self.name.as_str() {
             "em" => "EM",
             "f1" => "F1",
@@ -63,9 +67,15 @@ impl MetricRow {
             "false_answer_rate" => "False-Ans",
             "unsupported_rate" => "Unsupported",
             "output_tokens" => "Output tokens",
-            name => return code(name),
+            name => return (name, false),
         };
-        known.to_owned()
+        (known, true)
+    }
+
+    /// Returns the name as headings show it.
+    pub(super) fn heading(&self) -> String {
+        let (name, is_own) = self.name_shown();
+        if is_own { name.to_owned() } else { code(name) }
     }
 
     /// Writes an arm's mean with its interval, for a cell.

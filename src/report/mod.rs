@@ -2,14 +2,17 @@
 //!
 //! Nothing here reads a file or computes a statistic. Names that people, models or files bring are shown as code, so that
 //! no link, image or HTML can come of them. A report holds no run id, path or time: equal results give equal
-//! bytes. The page on provenance holds them all, and is no part of a run's root.
+//! bytes. The page on provenance and the run's page hold them all, and are no part of a run's root.
 
 mod aggregate_report;
+mod chart;
 mod cost_summary;
 mod detail;
+mod inline;
 mod markdown;
 mod metric_row;
 mod number;
+mod page;
 mod prompt_file;
 mod provenance_page;
 mod section;
@@ -20,8 +23,12 @@ pub use aggregate_report::{AggregateReport, AggregateRow, AggregateTrial, Intera
 pub use cost_summary::{ArmCost, CostSummary, PairedCostDifference};
 pub use detail::{Detail, DrawsRow, EquivalenceRow, MissingRow};
 pub use metric_row::{Delta, Estimate, MetricRow, Unit};
+pub use page::{
+    DiffPart, ItemList, Methods, PageAnswer, PageItem, PageTrial, PooledEffects, RiskCurve, RunPage, SourceFile,
+    StudyEffect, TokenCounts, word_diff,
+};
 pub use prompt_file::PromptFile;
 pub use provenance_page::{ArmOrigin, ProvenancePage};
 pub use section::{ArmCounts, McNemarRow, Section, SectionKind};
 pub use trial_report::{FamilyNote, TrialReport};
-pub use verdict::Verdict;
+pub use verdict::{Direction, Verdict};

@@ -75,7 +75,7 @@ impl ProvenancePage {
             }
         }
         out.push_str(&table.finish());
-        out.push_str("None of this decides what the scores are; `timings.csv` has it draw by draw.\n");
+        out.push_str("None of this decides what the scores are; `timings.csv` has it draw by draw, and `latency.json`, where answers came online, compares the arms' times.\n");
         out
     }
 }
@@ -107,7 +107,7 @@ mod tests {
             | control | 4 | `2026-11-01T00:00:00.000Z` | – | 1 |\n\n\
             | Arm | What | Value | Draws | Share |\n|---|---|---|---:|---:|\n\
             | control | served model | `m¦1` | 3 | 75.0 % |\n| control | served model | not stated | 1 | 25.0 % |\n\n\
-            None of this decides what the scores are; `timings.csv` has it draw by draw.\n";
+            None of this decides what the scores are; `timings.csv` has it draw by draw, and `latency.json`, where answers came online, compares the arms' times.\n";
         assert_eq!(page.to_markdown(), expected);
     }
 }

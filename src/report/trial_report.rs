@@ -92,7 +92,7 @@ impl TrialReport {
         text.push_str(&facts.finish());
         text.push_str("## Verdict\n\n");
         for verdict in &self.verdicts {
-            text.push_str(&verdict.render(&self.family));
+            let _ = writeln!(text, "- {}", verdict.words(&self.family).markdown());
         }
         if self.verdicts.is_empty() {
             text.push_str("No primary metric is compared in this trial.\n");

@@ -1,6 +1,4 @@
-use std::fmt::Write as _;
-
-use super::markdown::code;
+use super::inline::Words;
 use super::metric_row::test_name;
 use super::number::{difference, p_value, range, value};
 use super::{FamilyNote, MetricRow};
@@ -20,26 +18,50 @@ pub struct Verdict {
     pub detectable: Option<f64>,
 }
 
+/// Says which way a primary metric went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Higher under treatment, beyond chance.
+    Higher,
+    /// Lower under treatment, beyond chance.
+    Lower,
+    /// No difference shown.
+    NotShown,
+    /// No test was made.
+    NotTested,
+}
+
 impl Verdict {
-    /// Says in words what changed, by how much, how sure that is, what it does not show, and what weakens it.
-    pub(super) fn render(&self, family: &FamilyNote) -> String {
-        let mut text = self.conclusion(family);
-        let mut more = String::new();
-        for caution in &self.cautions {
-            let _ = write!(more, " **Caution:** {caution}.");
+    /// Says which way the metric went, at the level and with the correction of the family.
+    pub fn direction(&self, family: &FamilyNote) -> Direction {
+        let Some(delta) = &self.metric.delta else { return Direction::NotTested };
+        let (Some(mean), Some((_, p))) = (delta.mean, &delta.test) else { return Direction::NotTested };
+        match delta.q.unwrap_or(*p) < family.alpha {
+            false => Direction::NotShown,
+            true if mean > 0.0 => Direction::Higher,
+            true => Direction::Lower,
         }
-        if let Some(equivalence) = &self.equivalence {
-            let _ = write!(more, " Against the margin: {equivalence}.");
-        }
-        text.truncate(text.trim_end().len());
-        text + &more + "\n"
     }
 
-    fn conclusion(&self, family: &FamilyNote) -> String {
+    /// Says in words what changed, by how much, how sure that is, what it does not show, and what weakens it.
+    pub(super) fn words(&self, family: &FamilyNote) -> Words {
+        let mut words = self.conclusion(family);
+        for caution in &self.cautions {
+            words = words.text(" ").strong("Caution:").text(format!(" {caution}."));
+        }
+        if let Some(equivalence) = &self.equivalence {
+            words = words.text(format!(" Against the margin: {equivalence}."));
+        }
+        words
+    }
+
+    fn conclusion(&self, family: &FamilyNote) -> Words {
         let metric = &self.metric;
-        let title = format!("- **{} in {}:**", metric.heading(), code(&self.dataset));
+        let (heading, is_own) = metric.name_shown();
+        let title = if is_own { Words::default().strong(heading) } else { Words::default().strong_code(heading) };
+        let title = title.strong(" in ").strong_code(&self.dataset).strong(":");
         let Some((delta, mean)) = metric.delta.as_ref().and_then(|delta| Some((delta, delta.mean?))) else {
-            return format!("{title} not compared, as no item has a score under both arms.\n");
+            return title.text(" not compared, as no item has a score under both arms.");
         };
         let from_to = match delta.means {
             Some((control, treatment)) => {
@@ -58,30 +80,30 @@ impl Verdict {
             } else {
                 "there is too little to test"
             };
-            return format!("{title} {size}. No test was made: {why}.\n");
+            return title.text(format!(" {size}. No test was made: {why}."));
         };
         let corrected = delta.q.map_or_else(String::new, |q| format!(", {} {}", p_value("q", q), family.words()));
-        let tested = format!("{}: {}{corrected}", test_name(test), p_value("p", *p));
-        let direction = if mean > 0.0 { "higher" } else { "lower" };
-        if delta.q.unwrap_or(*p) < family.alpha {
-            format!(
-                "{title} {direction} under treatment: {size}. {}. It shows a difference on questions like these, with \
-                 this model and decoding; it does not show why, nor that another model would differ.\n",
-                capitalised(&tested)
-            )
-        } else {
-            let smallest = self.detectable.map_or_else(String::new, |smallest| {
-                format!(
-                    " The smallest difference that these items show reliably is {}.",
-                    difference(metric.unit, smallest).trim_start_matches('+')
-                )
-            });
-            format!(
-                "{title} no difference shown: {size}. {}. It does not show that the arms are equal: every difference \
-                 within the interval fits these answers.{smallest}\n",
-                capitalised(&tested)
-            )
-        }
+        let tested = capitalised(&format!("{}: {}{corrected}", test_name(test), p_value("p", *p)));
+        let direction = match self.direction(family) {
+            Direction::Higher => "higher",
+            Direction::Lower => "lower",
+            Direction::NotShown | Direction::NotTested => {
+                let smallest = self.detectable.map_or_else(String::new, |smallest| {
+                    format!(
+                        " The smallest difference that these items show reliably is {}.",
+                        difference(metric.unit, smallest).trim_start_matches('+')
+                    )
+                });
+                return title.text(format!(
+                    " no difference shown: {size}. {tested}. It does not show that the arms are equal: every difference \
+                     within the interval fits these answers.{smallest}"
+                ));
+            }
+        };
+        title.text(format!(
+            " {direction} under treatment: {size}. {tested}. It shows a difference on questions like these, with this model \
+             and decoding; it does not show why, nor that another model would differ."
+        ))
     }
 }
 

@@ -55,11 +55,23 @@ impl ArchiveFile {
                 finding.subject, finding.expected, finding.actual
             )));
         }
-        let Scan { record: Some(record), manifest: Some((manifest, manifest_text)), actions, blobs, kept, draws } =
-            scan
+        let Scan {
+            record: Some(record),
+            manifest: Some((manifest, manifest_text)),
+            actions,
+            blobs,
+            kept,
+            draws,
+            withheld,
+        } = scan
         else {
             return Err(bad("it has no manifest".to_owned()));
         };
+        if withheld.is_some() {
+            return Err(bad(
+                "the text of its items is withheld: it can be audited, and nothing can be made of it".to_owned()
+            ));
+        }
         let manifest_digest = report.manifest_digest.ok_or_else(|| bad("its manifest has no digest".to_owned()))?;
         Ok(Self {
             path: path.to_owned(),

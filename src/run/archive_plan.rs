@@ -3,6 +3,7 @@ use std::fmt::Write as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::archive_withheld::withheld_blobs;
 use super::audit_actions::is_done;
 use super::infer_draws::wanted;
 use super::named_blobs::named_blobs;
@@ -27,6 +28,15 @@ pub struct PlannedFile {
     pub size: u64,
 }
 
+/// Says how a run is archived.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ArchiveOptions<'a> {
+    /// The archive's name; `t<temperatures>_<run id>` where there is none.
+    pub name: Option<&'a str>,
+    /// Leaves out every byte of an item's text: hashes stand for it.
+    pub without_items: bool,
+}
+
 /// Says what an archive will hold: a value to look at before anything is written.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct ArchivePlan {
@@ -47,8 +57,12 @@ pub struct ArchivePlan {
     pub bytes: u64,
     /// How many draws, answered or not.
     pub draws: u64,
+    /// The blobs that are named and left out.
+    pub withheld: Vec<PlannedFile>,
     /// What the store lacks; nothing can be written then.
     pub missing: Vec<String>,
+    #[serde(skip)]
+    pub(super) without_items: bool,
     #[serde(skip)]
     pub(super) manifest_text: String,
     #[serde(skip)]
@@ -63,12 +77,12 @@ pub struct ArchivePlan {
 
 /// Plans the archive of a run; reads, and writes nothing.
 ///
-/// `name` defaults to `t<temperatures>_<run id>`, as `t0-07_r20261123`.
+/// A name is made as `t0-07_r20261123`; an archive without items ends in `-without-items`.
 pub fn plan_archive(
     store: &Store,
     experiments: &Utf8Path,
     record: &RunRecord,
-    name: Option<&str>,
+    options: ArchiveOptions<'_>,
 ) -> Result<ArchivePlan, RunError> {
     // The text itself, and not what it reads as: the record names its hash.
     let what = format!("the manifest of run `{}`", record.run_id);
@@ -76,8 +90,9 @@ pub fn plan_archive(
     let blob = record.manifest.ok_or_else(|| unreadable("none was written yet"))?;
     let manifest_text = String::from_utf8(store.read(&blob)?).map_err(|_| unreadable("it is not UTF-8"))?;
     let (manifest, _) = Manifest::parse(&what, &manifest_text)?;
-    let name = match name {
+    let name = match options.name {
         Some(name) => name.strip_suffix(ARCHIVE_SUFFIX).unwrap_or(name).to_owned(),
+        None if options.without_items => format!("{}-without-items", default_name(&manifest)),
         None => default_name(&manifest),
     };
     if path_segment(&name) != name || name.len() > 100 {
@@ -92,7 +107,9 @@ pub fn plan_archive(
         files: Vec::new(),
         bytes: 0,
         draws: 0,
+        withheld: Vec::new(),
         missing: Vec::new(),
+        without_items: options.without_items,
         manifest_text,
         run_text: record.to_text()?,
         blobs: Vec::new(),
@@ -102,7 +119,13 @@ pub fn plan_archive(
     plan.add("manifest.json".to_owned(), plan.manifest_text.len() as u64);
     plan.add("run.json".to_owned(), plan.run_text.len() as u64);
     plan.add_actions(store, &manifest)?;
+    let withheld = if options.without_items { withheld_blobs(&manifest) } else { BTreeSet::new() };
     for (blob, named) in named_blobs(&manifest) {
+        if withheld.contains(&blob) {
+            let size = named.sizes.first().copied().unwrap_or_default();
+            plan.withheld.push(PlannedFile { name: blob.digest().to_hex(), size });
+            continue;
+        }
         if let OnDisk::File(meta) = OnDisk::at(&store.blob_path(&blob))? {
             plan.add(format!("blobs/{}", blob.digest().to_hex()), meta.len());
             plan.blobs.push((blob, meta.len()));

@@ -6,7 +6,7 @@ use camino::Utf8Path;
 
 use super::archive_file::KEPT;
 use super::archive_walk::{EntryName, walk_archive};
-use super::archived_draw::ArchivedDraw;
+use super::archived_draw::{ArchivedDraw, WithheldDraw, digest_of};
 use super::audit::{check_record, check_root};
 use super::audit_actions::{ActionChecks, check_actions, is_done};
 use super::audit_signatures::check_signatures;
@@ -16,7 +16,7 @@ use super::named_blobs::named_blobs;
 use super::{AuditOptions, AuditReport, Manifest, RunError, RunRecord};
 use crate::digest::{ActionKey, BlobId, Digest, StreamHasher};
 use crate::plan::{ActionSpec, InferParams, StepKind};
-use crate::request::{Answer, DrawAddress};
+use crate::request::DrawAddress;
 use crate::store::ActionRecord;
 
 /// Is all that reading an archive once gives.
@@ -28,6 +28,8 @@ pub(super) struct Scan {
     pub(super) blobs: BTreeMap<BlobId, u64>,
     pub(super) kept: Option<HashMap<BlobId, Vec<u8>>>,
     pub(super) draws: u64,
+    /// Blobs that are named and were left out, with their sizes; `None` where nothing was to be left out.
+    pub(super) withheld: Option<BTreeMap<BlobId, u64>>,
 }
 
 const REMEDY: &str = "take another copy of the file";
@@ -106,6 +108,24 @@ impl Reading<'_> {
                 Err(error) => self.report.find(subject, "the record of a run", error.to_string(), REMEDY),
             },
             EntryName::Sums => self.sums = Some(text.to_owned()),
+            EntryName::Withheld => {
+                let mut withheld = BTreeMap::new();
+                for line in text.lines() {
+                    let entry = line
+                        .split_once("  ")
+                        .and_then(|(blob, size)| Some((BlobId::parse(blob).ok()?, size.parse().ok()?)));
+                    match entry {
+                        Some((blob, size)) => drop(withheld.insert(blob, size)),
+                        None => self.report.find(
+                            subject.as_str(),
+                            "lines of a hash and a size",
+                            format!("`{line}`"),
+                            REMEDY,
+                        ),
+                    }
+                }
+                self.scan.withheld = Some(withheld);
+            }
             EntryName::Action(key) => {
                 if let Some(record) = ActionRecord::from_bytes(text.as_bytes(), key) {
                     self.infer.note(&record);
@@ -166,9 +186,14 @@ impl Reading<'_> {
             hasher.update(&line);
             self.scan.draws += 1;
             let subject = format!("draws.jsonl, line {}", self.scan.draws);
-            let draw = serde_json::from_slice::<ArchivedDraw>(&line).ok().and_then(ArchivedDraw::into_logged);
+            let draw = if self.scan.withheld.is_some() {
+                serde_json::from_slice::<WithheldDraw>(&line).ok().map(|draw| draw.parts())
+            } else {
+                let draw = serde_json::from_slice::<ArchivedDraw>(&line).ok().and_then(ArchivedDraw::into_logged);
+                draw.map(|draw| (draw.address, digest_of(&draw.answer)))
+            };
             match draw {
-                Some(draw) if self.logged.insert(draw.address, digest_of(&draw.answer)).is_some() => {
+                Some((address, digest)) if self.logged.insert(address, digest).is_some() => {
                     self.report.find(subject, "each draw once", "a second value of a draw", REMEDY);
                 }
                 Some(_) => {}
@@ -205,6 +230,14 @@ impl Reading<'_> {
         self.check_blobs(&manifest);
         self.check_actions(&manifest)?;
         self.check_draws(&manifest);
+        let withheld = self.report.withheld;
+        if self.scan.withheld.is_some() {
+            self.report.notes.push(format!(
+                "withheld: {} blobs ({} bytes) with the text of items, and the text of {} answers; their hashes are here, and the \
+                 root is made of hashes",
+                withheld.blobs, withheld.bytes, self.scan.draws
+            ));
+        }
         if let Some(narrowed) = &manifest.narrowed {
             self.report.notes.push(format!("the run is {}: {narrowed}", manifest.state));
         }
@@ -245,9 +278,23 @@ impl Reading<'_> {
 
     fn check_blobs(&mut self, manifest: &Manifest) {
         let named = named_blobs(manifest);
+        let none = BTreeMap::new();
+        let withheld = self.scan.withheld.as_ref().unwrap_or(&none);
         for (blob, named) in &named {
             let subject = format!("blob {blob} ({})", named.words());
-            match self.scan.blobs.get(blob) {
+            let found = match (self.scan.blobs.get(blob), withheld.get(blob)) {
+                (Some(_), Some(_)) => {
+                    self.report.find(subject, "to be withheld, as `WITHHELD` says", "in the archive", REMEDY);
+                    continue;
+                }
+                (None, Some(size)) => {
+                    self.report.withheld.blobs += 1;
+                    self.report.withheld.bytes += size;
+                    Some(size)
+                }
+                (found, None) => found,
+            };
+            match found {
                 None => self.report.find(subject, "to be in the archive", "missing", REMEDY),
                 Some(size) if named.sizes.iter().any(|expected| expected != size) => {
                     let expected =
@@ -256,6 +303,10 @@ impl Reading<'_> {
                 }
                 Some(_) => {}
             }
+        }
+        for blob in withheld.keys().filter(|blob| !named.contains_key(blob)) {
+            let subject = format!("`WITHHELD`, blob {blob}");
+            self.report.find(subject, "blobs that the manifest names", "one that it does not", REMEDY);
         }
         for blob in self.scan.blobs.keys().filter(|blob| !named.contains_key(blob)) {
             let subject = EntryName::Blob(*blob).text();
@@ -278,6 +329,10 @@ impl Reading<'_> {
 
     /// Compares the draws with the answers that were made of them.
     fn check_draws(&mut self, manifest: &Manifest) {
+        if self.scan.withheld.is_some() {
+            // Which draws the run wanted stands in the requests, which are withheld: nothing to compare with.
+            return;
+        }
         let mut expected: HashMap<DrawAddress, Option<Digest>> = HashMap::new();
         for action in manifest.actions.iter().filter(|action| is_done(action)) {
             let Some(record) = action.key.and_then(|key| self.scan.actions.get(&key)) else { continue };
@@ -349,9 +404,4 @@ impl InferBlobs {
         });
         Ok(draws.collect())
     }
-}
-
-fn digest_of(answer: &Answer) -> Digest {
-    // An answer is text and numbers: writing it cannot fail.
-    Digest::of(&serde_json::to_vec(answer).unwrap_or_default())
 }

@@ -10,7 +10,8 @@ use super::*;
 use tar::EntryType as Kind;
 
 fn archived(place: &Place, run_id: &str) -> (ArchivePlan, WrittenArchive) {
-    let plan = plan_archive(&place.store, &place.experiments, &place.record(run_id), None).unwrap();
+    let plan =
+        plan_archive(&place.store, &place.experiments, &place.record(run_id), ArchiveOptions::default()).unwrap();
     assert!(!plan.path.exists(), "a plan writes nothing");
     let written = write_archive(&place.store, &plan).unwrap();
     (plan, written)
@@ -67,7 +68,13 @@ fn an_archive_holds_the_whole_run_and_is_the_same_each_time() {
     );
     assert!(!written.already);
     assert!(write_archive(&place.store, &plan).unwrap().already);
-    let again = plan_archive(&place.store, &place.experiments, &place.record("r1"), Some("other.tar.zst")).unwrap();
+    let again = plan_archive(
+        &place.store,
+        &place.experiments,
+        &place.record("r1"),
+        ArchiveOptions { name: Some("other.tar.zst"), ..ArchiveOptions::default() },
+    )
+    .unwrap();
     assert_eq!(again.name, "other");
     // The note says the archive's own name; all else is equal.
     write_archive(&place.store, &again).unwrap();
@@ -142,11 +149,16 @@ fn a_run_that_lacks_something_is_not_archived_and_a_partial_one_is_marked() {
     assert!(String::from_utf8(entries(&plan.path)[0].1.clone()).unwrap().contains("this run is partial, not complete"));
     fs::remove_file(&plan.path).unwrap();
     fs::remove_file(place.store.blob_path(&manifest.views[0].blob)).unwrap();
-    let plan = plan_archive(&place.store, &place.experiments, &place.record("r1"), None).unwrap();
+    let plan = plan_archive(&place.store, &place.experiments, &place.record("r1"), ArchiveOptions::default()).unwrap();
     assert_eq!(plan.missing.len(), 1);
     assert!(matches!(write_archive(&place.store, &plan), Err(RunError::Incomplete { .. })));
     assert!(matches!(
-        plan_archive(&place.store, &place.experiments, &place.record("r1"), Some("../x")),
+        plan_archive(
+            &place.store,
+            &place.experiments,
+            &place.record("r1"),
+            ArchiveOptions { name: Some("../x"), ..ArchiveOptions::default() }
+        ),
         Err(RunError::BadId { .. })
     ));
 }

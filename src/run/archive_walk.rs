@@ -31,6 +31,7 @@ pub(super) enum EntryName {
     Manifest,
     Run,
     Sums,
+    Withheld,
     Action(ActionKey),
     Blob(BlobId),
     Draws,
@@ -45,6 +46,7 @@ impl EntryName {
             "manifest.json" => Some(Self::Manifest),
             "run.json" => Some(Self::Run),
             "B3SUMS" => Some(Self::Sums),
+            "WITHHELD" => Some(Self::Withheld),
             "draws.jsonl" => Some(Self::Draws),
             _ => match name.split_once('/')? {
                 ("actions", rest) => hex(rest).map(|digest| Self::Action(ActionKey::new(digest))),
@@ -61,6 +63,7 @@ impl EntryName {
             Self::Manifest => "manifest.json".to_owned(),
             Self::Run => "run.json".to_owned(),
             Self::Sums => "B3SUMS".to_owned(),
+            Self::Withheld => "WITHHELD".to_owned(),
             Self::Draws => "draws.jsonl".to_owned(),
             Self::Action(key) => format!("actions/{}", key.digest().to_hex()),
             Self::Blob(blob) => format!("blobs/{}", blob.digest().to_hex()),

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use camino::Utf8Path;
 
-use super::archived_draw::ArchivedDraw;
+use super::archived_draw::{ArchivedDraw, WithheldDraw};
 use super::on_disk::{self, OnDisk, failed};
 use super::{ArchivePlan, RunError};
 use crate::digest::{BlobId, Digest, StreamHasher};
@@ -117,13 +117,23 @@ fn pack(store: &Store, plan: &ArchivePlan, file: &mut File) -> Result<(), PackEr
     let mut draws = Spool::new()?;
     for addresses in plan.addresses.chunks(DRAWS_AT_ONCE) {
         for draw in store.draws(addresses)?.into_iter().flatten() {
-            let line = serde_json::to_vec(&ArchivedDraw::from(draw)).map_err(io::Error::from)?;
+            let line = if plan.without_items {
+                serde_json::to_vec(&WithheldDraw::new(draw))
+            } else {
+                serde_json::to_vec(&ArchivedDraw::from(draw))
+            };
+            let line = line.map_err(io::Error::from)?;
             draws.push(&line)?;
         }
     }
     let readme = readme(plan);
-    let texts: Vec<(&str, &str)> =
+    let lines = plan.withheld.iter().map(|file| format!("{}  {}\n", file.name, file.size));
+    let withheld = lines.collect::<Vec<_>>().concat();
+    let mut texts: Vec<(&str, &str)> =
         vec![("README.txt", &readme), ("manifest.json", &plan.manifest_text), ("run.json", &plan.run_text)];
+    if plan.without_items {
+        texts.push(("WITHHELD", &withheld));
+    }
     let mut sums = String::new();
     let mut sum = |name: &str, digest: &Digest| sums.extend([&digest.to_hex(), "  ", name, "\n"]);
     for (name, text) in &texts {
@@ -220,6 +230,12 @@ impl Spool {
     }
 }
 
+/// Says what an archive without items lacks.
+const WITHHELD: &str = "
+The text of items is withheld: WITHHELD lists, by hash and size, the blobs that the manifest names and that are not here, and
+draws.jsonl holds, in place of each answer, the hash of it. Whoever has the bytes can check them with b3sum.
+";
+
 fn readme(plan: &ArchivePlan) -> String {
     let state = plan.marked.clone().unwrap_or_else(|| "this run is complete".to_owned());
     format!(
@@ -239,10 +255,11 @@ run shows (`views`). Its last field, manifest_digest, is the hash of the text wi
 actions/ holds one record for each action, named by the hash of its specification: the step, its parameters, the hashes
 of its inputs and outputs. The last field of each, `self`, is the hash of the record without that field.
 run.json is the run's own record. draws.jsonl holds every answer the run is made of, as it was logged.
-
+{withheld}
     exp audit FILE      checks all of this
     exp import FILE     takes the run into a store
 ",
+        withheld = if plan.without_items { WITHHELD } else { "" },
         id = plan.run_id,
         name = plan.name,
         suffix = super::ARCHIVE_SUFFIX,

@@ -1,4 +1,4 @@
-use crate::digest::RequestKey;
+use crate::digest::{Digest, RequestKey, hex};
 use crate::request::{Answer, Circumstances, DrawAddress};
 use crate::store::LoggedDraw;
 
@@ -17,6 +17,37 @@ pub(super) struct ArchivedDraw {
     /// The same in hexadecimal, where it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     raw_hex: Option<String>,
+}
+
+/// Is a draw in an archive without items: what it is, and the hash of what it says.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WithheldDraw {
+    request: RequestKey,
+    generation: u32,
+    number: u32,
+    /// The digest of the answer as an archive with items writes it.
+    withheld: Digest,
+    circumstances: Circumstances,
+}
+
+impl WithheldDraw {
+    pub(super) fn new(draw: LoggedDraw) -> Self {
+        let DrawAddress { request, generation, number } = draw.address;
+        Self { request, generation, number, withheld: digest_of(&draw.answer), circumstances: draw.circumstances }
+    }
+
+    /// Returns the address, and the digest of the answer.
+    pub(super) fn parts(&self) -> (DrawAddress, Digest) {
+        let address = DrawAddress { request: self.request, generation: self.generation, number: self.number };
+        (address, self.withheld)
+    }
+}
+
+/// Returns the digest of an answer's JSON.
+pub(super) fn digest_of(answer: &Answer) -> Digest {
+    // An answer is text and numbers: writing it cannot fail.
+    Digest::of(&serde_json::to_vec(answer).unwrap_or_default())
 }
 
 impl From<LoggedDraw> for ArchivedDraw {
@@ -41,11 +72,6 @@ impl ArchivedDraw {
         let address = DrawAddress { request: self.request, generation: self.generation, number: self.number };
         Some(LoggedDraw { address, answer: self.answer, circumstances: self.circumstances, raw })
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

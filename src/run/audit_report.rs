@@ -16,6 +16,24 @@ pub struct AuditCounts {
     pub draws: u64,
 }
 
+/// Counts what an archive names and leaves out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct WithheldCounts {
+    /// Blobs.
+    pub blobs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Counts what a run names and was erased by `exp forget`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct ForgottenCounts {
+    /// Blobs.
+    pub blobs: u64,
+    /// Views of them, which are shown no more.
+    pub views: u64,
+}
+
 /// Is what an audit found: nothing in `findings` means that all is as it should be.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct AuditReport {
@@ -29,8 +47,12 @@ pub struct AuditReport {
     pub root: Option<RootId>,
     /// How much was looked at.
     pub checked: AuditCounts,
+    /// What the archive names and leaves out; nothing, for a run of the store.
+    pub withheld: WithheldCounts,
     /// What is damaged, swapped, edited, missing or extra.
     pub findings: Vec<Finding>,
+    /// What was erased on purpose, and is no damage.
+    pub forgotten: ForgottenCounts,
     /// The fingerprints of the keys whose signatures hold.
     pub signers: Vec<String>,
     /// What is no damage and still worth knowing.
@@ -46,7 +68,9 @@ impl AuditReport {
             manifest_digest: None,
             root: None,
             checked: AuditCounts::default(),
+            withheld: WithheldCounts::default(),
             findings: Vec::new(),
+            forgotten: ForgottenCounts::default(),
             signers: Vec::new(),
             notes: Vec::new(),
         }

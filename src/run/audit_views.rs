@@ -6,7 +6,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::on_disk::{self, OnDisk, failed, place_of};
 use super::view::relative;
 use super::{
-    AuditReport, MANIFEST_NAME, MadeFile, Manifest, RunError, RunRecord, STOP_NAME, ViewDir, ViewEntry, made_files,
+    AuditReport, MANIFEST_NAME, MadeFile, Manifest, PAGE_NAME, RunError, RunRecord, STOP_NAME, ViewDir, ViewEntry,
+    made_files,
 };
 use crate::digest::BlobId;
 use crate::store::Store;
@@ -14,7 +15,7 @@ use crate::store::Store;
 const SHOW: &str = "`exp build` shows it again";
 
 /// Are files of a run that are made from manifest and draw log afterwards, and are outside the root.
-const BESIDE: [&str; 2] = [STOP_NAME, "report.html"];
+const BESIDE: [&str; 2] = [STOP_NAME, PAGE_NAME];
 
 /// Checks that the directory shows what the manifest lists, each by the right link, and nothing else.
 pub(super) fn check_views(
@@ -105,6 +106,7 @@ fn check_view(
                 );
             }
         }
+        OnDisk::Absent if store.is_forgotten(&view.blob)? => report.forgotten.views += 1,
         other => report.find(subject, expected(), other.words(), SHOW),
     }
     Ok(())

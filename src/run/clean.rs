@@ -7,9 +7,11 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use super::archive_plan::as_text;
 use super::archive_write::{ASIDE_PREFIX, ASIDE_SUFFIX};
 use super::audit_views::walk;
+use super::made_files::SIGNATURES;
 use super::on_disk::{self, OnDisk, failed};
 use super::{
-    ARCHIVES, Catalog, CatalogEntry, MANIFEST_NAME, Manifest, RunError, RunRecord, RunState, STOP_NAME, ViewDir,
+    ARCHIVES, Catalog, CatalogEntry, MANIFEST_NAME, Manifest, PAGE_NAME, RunError, RunRecord, RunState, STATEMENT_NAME,
+    STOP_NAME, ViewDir,
 };
 use crate::digest::{ActionKey, BlobId};
 use crate::store::{Session, Store};
@@ -177,7 +179,8 @@ fn look_at_dir(experiments: &Utf8Path, record: &RunRecord, run: &mut CleanRun) -
 fn is_ours(path: &Utf8Path, views: &BTreeSet<String>) -> bool {
     let name = path.file_name().unwrap_or_default();
     let top = path.parent().is_none_or(|parent| parent.as_str().is_empty());
-    (top && matches!(name, MANIFEST_NAME | STOP_NAME | "report.html"))
+    (top && matches!(name, MANIFEST_NAME | STOP_NAME | PAGE_NAME | STATEMENT_NAME))
+        || (path.parent().is_some_and(|parent| parent == SIGNATURES) && path.extension() == Some("sig"))
         || name == "trial_manifest.json"
         || (name.starts_with('.') && path.extension() == Some("new"))
         || views.contains(path.as_str())

@@ -20,7 +20,10 @@ fn only_unfinished_runs_that_nobody_works_on_go() {
     for (run_id, state, prompt) in states {
         make(&place, &Sample { run_id, prompt, state, ..Sample::default() });
     }
-    let (plan, mark) = (plan_archive(&place.store, &place.experiments, &place.record("done"), None).unwrap(), "kept");
+    let (plan, mark) = (
+        plan_archive(&place.store, &place.experiments, &place.record("done"), ArchiveOptions::default()).unwrap(),
+        "kept",
+    );
     write_archive(&place.store, &plan).unwrap();
     fs::write(place.run_dir("halt").join("notes.txt"), mark).unwrap();
     let before = fs::read(place.run_dir("done").join(MANIFEST_NAME)).unwrap();

@@ -155,7 +155,9 @@ pub fn compare(a: &RunSide<'_>, b: &RunSide<'_>) -> Result<Comparison, RunError>
     let mut comparison = Comparison {
         a: side(a),
         b: side(b),
-        same_root: a.manifest.root.is_some() && a.manifest.root == b.manifest.root,
+        same_root: a.manifest.root.is_some()
+            && a.manifest.root == b.manifest.root
+            && trials_a.iter().map(|trial| &trial.slug).eq(trials_b.iter().map(|trial| &trial.slug)),
         config: Vec::new(),
         config_note: None,
         only_in_a: Vec::new(),
@@ -184,12 +186,14 @@ pub fn compare(a: &RunSide<'_>, b: &RunSide<'_>) -> Result<Comparison, RunError>
 fn trials<'a>(side: &RunSide<'a>) -> Result<Vec<&'a TrialEntry>, RunError> {
     let all = side.manifest.trials.iter();
     let Some(slug) = side.trial else { return Ok(all.collect()) };
-    let found: Vec<&TrialEntry> = all.clone().filter(|trial| trial.slug == slug).collect();
-    if found.is_empty() {
-        let known = all.map(|trial| trial.slug.as_str()).collect::<Vec<_>>().join(", ");
-        return Err(RunError::Unknown { name: format!("{}:{slug}", side.name), known });
+    let begins: Vec<&TrialEntry> = all.clone().filter(|trial| trial.slug.starts_with(slug)).collect();
+    match (all.clone().find(|trial| trial.slug == slug), begins.as_slice()) {
+        (Some(one), _) | (None, &[one]) => Ok(vec![one]),
+        _ => {
+            let known = all.map(|trial| trial.slug.as_str()).collect::<Vec<_>>().join(", ");
+            Err(RunError::Unknown { name: side.name.to_owned(), known })
+        }
     }
-    Ok(found)
 }
 
 fn config_lines(a: &RunSide<'_>, b: &RunSide<'_>) -> Result<Vec<ConfigLine>, String> {

@@ -6,7 +6,7 @@ fn two_runs_are_compared_from_store_and_archive_alike() {
     let place = Place::new();
     let a = make(&place, &Sample { run_id: "r1", ..Sample::default() });
     let b = make(&place, &Sample { run_id: "r2", margin: 2, em: [1.0, 1.0, 0.0], ..Sample::default() });
-    let plan = plan_archive(&place.store, &place.experiments, &place.record("r2"), None).unwrap();
+    let plan = plan_archive(&place.store, &place.experiments, &place.record("r2"), ArchiveOptions::default()).unwrap();
     write_archive(&place.store, &plan).unwrap();
     let archive = ArchiveFile::open(&plan.path).unwrap();
     let blobs = RunBlobs::Store(&place.store);
@@ -57,6 +57,10 @@ fn what_cannot_be_read_is_said_and_trials_without_a_match_are_listed() {
     let mut other = b.trials[0].clone();
     other.slug = "zeta".to_owned();
     b.trials.push(other);
+    // Two trials of one run are not the same files, though the run is one; a trial may be named by its beginning.
+    let two = compare(&side("r2", &b, Some("zeta"), blobs), &side("r2", &b, Some(&SLUG[..4]), blobs)).unwrap();
+    assert!(!two.same_root && two.trials[0].slug_b == SLUG);
+    assert!(compare(&side("r2", &b, Some("zeta"), blobs), &side("r2", &b, Some("ze"), blobs)).unwrap().same_root);
     let compared = compare(&side("r1", &a, None, blobs), &side("r2", &b, None, blobs)).unwrap();
     assert_eq!((compared.trials.len(), compared.only_in_a.len(), compared.only_in_b), (1, 0, vec!["zeta".to_owned()]));
     assert!(matches!(

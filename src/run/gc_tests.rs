@@ -102,7 +102,8 @@ fn pinned_archived_unfinished_and_foreign_runs_stay() {
     make(&place, &Sample { run_id: "r00", prompt: "else", created: "2026-11-19T00:00:00Z", ..Sample::default() });
     fs::remove_dir_all(place.run_dir("r00")).unwrap();
     place.store.pin_run("r1").unwrap();
-    let archive = plan_archive(&place.store, &place.experiments, &place.record("r2"), None).unwrap();
+    let archive =
+        plan_archive(&place.store, &place.experiments, &place.record("r2"), ArchiveOptions::default()).unwrap();
     write_archive(&place.store, &archive).unwrap();
     let options = GcOptions { keep_last: Some(1), ..AT_ONCE };
     let planned = plan(&place, &options);

@@ -2,7 +2,7 @@ use super::trial_manifest::trial_manifest;
 use super::{Manifest, ManifestSignature, RunError, RunRecord, STATEMENT_NAME, statement};
 
 /// Is the directory of a run's signatures, below its own.
-const SIGNATURES: &str = "signatures";
+pub(super) const SIGNATURES: &str = "signatures";
 
 /// Is a file of a run's directory that is no link: made from manifest and record, and the same each time.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ mod archive_scan;
 #[cfg(test)]
 mod archive_tests;
 mod archive_walk;
+mod archive_withheld;
 mod archive_write;
 mod archived_draw;
 mod audit;
@@ -35,11 +36,13 @@ mod explain_diff;
 #[cfg(test)]
 mod explain_tests;
 mod finding;
+mod forget;
 mod gc;
 #[cfg(test)]
 mod gc_tests;
 mod import;
 mod infer_draws;
+mod latency;
 mod made_files;
 mod manifest;
 mod manifest_of;
@@ -63,10 +66,10 @@ mod view;
 
 pub use archive_file::{ArchiveFile, ArchiveHead, audit_archive};
 pub use archive_list::{ArchiveEntry, ArchivedRun, find_archive, list_archives};
-pub use archive_plan::{ARCHIVE_SUFFIX, ARCHIVES, ArchivePlan, PlannedFile, plan_archive};
+pub use archive_plan::{ARCHIVE_SUFFIX, ARCHIVES, ArchiveOptions, ArchivePlan, PlannedFile, plan_archive};
 pub use archive_write::{WrittenArchive, write_archive};
 pub use audit::{AuditOptions, Drift, audit, drift};
-pub use audit_report::{AuditCounts, AuditReport};
+pub use audit_report::{AuditCounts, AuditReport, ForgottenCounts, WithheldCounts};
 pub use audit_signatures::signed_by;
 pub use catalog::{Catalog, CatalogEntry};
 pub use clean::{CleanOptions, CleanPlan, CleanRun, Cleaned, LeftOver, apply_clean, plan_clean};
@@ -78,6 +81,7 @@ pub use drift_report::{DriftDraw, DriftPair, DriftReport, DriftRule, DriftTest, 
 pub use error::RunError;
 pub use explain::{Cause, Change, Explanation, explain};
 pub use finding::Finding;
+pub use forget::{ForgetPlan, forget, plan_forget};
 pub use gc::{GcOptions, GcPlan, apply_gc, plan_gc};
 pub use import::{Imported, import};
 pub use made_files::{MadeFile, made_files};
@@ -95,4 +99,4 @@ pub use signature::ManifestSignature;
 pub use statement::{STATEMENT_NAME, statement};
 pub use stratified::stratified;
 pub use verify::{VerifyReport, sources, verify};
-pub use view::{LATEST, MANIFEST_NAME, STOP_NAME, ViewDir};
+pub use view::{LATEST, MANIFEST_NAME, PAGE_NAME, STOP_NAME, ViewDir};

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::RunError;
+use super::latency::{Latency, LatencyDocument};
 use crate::request::Circumstances;
 use crate::store::LoggedDraw;
 
@@ -66,32 +67,40 @@ fn count(counts: &mut BTreeMap<String, u64>, name: Option<&String>) {
     }
 }
 
+impl ArmProvenance {
+    /// Takes a draw of the arm.
+    pub fn add(&mut self, draw: &LoggedDraw) {
+        let LoggedDraw { answer, circumstances, .. } = draw;
+        self.draws += 1;
+        count(&mut self.bought, circumstances.bought.as_ref());
+        count(&mut self.served, answer.served_model.as_ref());
+        count(&mut self.fingerprints, circumstances.fingerprint.as_ref());
+        count(&mut self.revisions, circumstances.server_revision.as_ref());
+        count(&mut self.upstreams, circumstances.upstream.as_ref());
+        self.repeated += u64::from(circumstances.attempts.is_some_and(|attempts| attempts > 1));
+        let Some(at) = &circumstances.logged_at else { return };
+        // One format, one zone: the order of the texts is that of the times.
+        if self.first.as_ref().is_none_or(|first| at < first) {
+            self.first = Some(at.clone());
+        }
+        if self.last.as_ref().is_none_or(|last| at > last) {
+            self.last = Some(at.clone());
+        }
+    }
+}
+
 impl Provenance {
     /// Takes a draw of the trial.
     pub fn add(&mut self, side: &'static str, dataset: &str, item: &str, draw: &LoggedDraw) {
         let LoggedDraw { address, answer, circumstances, .. } = draw;
-        let arm = self.arms.entry(side).or_default();
-        arm.draws += 1;
-        count(&mut arm.bought, circumstances.bought.as_ref());
-        count(&mut arm.served, answer.served_model.as_ref());
-        count(&mut arm.fingerprints, circumstances.fingerprint.as_ref());
-        count(&mut arm.revisions, circumstances.server_revision.as_ref());
-        count(&mut arm.upstreams, circumstances.upstream.as_ref());
-        arm.repeated += u64::from(circumstances.attempts.is_some_and(|attempts| attempts > 1));
-        if let Some(at) = &circumstances.logged_at {
-            // One format, one zone: the order of the texts is that of the times.
-            if arm.first.as_ref().is_none_or(|first| at < first) {
-                arm.first = Some(at.clone());
-            }
-            if arm.last.as_ref().is_none_or(|last| at > last) {
-                arm.last = Some(at.clone());
-            }
-            if let Ok(time) = at.parse::<jiff::Timestamp>() {
-                let time = time.as_millisecond();
-                let spans = self.spans.entry((dataset.to_owned(), item.to_owned())).or_default();
-                let span = spans.entry(side).or_insert((time, time));
-                *span = (span.0.min(time), span.1.max(time));
-            }
+        self.arms.entry(side).or_default().add(draw);
+        if let Some(at) = &circumstances.logged_at
+            && let Ok(time) = at.parse::<jiff::Timestamp>()
+        {
+            let time = time.as_millisecond();
+            let spans = self.spans.entry((dataset.to_owned(), item.to_owned())).or_default();
+            let span = spans.entry(side).or_insert((time, time));
+            *span = (span.0.min(time), span.1.max(time));
         }
         if circumstances.bought.as_deref() != Some("embedded") {
             self.timings.push(Timing {
@@ -108,6 +117,18 @@ impl Provenance {
     /// Says whether anything was answered by somebody else than this program.
     pub fn is_remote(&self) -> bool {
         !self.timings.is_empty()
+    }
+
+    /// Writes `latency.json`: how long answers took under both arms; none where nothing was answered online.
+    ///
+    /// The time of an answer that came with a batch or from a file says nothing about the arm.
+    pub fn latency_json(&self) -> Result<Option<Vec<u8>>, RunError> {
+        let online = self.timings.iter().filter(|timing| timing.circumstances.bought.as_deref() == Some("online"));
+        let latencies = online.filter_map(|timing| {
+            let milliseconds = timing.circumstances.latency_ms?;
+            Some(Latency { dataset: &timing.dataset, item: &timing.item, side: timing.side, milliseconds })
+        });
+        LatencyDocument::of(latencies).map(|document| document.to_json()).transpose()
     }
 
     /// Finds the item whose two sides were answered furthest apart; `None` where no item has both.
@@ -231,6 +252,13 @@ mod tests {
         let csv = String::from_utf8(trial.timings_csv().unwrap()).unwrap();
         assert_eq!(csv.lines().count(), 5);
         assert!(csv.contains("d,a,control,2,2026-11-01T00:00:00.000Z,120,1,online,,,m-1,,,,,,"), "{csv}");
+        let latency = String::from_utf8(trial.latency_json().unwrap().unwrap()).unwrap();
+        assert!(latency.contains("\"n_items\": 1"), "{latency}");
+        let mut batch = draw("2026-11-01T00:00:00.000Z", "m-1", 1);
+        batch.circumstances.bought = Some("batch".into());
+        let mut bought = Provenance::default();
+        bought.add("control", "d", "a", &batch);
+        assert_eq!((bought.is_remote(), bought.latency_json().unwrap()), (true, None));
     }
 
     #[test]

@@ -93,7 +93,7 @@ fn verify_run(
         named.iter().map(|(blob, named)| (*blob, named.sizes.first().copied().unwrap_or_default())).collect();
     for ((blob, named), presence) in named.iter().zip(store.present(&sizes)) {
         // What has another length has its own finding: its hash cannot hold.
-        if presence == Presence::Missing {
+        if presence == Presence::Missing && !store.is_forgotten(blob)? {
             audited.find(format!("{subject}: {}", named.words()), blob.to_string(), "missing", named.remedy());
             report.missing.push(*blob);
         }

@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 use std::fs;
-use std::io::Write as _;
+use std::io::Write;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -8,6 +8,8 @@ use super::{RunError, ViewEntry};
 
 /// Is the manifest's name in a run's directory.
 pub const MANIFEST_NAME: &str = "multi_trial_manifest.json";
+/// Is the name of the run's page: made from manifest, blobs and draw log, and no part of the root.
+pub const PAGE_NAME: &str = "report.html";
 /// Is the name of the file that asks a run to stop.
 pub const STOP_NAME: &str = "STOP_REQUESTED";
 /// Is the name of the link to the newest complete run.
@@ -52,27 +54,56 @@ impl ViewDir {
 
     /// Writes a file of the directory aside and renames it into place.
     pub fn write(&self, name: &str, text: &str) -> Result<(), RunError> {
+        let whole = |file: &mut dyn Write| -> Result<(), RunError> {
+            file.write_all(text.as_bytes()).map_err(io("write", &self.path.join(name)))
+        };
+        self.write_with(name, whole)
+    }
+
+    /// Writes a file piece by piece aside, and renames it into place once it is whole.
+    ///
+    /// Its name aside is always the same, so that what a crash left is written over: whoever may not be alone holds the lock of
+    /// the runs.
+    pub fn write_with<E: From<RunError>>(
+        &self,
+        name: &str,
+        write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+    ) -> Result<(), E> {
         let path = self.path.join(name);
         let parent = path.parent().unwrap_or(&self.path).to_owned();
         self.make_dirs(&parent, &mut HashSet::new())?;
         let aside = parent.join(format!(".{}.new", path.file_name().unwrap_or("file")));
         match fs::remove_file(&aside) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io("remove", &aside)(error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(io("remove", &aside)(error).into());
+            }
             _ => {}
         }
-        let mut file =
-            fs::OpenOptions::new().write(true).create_new(true).open(&aside).map_err(io("create", &aside))?;
-        file.write_all(text.as_bytes()).map_err(io("write", &aside))?;
-        file.sync_all().map_err(io("sync", &aside))?;
+        let file = fs::OpenOptions::new().write(true).create_new(true).open(&aside).map_err(io("create", &aside))?;
+        let mut file = std::io::BufWriter::new(file);
+        if let Err(error) = write(&mut file) {
+            drop(file);
+            drop(fs::remove_file(&aside));
+            return Err(error);
+        }
+        file.flush().map_err(io("write", &aside))?;
+        file.get_ref().sync_all().map_err(io("sync", &aside))?;
         drop(file);
-        fs::rename(&aside, &path).map_err(io("rename", &path))
+        fs::rename(&aside, &path).map_err(io("rename", &path))?;
+        Ok(())
+    }
+
+    /// Says whether a file of that name is there.
+    pub fn has_file(&self, name: &str) -> bool {
+        fs::symlink_metadata(self.path.join(name)).is_ok_and(|meta| meta.is_file())
     }
 
     /// Says whether every view is the link it should be and the manifests are there: nothing needs to be put back, as far
     /// as names tell. Contents are an audit's business.
     pub fn stands(&self, views: &[ViewEntry], blob_path: &dyn Fn(&ViewEntry) -> Utf8PathBuf) -> bool {
-        let is_file = |name: &str| fs::symlink_metadata(self.path.join(name)).is_ok_and(|meta| meta.is_file());
+        let is_file = |name: &str| self.has_file(name);
         is_file(MANIFEST_NAME)
+            && is_file(PAGE_NAME)
             && views.iter().all(|view| {
                 let path = self.path.join(view.path());
                 let parent = path.parent().unwrap_or(&self.path);

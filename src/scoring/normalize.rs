@@ -35,17 +35,83 @@ pub fn qa_normal(text: &str) -> String {
 
 /// Normalises with a choice of case and articles.
 pub(super) fn normal(text: &str, lower: bool, articles: Articles) -> String {
+    if let Some(plain) = plain_normal(text, lower, articles) {
+        return plain;
+    }
     let mut out = String::with_capacity(text.len());
-    if !lower {
-        fold(text.chars(), articles, &mut out);
-    } else if text.is_ascii() {
-        let chars = text.bytes().map(|byte| char::from(byte.to_ascii_lowercase()));
-        fold(chars, articles, &mut out);
-    } else {
+    if lower {
         // The whole text at once: a final sigma depends on its neighbours, and punctuation counts among those.
         fold(text.to_lowercase().chars(), articles, &mut out);
+    } else {
+        fold(text.chars(), articles, &mut out);
     }
     out
+}
+
+/// Is what an ASCII character is to a normal form.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// A letter or digit.
+    Kept,
+    /// Punctuation.
+    Dropped,
+    /// White space.
+    Space,
+    /// A control character: neither a word nor a space.
+    Other,
+}
+
+/// Are the kinds of all bytes; passages are long, and nearly all of them are nothing but ASCII.
+const KINDS: [Kind; 256] = {
+    let mut kinds = [Kind::Other; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        let c = byte as u8;
+        kinds[byte] = match c {
+            b'\t'..=b'\r' | 0x1c..=b' ' => Kind::Space,
+            _ if c.is_ascii_alphanumeric() => Kind::Kept,
+            _ if c.is_ascii_punctuation() => Kind::Dropped,
+            _ => Kind::Other,
+        };
+        byte += 1;
+    }
+    kinds
+};
+
+/// Does the same for a text of ASCII letters, digits, punctuation and white space, in which a word boundary is where a
+/// token ends; `None` for any other.
+fn plain_normal(text: &str, lower: bool, articles: Articles) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len() + 1);
+    // Where the token begins that is being read: whatever is before it ends in a space.
+    let mut start = 0;
+    for &byte in text.as_bytes() {
+        match KINDS[usize::from(byte)] {
+            Kind::Kept => out.push(if lower { byte.to_ascii_lowercase() } else { byte }),
+            Kind::Dropped => {}
+            Kind::Space => end_token(&mut out, &mut start, articles),
+            Kind::Other => return None,
+        }
+    }
+    end_token(&mut out, &mut start, articles);
+    out.pop();
+    String::from_utf8(out).ok()
+}
+
+/// Ends a token with a space, or takes it back if it is an article.
+fn end_token(out: &mut Vec<u8>, start: &mut usize, articles: Articles) {
+    let token = &out[*start..];
+    if token.is_empty() {
+        return;
+    }
+    let is_article = articles != Articles::Kept
+        && token.len() <= 3
+        && [&b"a"[..], b"an", b"the"].iter().any(|article| token.eq_ignore_ascii_case(article));
+    if is_article {
+        out.truncate(*start);
+    } else {
+        out.push(b' ');
+        *start = out.len();
+    }
 }
 
 /// Appends the normal form of `chars` to the empty `out`, in one pass.
@@ -215,6 +281,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_plain_text_is_no_exception(text in "([aAnNtThHeE]|the|an| |_|\\t|\\n|\x1d|\x07|[ -~]){0,24}") {
+            prop_assert_eq!(squad_normal(&text), slow(&text, true));
+            prop_assert_eq!(qa_normal(&text), slow(&text, false));
+            let cased = normal(&text, false, Articles::WholeToken);
+            prop_assert_eq!(cased.to_lowercase(), slow(&text, false));
+        }
+
         #[test]
         fn one_pass_equals_the_plain_steps(text in "([aAnNtThHeE]|the|an| |\\.|’|_|\u{301}|Σ|İ|²|\u{1d}|\u{a0}|😀|[ -~]|\\PC){0,24}") {
             prop_assert_eq!(squad_normal(&text), slow(&text, true));

@@ -39,8 +39,9 @@ const COUNT_COST: u64 = 128;
 ///
 /// If (distinct values − 1) × 128 ≤ n each resample is one multinomial sample of
 /// counts, which has exactly the law of n index draws; else it is n index draws.
-/// Swapped arms give exactly mirrored means. None below two pairs: one item says
-/// nothing about spread.
+/// Swapped arms give exactly mirrored means; where the differences are their own
+/// mirror image, each resample comes with its own. None below two pairs: one item
+/// says nothing about spread.
 pub fn bootstrap(differences: &Differences, resamples: u32, stream: &mut Stream) -> Option<Bootstrap> {
     if differences.n() < 2 || differences.n() > u64::from(u32::MAX) || resamples == 0 {
         return None;
@@ -65,8 +66,17 @@ pub fn bootstrap(differences: &Differences, resamples: u32, stream: &mut Stream)
             *mean = 0.0 - *mean;
         }
     }
+    if differences.is_symmetric() {
+        add_images(&mut means);
+    }
     let acceleration = jackknife_acceleration(differences);
     Bootstrap::from_means(differences.mean()?, means, acceleration, resampling)
+}
+
+/// Adds to each mean its mirror image, which is as likely where the sample is its own.
+fn add_images(means: &mut Vec<f64>) {
+    let images: Vec<f64> = means.iter().map(|mean| 0.0 - mean).collect();
+    means.extend(images);
 }
 
 /// Returns Efron's acceleration of a mean by the jackknife, Σ l³ / (6 (Σ l²)^1.5) with l = d − mean.
@@ -130,7 +140,7 @@ pub fn cluster_bootstrap<C: Ord>(
     let mirrored = clusters.partial_cmp(&mirror)?.is_lt();
     let source = if mirrored { &mirror } else { &clusters };
     let bound = source.len() as u32;
-    let means = (0..resamples)
+    let mut means: Vec<f64> = (0..resamples)
         .map(|_| {
             let (mut sum, mut size) = (0.0, 0.0);
             for _ in 0..bound {
@@ -141,6 +151,9 @@ pub fn cluster_bootstrap<C: Ord>(
             if mirrored { 0.0 - sum / size } else { sum / size }
         })
         .collect();
+    if clusters == mirror {
+        add_images(&mut means);
+    }
     let total = exact_sum(clusters.iter().map(|c| c.0));
     let size: f64 = clusters.iter().map(|c| c.1).sum();
     let estimate = total / size;
@@ -294,7 +307,8 @@ mod tests {
 
     #[test]
     fn swapping_arms_mirrors_the_interval_exactly() {
-        for d in [sample(600), Differences::from_deltas([0.1, 0.7, -0.3, 0.25])] {
+        let symmetric = Differences::from_deltas([0.5, -0.25, 0.75, -0.5, 0.25, -0.75, 0.0]);
+        for d in [sample(600), Differences::from_deltas([0.1, 0.7, -0.3, 0.25]), symmetric] {
             let interval = |d: &Differences| {
                 let mut stream = Stream::derive(5, "swap");
                 bootstrap(d, 500, &mut stream).unwrap()
@@ -303,6 +317,14 @@ mod tests {
             let mirrored: Vec<f64> = b.means().iter().rev().map(|m| 0.0 - m).collect();
             assert_eq!(a.means(), mirrored);
         }
+        // Groups that are their own mirror image, too: (0.5, two items) and (−0.5, two items), and one of 0.
+        let rows = [(0.25, 'a'), (0.25, 'a'), (-0.5, 'b'), (0.0, 'b'), (0.0, 'c')];
+        let swapped = rows.map(|(delta, cluster)| (0.0 - delta, cluster));
+        let interval = |rows: [(f64, char); 5]| {
+            cluster_bootstrap(rows, 99, &mut Stream::derive(5, "swap")).unwrap().percentile(0.9).unwrap()
+        };
+        let (a, b) = (interval(rows), interval(swapped));
+        assert_eq!((a.lower, a.upper), (0.0 - b.upper, 0.0 - b.lower));
     }
 
     #[test]

@@ -207,6 +207,12 @@ impl Differences {
         forward.partial_cmp(backward).is_some_and(core::cmp::Ordering::is_lt)
     }
 
+    /// Reports whether the differences are their own mirror image: then swapped arms are the same differences.
+    pub(crate) fn is_symmetric(&self) -> bool {
+        let mirror = self.runs.iter().rev();
+        self.runs.iter().zip(mirror).all(|(a, b)| a.value == 0.0 - b.value && a.count == b.count)
+    }
+
     /// Returns the exact lattice of the distinct values, in the order of the runs, if there is one.
     pub fn lattice(&self) -> Option<&Lattice> {
         self.lattice.as_ref()

@@ -18,6 +18,11 @@ use crate::report::{ArmCounts, McNemarRow, PromptFile, Section, SectionKind, Tri
 
 /// Writes `report.md`.
 pub fn run(params: &ReportParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs) -> Result<(), StepError> {
+    outputs.put("report.md", compose(params, inputs)?.render().into_bytes())
+}
+
+/// Collects what a trial's report says.
+pub fn compose(params: &ReportParams, inputs: &Inputs<'_>) -> Result<TrialReport, StepError> {
     let significance: Significance = read("significance", inputs)?;
     let costs: CostTable = read("costs", inputs)?;
     let trial = &params.trial;
@@ -41,7 +46,7 @@ pub fn run(params: &ReportParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs
             *datasets > 1 || labels(block).len() > 1 || has_fields
         })
         .map(|(block, _)| section(SectionKind::Pooled, block));
-    let report = TrialReport {
+    Ok(TrialReport {
         slug: trial.slug.clone(),
         facts,
         note: trial.note.clone(),
@@ -66,8 +71,7 @@ pub fn run(params: &ReportParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs
         sections: sections.chain(pooled).collect(),
         redrawn: redrawn(inputs)?,
         cost: cost(&costs),
-    };
-    outputs.put("report.md", report.render().into_bytes())
+    })
 }
 
 /// Reads a JSON document that an earlier step wrote.
@@ -79,6 +83,10 @@ pub(super) fn read<T: serde::de::DeserializeOwned>(name: &str, inputs: &Inputs<'
 pub(super) fn correction(multiplicity: Multiplicity) -> Option<String> {
     match multiplicity {
         Multiplicity::Holm => Some("Holm".to_owned()),
+        Multiplicity::Bonferroni => Some("Bonferroni".to_owned()),
+        Multiplicity::Sidak => Some("Šidák".to_owned()),
+        Multiplicity::Hochberg => Some("Hochberg".to_owned()),
+        Multiplicity::Hommel => Some("Hommel".to_owned()),
         Multiplicity::BenjaminiHochberg => Some("Benjamini-Hochberg".to_owned()),
         Multiplicity::BenjaminiYekutieli => Some("Benjamini-Yekutieli".to_owned()),
         Multiplicity::None => None,
@@ -244,7 +252,7 @@ fn ends(usual: Option<[f64; 2]>, other: Option<[f64; 2]>) -> Option<(f64, f64)> 
 }
 
 fn estimate(of: &Estimate) -> report::Estimate {
-    report::Estimate { mean: of.mean, interval: ends(of.ci_95, of.ci), n: of.n }
+    report::Estimate { mean: of.mean, interval: ends(of.ci_95, of.ci), method: of.method.clone(), n: of.n }
 }
 
 fn delta(of: &MetricBlock) -> Delta {
@@ -253,6 +261,7 @@ fn delta(of: &MetricBlock) -> Delta {
         means: of.control_mean.zip(of.treatment_mean),
         mean: of.delta_mean,
         interval: ends(of.ci_95, of.ci),
+        method: of.method.clone(),
         signs: (of.treatment_higher, of.equal, of.control_higher),
         test: of.test.as_ref().map(|test| (test.name.clone(), test.p_value)),
         q: of.test.as_ref().filter(|test| test.family.as_deref() == Some(CONFIRMATORY)).and_then(|test| test.q_value),

@@ -1,18 +1,20 @@
 //! The layout of `significance.json`. What is undefined is null; no number is ever NaN or infinite.
 
 mod block;
+mod methods;
 mod metric_block;
 mod plan_block;
 mod pooled;
 mod selective;
 
 pub use block::{Arms, Block, McNemarBlock, Missing, Subgroups};
+pub use methods::methods;
 pub use metric_block::{
     ArmDraws, AtK, DrawsBlock, Ends, Estimate, MetricBlock, MissingBlock, PowerBlock, TargetDesign, TestBlock,
     TostBlock, VerdictBlock, WilcoxonBlock,
 };
 pub use plan_block::{Deviation, PlanBlock};
-pub use pooled::{Heterogeneity, MetaBlock, PooledEffect};
+pub use pooled::{CombinedTest, CombinedTests, Heterogeneity, MetaBlock, PooledEffect};
 pub use selective::{RiskPoint, SelectiveRisk};
 
 use std::collections::BTreeMap;
@@ -23,7 +25,7 @@ use super::named_list::NamedList;
 use crate::plan::{Multiplicity, ZeroRule};
 
 /// Is the version of the layout.
-pub const SCHEMA_VERSION: u32 = 4;
+pub const SCHEMA_VERSION: u32 = 5;
 
 /// Is the key of a trial that sends no temperature, in the place of `0.7` and the like.
 pub const NO_TEMPERATURE: &str = "default";
@@ -34,6 +36,9 @@ pub const NO_TEMPERATURE: &str = "default";
 pub struct Significance {
     /// The version of the layout.
     pub schema_version: u32,
+    /// By which method each number is made, by its field's name: a section of `docs/statistics.md`, and what it is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub methods: BTreeMap<String, String>,
     /// The trial's temperature, as a list for those who read several; empty where none is sent.
     pub temps: Vec<f64>,
     /// What was asked for.

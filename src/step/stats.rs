@@ -27,11 +27,11 @@ use super::json_lines::{write_document, write_line};
 use super::merge::{kind_of, temperature_label};
 use super::named_list::NamedList;
 use super::paired_item::PairedItem;
-use super::pooled_effect::pool;
+use super::pooled_effect::{Study, pool};
 use super::sealed_plan::sealed_plan;
 use super::significance::{
     Block, Deviation, Family, MetaBlock, NO_TEMPERATURE, PlanBlock, SCHEMA_VERSION, Significance, StatsConfig,
-    Subgroups, TemperatureResults,
+    Subgroups, TemperatureResults, methods,
 };
 use super::{Inputs, Outputs, StepError};
 use crate::digest::Decimal;
@@ -65,6 +65,7 @@ pub fn run(params: &StatsParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs)
     support_sweep::write(params, &label, &table, outputs)?;
     let document = Significance {
         schema_version: SCHEMA_VERSION,
+        methods: methods(),
         temps: params.temperature.iter().map(Decimal::to_f64).collect(),
         stats_config: stats_config(analysis),
         plan: plan.as_ref().map(|plan| plan_block(plan, analysis, params.exclusions.as_ref())),
@@ -206,11 +207,8 @@ impl Sets<'_> {
             .metrics
             .iter()
             .filter_map(|(metric, _)| {
-                let study = |(name, block): (&str, &Block)| {
-                    let of_label = block.metrics.get(metric);
-                    (name.to_owned(), of_label.and_then(|m| m.delta_mean), of_label.and_then(|m| m.se))
-                };
-                let studies: Vec<_> = dataset.iter().map(study).collect();
+                let study = |(name, block): (&str, &Block)| Some(Study::of(name, block.metrics.get(metric)?));
+                let studies = dataset.iter().map(study).collect::<Option<Vec<_>>>()?;
                 Some((metric.to_owned(), pool(&studies)?))
             })
             .collect();

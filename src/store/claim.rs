@@ -10,4 +10,9 @@ pub enum Claim {
         /// Which one.
         session: String,
     },
+    /// A batch that is not over asks for it: nobody else does, whether or not a process is at work on the batch.
+    InBatch {
+        /// The batch's name.
+        batch: String,
+    },
 }

@@ -1,6 +1,7 @@
 //! How a session claims draws, logs their answers, and lets go of those that failed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use crate::digest::DrawId;
@@ -16,7 +17,7 @@ impl Session {
     /// Asks to be the one who asks for these draws: decided for all of them at once, against every other process.
     ///
     /// Before `Mine` is returned a line of the draw log says so, durably. The claim holds until the answer is logged, the
-    /// draw is released, or the session ends. An answer that the log has (`Recorded`) and that [`super::Store::draws`]
+    /// draw is released, or the session ends; that of a batch until the batch is over. An answer that the log has (`Recorded`) and that [`super::Store::draws`]
     /// nevertheless does not give is damaged: it was paid for, and is not bought again without being told to.
     pub fn claim(&self, addresses: &[DrawAddress]) -> Result<Vec<Claim>> {
         if addresses.is_empty() {
@@ -32,6 +33,8 @@ impl Session {
                 index.set_verified();
             }
             let others = self.others(tx)?;
+            // After the sessions: one that prepared a batch and died since has its batch in the folder by now.
+            let batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner).claimed(&self.layout)?;
             let recorded = catalogue::locate_many(tx, &ids).map_err(&failed)?;
             let mut claims = Vec::with_capacity(ids.len());
             let mut mine = HashMap::new();
@@ -40,6 +43,8 @@ impl Session {
                     Claim::Recorded
                 } else if own.number_of.contains_key(id) || mine.contains_key(id) {
                     Claim::Elsewhere { session: self.id.clone() }
+                } else if let Some((batch, _)) = batches.iter().find(|(_, ids)| ids.binary_search(id).is_ok()) {
+                    Claim::InBatch { batch: batch.clone() }
                 } else if let Some((session, _)) = others.iter().find(|(_, theirs)| theirs.binary_search(id).is_ok()) {
                     Claim::Elsewhere { session: session.clone() }
                 } else {

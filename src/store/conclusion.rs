@@ -28,8 +28,10 @@ const OUTPUT: usize = 40;
 const SUM_LEN: usize = 16;
 /// Is how many are kept: for so many selections of trials a build in turn finds its own.
 const KEPT: u32 = 8;
-/// Is the number of outputs from which a second thread looks at half of them.
+/// Is the number of outputs that are worth a thread of their own.
 const MANY: usize = 512;
+/// Is the largest number of threads that look at outputs: the kernel is what they wait for.
+const MOST_THREADS: usize = 8;
 
 impl Conclusion {
     /// Takes down facts, and outputs in any order.
@@ -150,14 +152,14 @@ impl Store {
     pub fn holds_all(&self, conclusion: &Conclusion) -> bool {
         let Ok(opened) = self.opened() else { return false };
         let (outputs, _) = conclusion.outputs.as_chunks::<OUTPUT>();
-        if outputs.len() < MANY {
-            return all_there(&opened.layout, outputs);
-        }
-        let (one, other) = outputs.split_at(outputs.len() / 2);
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MOST_THREADS);
+        let each = outputs.len().div_ceil(cores).max(MANY);
+        let (own, others) = outputs.split_at(each.min(outputs.len()));
         std::thread::scope(|scope| {
-            let looking = scope.spawn(|| all_there(&opened.layout, other));
-            let found = all_there(&opened.layout, one);
-            looking.join().unwrap_or(false) && found
+            let looking: Vec<_> =
+                others.chunks(each).map(|share| scope.spawn(|| all_there(&opened.layout, share))).collect();
+            let found = all_there(&opened.layout, own);
+            looking.into_iter().all(|looking| looking.join().unwrap_or(false)) && found
         })
     }
 

@@ -32,8 +32,6 @@ pub enum FlawPart {
     Run(String),
     /// The index, which is derived.
     Index,
-    /// The file `FORMAT`.
-    Format,
     /// A file that has no business in the store.
     Stray,
 }

@@ -28,6 +28,7 @@ pub(super) struct Layout {
     actions: OnceLock<Folder>,
     draws: OnceLock<Folder>,
     sessions: OnceLock<Folder>,
+    batches: OnceLock<Folder>,
 }
 
 /// Names every directory directly under the store.
@@ -52,15 +53,7 @@ impl Layout {
             (Err(error), Access::ReadWrite) if error.is_not_found() => Self::make_root(dir)?,
             (Err(error), _) => return Err(error),
         };
-        let layout = Self {
-            root,
-            access,
-            tmp: OnceLock::new(),
-            blobs: OnceLock::new(),
-            actions: OnceLock::new(),
-            draws: OnceLock::new(),
-            sessions: OnceLock::new(),
-        };
+        let layout = Self::of(root, access);
         match (Format::read(&layout.root)?, access) {
             (Some(format), _) => format.check(dir, access)?,
             // No FORMAT: nothing was ever completed here, so there is nothing to read.
@@ -68,6 +61,26 @@ impl Layout {
             (None, Access::ReadWrite) => layout.create()?,
         }
         Ok(Some(layout))
+    }
+
+    /// Fills a directory that is there with all but `FORMAT`: without it there is no store yet.
+    pub(super) fn begin(dir: &Utf8Path) -> Result<Self, StoreError> {
+        let layout = Self::of(Folder::open_root(dir)?, Access::ReadWrite);
+        layout.make_folders()?;
+        Ok(layout)
+    }
+
+    fn of(root: Folder, access: Access) -> Self {
+        Self {
+            root,
+            access,
+            tmp: OnceLock::new(),
+            blobs: OnceLock::new(),
+            actions: OnceLock::new(),
+            draws: OnceLock::new(),
+            sessions: OnceLock::new(),
+            batches: OnceLock::new(),
+        }
     }
 
     fn make_root(dir: &Utf8Path) -> Result<Folder, StoreError> {
@@ -84,6 +97,20 @@ impl Layout {
 
     /// Makes every directory, durable, and FORMAT last: where FORMAT stands, the rest stands.
     fn create(&self) -> Result<(), StoreError> {
+        self.make_folders()?;
+        // Two processes may create one store at once: one after the other, each under a name of its own, and neither
+        // while temporary files are being swept.
+        let _lock = self.lock("sweep")?;
+        self.write_format()
+    }
+
+    /// Writes `FORMAT`, after all else.
+    pub(super) fn write_format(&self) -> Result<(), StoreError> {
+        let name = format!("format-{}", super::session::nonce());
+        self.root.write_atomic("FORMAT", &Format::CURRENT.to_bytes(), self.tmp()?, &name, SEALED)
+    }
+
+    fn make_folders(&self) -> Result<(), StoreError> {
         for name in FOLDERS {
             self.root.make(name)?;
         }
@@ -94,12 +121,7 @@ impl Layout {
             }
             folder.sync()?;
         }
-        self.root.sync()?;
-        // Two processes may create one store at once: one after the other, each under a name of its own, and neither
-        // while temporary files are being swept.
-        let _lock = self.lock("sweep")?;
-        let name = format!("format-{}", super::session::nonce());
-        self.root.write_atomic("FORMAT", &Format::CURRENT.to_bytes(), self.tmp()?, &name, SEALED)
+        self.root.sync()
     }
 
     /// Waits for one of the files in `locks/`, and holds it as long as the file that is returned.
@@ -146,6 +168,11 @@ impl Layout {
     /// Opens `sessions/`.
     pub(super) fn sessions(&self) -> Result<&Folder, StoreError> {
         self.held(&self.sessions, "sessions")
+    }
+
+    /// Opens `batches/`.
+    pub(super) fn batches(&self) -> Result<&Folder, StoreError> {
+        self.held(&self.batches, "batches")
     }
 
     fn held<'a>(&self, slot: &'a OnceLock<Folder>, name: &str) -> Result<&'a Folder, StoreError> {

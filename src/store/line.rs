@@ -49,6 +49,7 @@ pub struct LoggedFailure {
 /// | answer | `{"draw":"<address>","answer":{…},"circumstances":{…},"raw":"…"}` |
 /// | a second value for an address, never served | `{"surplus":"<address>",` and the rest as for an answer |
 /// | attempt without an answer | `{"failure":"<address>","code":"…","circumstances":{…},"raw":"…"}` |
+/// | these were erased on purpose | `{"forgotten":["<address>",…]}` |
 ///
 /// An address is `<64 hex of the request key>/<generation>/<number>`. `raw` is absent when there was no body; a body that
 /// is not UTF-8 stands as `raw_hex`, in hexadecimal. Claims and intents are numbered within
@@ -212,6 +213,15 @@ pub(super) fn put_release(out: &mut Vec<u8>, addresses: &[DrawAddress]) {
     });
 }
 
+/// Appends which draws were erased on purpose; readers pass over it.
+pub(super) fn put_forgotten(out: &mut Vec<u8>, addresses: &[DrawAddress]) {
+    framed(out, |out| {
+        out.extend_from_slice(b"{\"forgotten\":");
+        put_addresses(out, addresses);
+        out.push(b'}');
+    });
+}
+
 /// Appends an answer, or a second value for an address.
 pub(super) fn put_draw(out: &mut Vec<u8>, draw: &LoggedDraw, surplus: bool) {
     framed(out, |out| {
@@ -287,7 +297,7 @@ fn hex_pair(byte: u8) -> [u8; 2] {
     [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]
 }
 
-fn framed(out: &mut Vec<u8>, json: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn framed(out: &mut Vec<u8>, json: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.resize(start + PREFIX, b' ');
     json(out);
@@ -296,7 +306,7 @@ fn framed(out: &mut Vec<u8>, json: impl FnOnce(&mut Vec<u8>)) {
     out.push(b'\n');
 }
 
-fn put_json(out: &mut Vec<u8>, value: &impl serde::Serialize) {
+pub(super) fn put_json(out: &mut Vec<u8>, value: &impl serde::Serialize) {
     let start = out.len();
     if serde_json::to_writer(&mut *out, value).is_err() {
         // These types hold text, numbers and named variants only: serialising them into memory cannot fail.
@@ -327,7 +337,7 @@ fn put_address(out: &mut Vec<u8>, address: &DrawAddress) {
     let _ = write!(out, "/{}/{}\"", address.generation, address.number);
 }
 
-fn put_addresses(out: &mut Vec<u8>, addresses: &[DrawAddress]) {
+pub(super) fn put_addresses(out: &mut Vec<u8>, addresses: &[DrawAddress]) {
     out.push(b'[');
     for (i, address) in addresses.iter().enumerate() {
         if i > 0 {
@@ -351,7 +361,7 @@ pub(super) fn read_address(text: &str) -> Option<DrawAddress> {
     })
 }
 
-fn read_addresses(texts: &[&str]) -> Option<Vec<DrawAddress>> {
+pub(super) fn read_addresses(texts: &[&str]) -> Option<Vec<DrawAddress>> {
     texts.iter().map(|text| read_address(text)).collect()
 }
 

@@ -8,6 +8,8 @@
 //! A [`Store`] reads; a [`Session`] writes. Nothing here reads a clock or the environment, and no link under the store is
 //! followed.
 
+mod batch;
+mod batches;
 mod blob;
 mod blob_reader;
 mod blob_store;
@@ -25,6 +27,7 @@ mod draw_log;
 mod error;
 mod flaw;
 mod folder;
+mod forget;
 mod format;
 mod garbage;
 mod generation;
@@ -36,6 +39,7 @@ mod layout;
 mod ledger;
 mod line;
 mod memory;
+mod migrate;
 mod notices;
 mod pinned;
 mod place;
@@ -64,6 +68,8 @@ mod verify_logs;
 mod verify_tests;
 mod written;
 
+pub use batch::{BatchHead, BatchState, BatchStep, Brought, StoredBatch};
+pub use batches::HeldBatch;
 pub use blob::{BlobRef, NamedBlob, Presence};
 pub use blob_reader::BlobReader;
 pub use blob_store::BlobStore;
@@ -73,6 +79,7 @@ pub use commit::Commit;
 pub use conclusion::Conclusion;
 pub use error::StoreError;
 pub use flaw::{Flaw, FlawPart, Verified};
+pub use forget::Forgotten;
 pub use garbage::{Garbage, GarbageSearch, Leftover, UnusedSegment};
 pub use generation::Generation;
 pub use layout::Access;

@@ -2,7 +2,7 @@
 
 use super::folder::SEALED;
 use super::layout::{Layout, Tree, place};
-use super::{Flaw, FlawPart, Format, Session, StoreError, catalogue};
+use super::{Flaw, FlawPart, Session, StoreError, catalogue};
 use crate::digest::{ActionKey, Digest, DrawId};
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -10,8 +10,8 @@ type Result<T> = std::result::Result<T, StoreError>;
 impl Session {
     /// Puts a flaw right as far as that can be done without making anything anew; says whether it did something.
     ///
-    /// Damaged blobs, records and records of runs move to `quarantine/`, modes are set, the index is removed (and built again
-    /// from records and log), `FORMAT` is written. Lines of logs stay where they are.
+    /// Damaged blobs, records and records of runs move to `quarantine/`, modes are set, the index is built again from records and
+    /// log. Lines of logs stay where they are.
     pub fn put_right(&self, flaw: &Flaw) -> Result<bool> {
         let layout = &*self.layout;
         match &flaw.part {
@@ -29,11 +29,6 @@ impl Session {
             FlawPart::Index => {
                 let index = &self.store.opened()?.index;
                 index.rebuild_now("`exp verify --repair` was asked to").map(|()| true)
-            }
-            FlawPart::Format => {
-                let name = format!("format-{}", super::session::nonce());
-                let root = layout.root();
-                root.write_atomic("FORMAT", &Format::CURRENT.to_bytes(), layout.tmp()?, &name, SEALED).map(|()| true)
             }
             FlawPart::MissingBlob(_) | FlawPart::DrawLog(_) | FlawPart::Batch | FlawPart::Stray => Ok(false),
         }

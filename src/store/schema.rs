@@ -50,8 +50,10 @@ pub(super) fn is_ours(conn: &Connection) -> rusqlite::Result<bool> {
 
 /// Tells whether tables and triggers are those that [`create`] makes: a trigger that was damaged would count wrongly.
 pub(super) fn is_as_made(conn: &Connection) -> rusqlite::Result<bool> {
-    let texts = |conn: &Connection| -> rusqlite::Result<Vec<Option<String>>> {
-        conn.prepare("SELECT sql FROM sqlite_schema ORDER BY name")?.query_map([], |row| row.get(0))?.collect()
+    let texts = |conn: &Connection| -> rusqlite::Result<Vec<(String, String, String, Option<String>)>> {
+        conn.prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+            .collect()
     };
     let fresh = Connection::open_in_memory()?;
     fresh.execute_batch(TABLES)?;

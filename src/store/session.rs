@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use camino::Utf8Path;
 
+use super::batches::KnownBatches;
 use super::draw_log::DrawLog;
 use super::folder::read_whole;
 use super::holds::{Hold, Holds};
@@ -36,6 +37,7 @@ pub struct Session {
     pub(super) known: Mutex<HashSet<BlobId>>,
     pub(super) log: DrawLog,
     pub(super) claims: Mutex<Claims>,
+    pub(super) batches: Mutex<KnownBatches>,
     /// Is the number of the next intent.
     pub(super) intents: AtomicU32,
 }
@@ -92,6 +94,7 @@ impl Session {
             open_temps: Arc::default(),
             known: Mutex::default(),
             claims: Mutex::default(),
+            batches: Mutex::default(),
             intents: AtomicU32::new(0),
         })
     }

@@ -9,7 +9,8 @@ use super::layout::{Layout, Tree, digest_at, file_name, place, shown_path};
 use super::notices::Notices;
 use super::{
     Access, ActionRecord, ActionTable, BlobReader, BlobRef, Generation, LedgerLine, LoggedDraw, Presence, Session,
-    StoreError, StoredRun, blob_reader, ledger, pinned, records, roots, runs, served, session,
+    StoreError, StoredBatch, StoredRun, batches, blob_reader, ledger, migrate, pinned, records, roots, runs, served,
+    session,
 };
 use crate::digest::{ActionKey, BlobId, Digest, StreamHasher};
 use crate::request::DrawAddress;
@@ -49,15 +50,20 @@ impl Store {
     /// Opens the store in a directory.
     ///
     /// With [`Access::ReadWrite`] the layout is made where it is absent. With [`Access::ReadOnly`] nothing is created or
-    /// written, ever, and a store that does not exist is an empty one.
+    /// written, ever, and a store that does not exist is an empty one. A store of an older format is copied to this one before
+    /// it may be written.
     pub fn open(dir: &Utf8Path, access: Access) -> Result<Self> {
         let version = rusqlite::version_number();
         if version < OLDEST_SQLITE {
             let why = format!("SQLite {} is too old: 3.51.3 is needed", rusqlite::version());
             return Err(StoreError::Unfit { why });
         }
+        let notices = Arc::new(Notices::default());
+        if access == Access::ReadWrite {
+            migrate::if_older(dir)?.into_iter().for_each(|said| notices.add(said));
+        }
         let opened = Layout::open(dir, access)?.map(|layout| {
-            let (layout, notices) = (Arc::new(layout), Arc::new(Notices::default()));
+            let layout = Arc::new(layout);
             let index = Index::new(Arc::clone(&layout), Arc::clone(&notices));
             Opened { layout, notices, index, inputs: Inputs::default() }
         });
@@ -82,6 +88,24 @@ impl Store {
     /// Returns what was found damaged or was mended since the last call, in words.
     pub fn take_notices(&self) -> Vec<String> {
         self.0.opened.as_ref().map(|opened| opened.notices.take()).unwrap_or_default()
+    }
+
+    /// Lists every batch, oldest first.
+    pub fn batches(&self) -> Result<Vec<StoredBatch>> {
+        match &self.0.opened {
+            Some(opened) => batches::all(&opened.layout, &opened.notices),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Lists the batches that are not over.
+    pub fn open_batches(&self) -> Result<Vec<StoredBatch>> {
+        self.0.opened.as_ref().map_or_else(|| Ok(Vec::new()), |opened| batches::open(&opened.layout))
+    }
+
+    /// Reads one batch, whatever its state; `None` where there is none of that name.
+    pub fn batch(&self, name: &str) -> Result<Option<StoredBatch>> {
+        self.0.opened.as_ref().map_or(Ok(None), |opened| batches::one(&opened.layout, name))
     }
 
     /// Reads a whole blob, hashing it: bytes that are not the blob's are never returned. A damaged blob is moved to

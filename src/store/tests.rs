@@ -219,13 +219,23 @@ fn a_store_that_is_not_there_is_empty_and_stays_so() {
 #[test]
 fn a_newer_store_is_read_but_not_written_or_not_read() {
     let place = filled();
-    overwrite(&place.file("FORMAT"), b"{\"min_reader\":1,\"min_writer\":2,\"more\":0}\n");
+    overwrite(&place.file("FORMAT"), b"{\"min_reader\":1,\"min_writer\":3,\"more\":0}\n");
     assert_whole(&place.read_only());
     let error = Store::open(&place.path(), Access::ReadWrite).unwrap_err();
-    assert!(matches!(error, StoreError::Newer { needs: 2, purpose: "write", .. }));
+    assert!(matches!(error, StoreError::Newer { needs: 3, purpose: "write", .. }));
     overwrite(&place.file("FORMAT"), b"{\"min_reader\":3,\"min_writer\":3}\n");
     let error = Store::open(&place.path(), Access::ReadOnly).unwrap_err();
     assert!(matches!(error, StoreError::Newer { needs: 3, purpose: "read", .. }));
+    // What is damaged is never taken for another format that would do.
+    let good = Format::CURRENT.to_bytes();
+    for bit in 0..good.len() * 8 {
+        let mut bad = good.clone();
+        bad[bit / 8] ^= 1 << (bit % 8);
+        overwrite(&place.file("FORMAT"), &bad);
+        let opened = Store::open(&place.path(), Access::ReadWrite);
+        let is_found = matches!(opened, Err(StoreError::Corrupt { .. } | StoreError::Newer { .. }));
+        assert!(is_found, "bit {bit}: {opened:?}");
+    }
     overwrite(&place.file("FORMAT"), b"{");
     assert!(matches!(Store::open(&place.path(), Access::ReadOnly), Err(StoreError::Corrupt { .. })));
 }

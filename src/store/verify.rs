@@ -9,9 +9,9 @@ use rustix::fs::{FileType, Stat};
 
 use super::flaw::MODE;
 use super::folder::{SEALED, read_whole};
-use super::format::Format;
+use super::forget::is_forgotten;
 use super::layout::{Layout, Tree, digest_at, hex_byte};
-use super::{Access, ActionRecord, ActionRow, Flaw, FlawPart, Store, StoreError, Verified, verify_index, verify_logs};
+use super::{ActionRecord, ActionRow, Flaw, FlawPart, Store, StoreError, Verified, verify_index, verify_logs};
 use crate::digest::{ActionKey, BlobId, Digest, StreamHasher};
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -29,32 +29,12 @@ impl Store {
         let mut verified = Verified::default();
         let Ok(opened) = self.opened() else { return Ok(verified) };
         let layout = &*opened.layout;
-        check_format(layout, &mut verified);
         let blobs = check_blobs(layout, &mut verified)?;
         let records = check_records(layout, &blobs, &mut verified)?;
         let lines = verify_logs::check(layout, &mut verified)?;
         verify_index::check(layout, &opened.index, (&records, &lines), &mut verified)?;
         verified.flaws.sort_by(|a, b| a.subject.cmp(&b.subject));
         Ok(verified)
-    }
-}
-
-fn check_format(layout: &Layout, verified: &mut Verified) {
-    let looked = Format::read(layout.root()).and_then(|format| {
-        format.map_or(Ok(false), |format| {
-            format.check(layout.dir(), Access::ReadOnly).map(|()| format == Format::CURRENT)
-        })
-    });
-    match looked {
-        Ok(true) => {}
-        Ok(false) => verified.notes.push("`FORMAT` is not the one that this exp writes".to_owned()),
-        Err(error) => verified.flaws.push(Flaw::new(
-            FlawPart::Format,
-            "FORMAT",
-            "the formats that can read and write this store",
-            error.to_string(),
-            "`exp verify --repair` writes it again",
-        )),
     }
 }
 
@@ -230,7 +210,7 @@ fn look_at_record(
     }
     for output in &record.outputs {
         let is_whole = blobs.get(&output.blob) == Some(&output.size);
-        if is_whole || is_on_disk(layout, &output.blob)? {
+        if is_whole || is_on_disk(layout, &output.blob)? || is_forgotten(layout, &output.blob)? {
             continue;
         }
         let subject = format!("{path}: output `{}`", output.name);

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
-use super::folder::read_whole;
+use super::folder::{Folder, read_whole};
 use super::layout::{Layout, is_name};
 use super::line::{Line, checked};
 use super::segment::scan;
 use super::verify::{stray, words};
-use super::{Flaw, FlawPart, StoreError, Verified, draw_log, runs, session};
+use super::{Flaw, FlawPart, StoreError, Verified, batches, draw_log, runs, session};
 use crate::digest::DrawId;
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -148,29 +148,47 @@ fn check_batches(layout: &Layout, verified: &mut Verified) -> Result<()> {
         other => other?,
     };
     for name in folder.names()? {
-        if name.strip_suffix(".log").or_else(|| name.strip_suffix(".done")).is_none() {
+        if name.strip_suffix(".log").or_else(|| name.strip_suffix(".done")).is_none_or(|name| !is_name(name)) {
+            if !name.starts_with("known-") {
+                verified.flaws.push(stray(format!("batches/{name}")));
+            }
             continue;
         }
-        let (file, stat) = match folder.open(&name) {
-            Err(error) if error.is_not_found() => continue,
-            other => other?,
-        };
-        let bytes = read_whole(&file, stat.st_size as u64, folder.path())?;
+        let Some(mut bytes) = read_log(&folder, &name)? else { continue };
+        // A line may be on its way while this is read: it is there by the second look.
+        if bytes.last() != Some(&b'\n') {
+            let Some(again) = read_log(&folder, &name)? else { continue };
+            bytes = again;
+        }
         verified.batches += 1;
         verified.bytes += bytes.len() as u64;
+        let before = verified.flaws.len();
+        let flaw = |at: String, actual: &str| {
+            let remedy = "`exp jobs` lists what the provider knows; put the file back from a backup";
+            Flaw::new(FlawPart::Batch, at, "a line of a batch's log", actual, remedy)
+        };
         let mut start = 0;
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             let is_good = line.strip_suffix(b"\n").is_some_and(|line| checked(line).is_some());
             if !is_good {
-                let subject = format!("batches/{name} at byte {start}");
                 let actual = "its checksum does not hold, or it is unfinished";
-                let remedy = "`exp jobs` lists what the provider knows; put the file back from a backup";
-                verified.flaws.push(Flaw::new(FlawPart::Batch, subject, "a line of a batch's log", actual, remedy));
+                verified.flaws.push(flaw(format!("batches/{name} at byte {start}"), actual));
             }
             start += line.len();
         }
+        if verified.flaws.len() == before && !batches::is_whole(&bytes) {
+            verified.flaws.push(flaw(format!("batches/{name}"), "lines that do not make a batch"));
+        }
     }
     Ok(())
+}
+
+fn read_log(folder: &Folder, name: &str) -> Result<Option<Vec<u8>>> {
+    match folder.open(name) {
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+        Ok((file, stat)) => read_whole(&file, stat.st_size as u64, folder.path()).map(Some),
+    }
 }
 
 fn check_runs(layout: &Layout, verified: &mut Verified) -> Result<()> {

@@ -26,10 +26,15 @@ fn put(path: &Utf8PathBuf, bytes: &[u8]) {
 /// Makes a store in memory where there is such a place, with everything that a store has.
 fn whole() -> Place {
     let place = filled();
-    let mut log = Vec::new();
-    line::put_claim(&mut log, 0, &addresses(2));
-    line::put_claim(&mut log, 1, &addresses(3));
-    fs::write(place.file("batches/b1.log"), log).unwrap();
+    let session = place.open().session().unwrap();
+    let head = BatchHead { provider: "p".into(), models: vec!["m".into()], ..BatchHead::default() };
+    let mut held = session
+        .prepare_batch(head, (20..29).map(line::tests::address).collect(), |name| format!("salted {name}"), "t0")
+        .unwrap();
+    let mut uploaded = BatchStep::new(BatchState::Uploaded, "t1".into());
+    uploaded.files = vec!["file-1".into()];
+    held.step(uploaded).unwrap();
+    drop((held, session));
     assert_eq!(flaws(&place.read_only()), Vec::<String>::new());
     place
 }
@@ -168,7 +173,6 @@ fn what_is_put_right_is_kept_aside_and_the_rest_is_made_again() {
     let hex = key(1).digest().to_hex();
     overwrite(&place.file("actions").join(&hex[..2]).join(&hex[2..]), b"{");
     overwrite(&place.file("runs/r1"), b"{");
-    overwrite(&place.file("FORMAT"), b"{\"min_reader\":1,\"min_writer\":0}\n");
     let mut index = fs::read(place.file("index.sqlite")).unwrap();
     index[63] ^= 1;
     fs::write(place.file("index.sqlite"), index).unwrap();

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use exp::stats::special::normal_quantile;
 use exp::stats::{
-    self, Alternative, Differences, Interval, PairedTable, Stream, Zeros, clustered_mean, odds_ratio_interval,
-    wilcoxon_exact, wilcoxon_normal,
+    self, Adjustment, Alternative, ArmCells, ArmModel, Differences, Interval, PairedTable, Stream, Zeros,
+    clustered_mean, odds_ratio_interval, wilcoxon_exact, wilcoxon_normal,
 };
 
-pub const SCENARIOS: [&str; 8] = [
+pub const SCENARIOS: [&str; 12] = [
     "binary-null",
     "binary-effect",
     "proportion-half",
@@ -18,6 +18,10 @@ pub const SCENARIOS: [&str; 8] = [
     "normal-effect",
     "skewed",
     "clustered",
+    "ratio",
+    "family-null",
+    "pooled-equal",
+    "pooled-mixed",
 ];
 
 /// Counts hits by method.
@@ -59,6 +63,10 @@ pub fn simulate(scenario: &str, n: u32, samples: u32, booted: u32, resamples: u3
             "normal-null" => normal(&mut tally, &mut draw, n, 0.0, boot, resamples),
             "normal-effect" => normal(&mut tally, &mut draw, n, 0.1, None, resamples),
             "skewed" => skewed(&mut tally, &mut draw, n, boot, resamples),
+            "ratio" => ratio(&mut tally, &mut draw, n),
+            "family-null" => family(&mut tally, &mut draw, n),
+            "pooled-equal" => pooled(&mut tally, &mut draw, n, 0.0),
+            "pooled-mixed" => pooled(&mut tally, &mut draw, n, 0.1),
             _ => clustered(&mut tally, &mut draw, n, boot, resamples),
         }
     }
@@ -104,6 +112,21 @@ fn binary(
     tally.rejects("paired-t", summary.t_test().map(|test| test.p));
     let wilcoxon = wilcoxon_normal(&differences, Zeros::Wilcox, Alternative::TwoSided, false);
     tally.rejects("wilcoxon-normal", Some(wilcoxon.p));
+    for (method, zeros, side, continuity) in [
+        ("wilcoxon-normal-continuity", Zeros::Wilcox, Alternative::TwoSided, true),
+        ("wilcoxon-pratt-normal", Zeros::Pratt, Alternative::TwoSided, false),
+        ("wilcoxon-zsplit-normal", Zeros::Split, Alternative::TwoSided, false),
+    ] {
+        tally.rejects(method, Some(wilcoxon_normal(&differences, zeros, side, continuity).p));
+    }
+    let one_sided = wilcoxon_exact(&differences, Zeros::Wilcox, Alternative::Greater);
+    tally.rejects("wilcoxon-exact-one-sided", one_sided.map(|test| test.p));
+    for (method, continuity) in [("mcnemar-chi-squared", false), ("mcnemar-chi-squared-continuity-corrected", true)] {
+        tally.rejects(method, stats::mcnemar_chi_squared(b, c, continuity).map(|test| test.p));
+    }
+    tally.covers(table.wald(0.95), "wald-paired", truth);
+    tally.covers(table.newcombe_plain(0.95), "newcombe-10-uncorrected", truth);
+    regressions(tally, &table, (both, treatment, control));
     tally.covers(summary.interval(0.95), "t", truth);
     tally.covers(table.bonett_price(0.95), "bonett-price", truth);
     tally.covers(table.newcombe(0.95), "newcombe-10", truth);
@@ -115,6 +138,85 @@ fn binary(
         tally.covers(found.as_ref().and_then(|found| found.percentile(0.95)), "bootstrap-percentile", truth);
         tally.covers(found.as_ref().and_then(|found| found.bca(0.95)), "bootstrap-bca", truth);
     }
+}
+
+/// Fits both regressions to the table's items; the true log odds ratio is that of the arms' shares.
+fn regressions(tally: &mut Tally, table: &PairedTable, (both, treatment, control): (f64, f64, f64)) {
+    let counts = [
+        (table.both, [1.0, 1.0]),
+        (table.only_treatment, [0.0, 1.0]),
+        (table.only_control, [1.0, 0.0]),
+        (table.neither, [0.0, 0.0]),
+    ];
+    let rows = counts.into_iter().flat_map(|(count, right)| {
+        std::iter::repeat_n(ArmCells { n: [1.0, 1.0], sum: right, squares: right }, count as usize)
+    });
+    let rows: Vec<ArmCells> = rows.collect();
+    let logit = |p: f64| (p / (1.0 - p)).ln();
+    let log_odds = logit(both + treatment) - logit(both + control);
+    let half = normal_quantile(0.975);
+    let gee = stats::logistic_gee(&rows);
+    let is_near = |model: ArmModel, truth: f64, reach: f64| {
+        (model.params[1] - truth).abs() <= reach * model.standard_errors[1] + 1e-9
+    };
+    tally.add("gee-logit-exchangeable", gee.is_some_and(|model| is_near(model, log_odds, half)));
+    let ols = stats::clustered_ols(&rows);
+    let reach = stats::special::student_quantile(0.975, rows.len() as f64 - 1.0);
+    tally.add("ols-cluster-robust", ols.is_some_and(|model| is_near(model, treatment - control, reach)));
+}
+
+fn ratio(tally: &mut Tally, draw: &mut Stream, n: u32) {
+    let rows: Vec<(f64, f64, u32)> = (0..n)
+        .map(|id| {
+            let (x, y) = (gauss(draw), gauss(draw));
+            (1.0 + x, 4.0 + 0.6 * x + 0.8 * y, id)
+        })
+        .collect();
+    let found = stats::ratio_of_means(&rows, 0.95);
+    tally.covers(found.and_then(|found| found.interval), "fieller", 0.25);
+}
+
+/// Makes five independent tests without an effect; a correction rejects if it rejects any.
+fn family(tally: &mut Tally, draw: &mut Stream, n: u32) {
+    let p_values: Vec<f64> = (0..5)
+        .filter_map(|_| {
+            let differences = Differences::from_deltas((0..n).map(|_| gauss(draw)));
+            stats::paired(&differences).t_test().map(|test| test.p)
+        })
+        .collect();
+    let family: Vec<Option<f64>> = p_values.iter().copied().map(Some).collect();
+    for (method, adjustment) in [
+        ("bonferroni", Adjustment::Bonferroni),
+        ("sidak", Adjustment::Sidak),
+        ("holm", Adjustment::Holm),
+        ("hochberg", Adjustment::Hochberg),
+        ("hommel", Adjustment::Hommel),
+        ("benjamini-hochberg", Adjustment::BenjaminiHochberg),
+        ("benjamini-yekutieli", Adjustment::BenjaminiYekutieli),
+    ] {
+        let smallest = stats::adjust(&family, adjustment).into_iter().flatten().min_by(f64::total_cmp);
+        tally.rejects(method, smallest);
+    }
+    tally.rejects("fisher", stats::fisher(&p_values).map(|found| found.p));
+    tally.rejects("stouffer", stats::stouffer(&p_values).map(|found| found.p));
+}
+
+/// Pools five datasets whose effects have mean 0 and the variance `between`.
+fn pooled(tally: &mut Tally, draw: &mut Stream, n: u32, between: f64) {
+    let studies: Vec<(f64, f64)> = (0..5)
+        .filter_map(|_| {
+            let effect = between.sqrt() * gauss(draw);
+            let differences = Differences::from_deltas((0..n / 5).map(|_| effect + gauss(draw)));
+            let summary = stats::paired(&differences);
+            Some((summary.mean?, summary.standard_error?.powi(2)))
+        })
+        .collect();
+    let Some(all) = stats::meta_analysis(&studies, 0.95) else { return };
+    tally.covers(Some(all.fixed.interval), "meta-fixed-normal", 0.0);
+    tally.covers(Some(all.dersimonian_laird.interval), "meta-dersimonian-laird-normal", 0.0);
+    tally.covers(all.dersimonian_laird.hartung_knapp, "meta-dersimonian-laird-hartung-knapp", 0.0);
+    tally.covers(Some(all.paule_mandel.interval), "meta-paule-mandel-normal", 0.0);
+    tally.covers(all.paule_mandel.hartung_knapp, "meta-paule-mandel-hartung-knapp", 0.0);
 }
 
 fn proportion(tally: &mut Tally, draw: &mut Stream, n: u32, p: f64) {
@@ -139,7 +241,8 @@ fn normal(tally: &mut Tally, draw: &mut Stream, n: u32, effect: f64, boot: Optio
         // The true difference lies on the margin: to call it no loss is an error.
         let moved = Differences::from_deltas((0..n).map(|_| gauss(draw) - 0.3));
         let tost = stats::equivalence(&stats::paired(&moved), 0.3, 0.05);
-        tally.rejects("tost-t", tost.map(|tost| tost.p_lower));
+        tally.rejects("tost-t", tost.as_ref().map(|tost| tost.p_lower));
+        tally.rejects("tost-equivalence", tost.map(|tost| tost.p));
         // Three models, or three treatments of one control, without an effect.
         let rows: Vec<Vec<f64>> = (0..n)
             .map(|_| {

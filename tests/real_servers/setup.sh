@@ -29,6 +29,7 @@ fresh_venv() {
     rm -rf "$1" && within python3 -m venv "$1"
 }
 
+# Packages are not compiled (--no-compile): bytecode is left to be made when it is first used: for all that LiteLLM brings it takes longer than everything else.
 set_up_llama() {
     local venv=$1 native
     fresh_venv "$venv" || return
@@ -42,14 +43,14 @@ set_up_llama() {
         mv "$wheels/partial/"*.whl "$wheels/" && rmdir "$wheels/partial" || return
     fi
     # gguf and numpy write the model.
-    within "$venv/bin/pip" install --find-links "$wheels" "llama-cpp-python[server]==$llama_version" gguf numpy || return
+    within "$venv/bin/pip" install --no-compile --find-links "$wheels" "llama-cpp-python[server]==$llama_version" gguf numpy || return
     within "$venv/bin/python" -c 'import gguf, llama_cpp.server.app'
 }
 
 set_up_litellm() {
     local venv=$1
     fresh_venv "$venv" || return
-    within "$venv/bin/pip" install --find-links "$wheels" "litellm[proxy]==$litellm_version" || return
+    within "$venv/bin/pip" install --no-compile --find-links "$wheels" "litellm[proxy]==$litellm_version" || return
     within "$venv/bin/python" -c 'import litellm.proxy.proxy_cli'
 }
 

@@ -2,14 +2,15 @@
 
 Makes coverage.json: scenario -> n -> method -> [value, standard error] (0 where enumerated or known in closed form).
 A value is the share of samples whose interval holds the true difference, or whose test rejects at 0.05. All formulas are
-written here anew, from numpy and scipy. Made with Python 3, numpy 2.4.6, scipy 1.17.1: `python coverage.py > coverage.json`.
+written here anew, from numpy and scipy. Made with Python 3, numpy 2.4.6, scipy 1.17.1: `python coverage.py > coverage.json`;
+`python coverage.py coverage.json` makes only what stands below `MORE` anew.
 """
 
 import json
 import sys
 
 import numpy as np
-from scipy import stats
+from scipy import integrate, stats
 
 SIZES = (30, 300, 3000)
 RESAMPLES = 400
@@ -268,7 +269,183 @@ def clusters(n):
     return result
 
 
+# What follows has a generator of its own, so that what is above keeps its numbers.
+MORE = np.random.default_rng(20261125)
+MARGIN = 0.3
+STUDIES = 5
+
+
+def more_binary(n, cells):
+    """Further tests and intervals of the two discordant counts, enumerated."""
+    _, pt, pc = cells
+    truth = pt - pc
+    total = {}
+
+    def add(name, mass):
+        total[name] = total.get(name, 0.0) + float(mass)
+
+    for m, b, mass in pairs(n, cells):
+        c = m - b
+        mean = (b - c) / n
+        variance = (m - n * mean * mean) / (n - 1)
+        se = np.sqrt(np.maximum(variance, 0) / n)
+        # Ordinary least squares with both arms' rows: 2n rows, n clusters, two coefficients.
+        half = stats.t.ppf(0.975, n - 1) * se * np.sqrt((2 * n - 1) / (2 * n - 2))
+        add("ols-cluster-robust", mass[(mean - half <= truth + 1e-12) & (truth - 1e-12 <= mean + half)].sum())
+        half = Z * np.sqrt(np.maximum(m / n - mean**2, 0) / n)
+        add("wald-paired", mass[(mean - half <= truth + 1e-12) & (truth - 1e-12 <= mean + half)].sum())
+        if m == 0:
+            for name in ("mcnemar-chi-squared", "mcnemar-chi-squared-continuity-corrected", "wilcoxon-normal-continuity"):
+                add(name, 0.0)
+            for name in ("wilcoxon-pratt-normal", "wilcoxon-zsplit-normal", "wilcoxon-exact-one-sided"):
+                add(name, 0.0)
+            continue
+        for name, less in (("mcnemar-chi-squared", 0), ("mcnemar-chi-squared-continuity-corrected", 1)):
+            gap = np.maximum(np.abs(b - c) - less, 0)
+            add(name, mass[stats.chi2.sf(gap**2 / m, 1) <= 0.05].sum())
+        # All magnitudes are equal, so that the rank sum is the number of positive ones: a binomial tail.
+        add("wilcoxon-exact-one-sided", mass[stats.binom.sf(b - 1, m, 0.5) <= 0.05].sum())
+        zeros = n - m
+        pyramid = lambda k: k * (k + 1) * (2 * k + 1)
+        cubes = lambda k: k**3 - k
+        low = np.minimum(b, c)
+        sd = np.sqrt((pyramid(m) - cubes(m) / 2) / 24)
+        z = np.minimum(low * (m + 1) / 2 - m * (m + 1) / 4 + 0.5, 0) / sd
+        add("wilcoxon-normal-continuity", mass[2 * stats.norm.sf(-z) <= 0.05].sum())
+        rank = zeros + (m + 1) / 2
+        sd = np.sqrt((pyramid(n) - pyramid(zeros) - cubes(m) / 2) / 24)
+        z = (low * rank - (n * (n + 1) - zeros * (zeros + 1)) / 4) / sd
+        add("wilcoxon-pratt-normal", mass[2 * stats.norm.sf(-np.minimum(z, 0)) <= 0.05].sum())
+        sd = np.sqrt((pyramid(n) - cubes(m) / 2 - cubes(zeros) / 2) / 24)
+        z = (low * rank + zeros * (zeros + 1) / 4 - n * (n + 1) / 4) / sd
+        add("wilcoxon-zsplit-normal", mass[2 * stats.norm.sf(-np.minimum(z, 0)) <= 0.05].sum())
+    return {name: [value, 0.0] for name, value in total.items()}
+
+
+def more_tables(n, cells):
+    """Intervals that need the whole table of pairs: Newcombe's without his correction, and the marginal log odds ratio."""
+    pb, pt, pc = cells
+    truth = pt - pc
+    arms = (pb + pt, pb + pc)
+    log_odds = np.log(arms[0] / (1 - arms[0])) - np.log(arms[1] / (1 - arms[1]))
+    plain, gee = 0.0, 0.0
+    for m, b, mass in pairs(n, cells):
+        rest = n - m
+        a = window(stats.binom(rest, pb / (1 - pt - pc)))
+        a = a[a <= rest]
+        keep = mass > 1e-13
+        if not keep.any():
+            continue
+        grid = np.outer(mass[keep], stats.binom.pmf(a, rest, pb / (1 - pt - pc)))
+        bb, aa = np.meshgrid(b[keep], a, indexing="ij")
+        cc, dd = m - bb, rest - aa
+        kt, kc = aa + bb, aa + cc
+        p1, p2 = kt / n, kc / n
+        lt, ut = wilson(kt, n)
+        lc, uc = wilson(kc, n)
+        product = kt.astype(float) * kc * (n - kt) * (n - kc)
+        phi = np.where(product > 0, (aa * dd - bb * cc) / np.sqrt(np.where(product > 0, product, 1)), 0.0)
+        d = p1 - p2
+        low = d - np.sqrt(np.maximum((p1 - lt) ** 2 - 2 * phi * (p1 - lt) * (uc - p2) + (uc - p2) ** 2, 0))
+        high = d + np.sqrt(np.maximum((ut - p1) ** 2 - 2 * phi * (ut - p1) * (p2 - lc) + (p2 - lc) ** 2, 0))
+        plain += float(grid[(low <= truth + 1e-12) & (truth - 1e-12 <= high)].sum())
+        # Two rows a cluster, one an arm: the estimate is that of the margins, its sandwich the delta method.
+        inside = (p1 > 0) & (p1 < 1) & (p2 > 0) & (p2 < 1)
+        v1, v2 = np.where(inside, p1 * (1 - p1), 1), np.where(inside, p2 * (1 - p2), 1)
+        variance = (1 / v1 + 1 / v2 - 2 * (aa / n - p1 * p2) / (v1 * v2)) / n
+        with np.errstate(all="ignore"):
+            estimate = np.log(p1 / (1 - p1)) - np.log(p2 / (1 - p2))
+        gap = np.abs(estimate - log_odds)
+        gee += float(grid[inside & (gap <= Z * np.sqrt(np.maximum(variance, 0)) + 1e-9)].sum())
+    return {"newcombe-10-uncorrected": [plain, 0.0], "gee-logit-exchangeable": [gee, 0.0]}
+
+
+def equivalence_size(n):
+    """P(both one-sided t tests reject) with the mean on the lower margin, by integration over the standard deviation."""
+    critical = stats.t.ppf(0.95, n - 1)
+    root = np.sqrt(n)
+
+    def given(s):
+        low, high = critical * s / root - MARGIN, MARGIN - critical * s / root
+        inside = stats.norm.cdf((high + MARGIN) * root) - stats.norm.cdf((low + MARGIN) * root)
+        density = 2 * s * (n - 1) * stats.chi2.pdf((n - 1) * s * s, n - 1)
+        return max(inside, 0.0) * density
+
+    spread = 12 / np.sqrt(2 * (n - 1))
+    return float(integrate.quad(given, max(1e-9, 1 - spread), 1 + spread, limit=400, epsabs=1e-12)[0])
+
+
+def family():
+    """Five independent tests without an effect: the chance of any rejection."""
+    m, alpha = STUDIES, 0.05
+    p = np.sort(MORE.random((4_000_000, m)), axis=1)
+    single = 1 - (1 - alpha / m) ** m
+    return {
+        "bonferroni": [single, 0.0],
+        "holm": [single, 0.0],
+        "sidak": [alpha, 0.0],
+        # Simes' test is exact for independent ones.
+        "hommel": [alpha, 0.0],
+        "benjamini-hochberg": [alpha, 0.0],
+        "benjamini-yekutieli": [alpha / sum(1 / j for j in range(1, m + 1)), 0.0],
+        "hochberg": share((p <= alpha / np.arange(m, 0, -1)).any(axis=1)),
+        "fisher": [alpha, 0.0],
+        "stouffer": [alpha, 0.0],
+    }
+
+
+def pooled(n, between, samples=100_000):
+    """Five datasets of n/5 differences N(theta_i, 1), theta_i ~ N(0, between): intervals of the mean effect 0."""
+    size = n // STUDIES
+    y = MORE.normal(0, np.sqrt(between), (samples, STUDIES)) + MORE.normal(0, 1 / np.sqrt(size), (samples, STUDIES))
+    v = MORE.chisquare(size - 1, (samples, STUDIES)) / (size - 1) / size
+    df = STUDIES - 1
+
+    def at(tau2):
+        w = 1 / (v + tau2[:, None])
+        mean = (w * y).sum(axis=1) / w.sum(axis=1)
+        return w, mean, (w * (y - mean[:, None]) ** 2).sum(axis=1)
+
+    w, mean, q = at(np.zeros(samples))
+    found = {"meta-fixed-normal": np.abs(mean) <= Z / np.sqrt(w.sum(axis=1))}
+    dl = np.maximum(0, (q - df) / (w.sum(axis=1) - (w**2).sum(axis=1) / w.sum(axis=1)))
+    low, high = np.zeros(samples), np.full(samples, 1e4)
+    for _ in range(200):
+        middle = (low + high) / 2
+        above = at(middle)[2] > df
+        low, high = np.where(above, middle, low), np.where(above, high, middle)
+    pm = np.where(q < df, 0.0, (low + high) / 2)
+    for name, tau2 in (("dersimonian-laird", dl), ("paule-mandel", pm)):
+        w, mean, q = at(tau2)
+        found[f"meta-{name}-normal"] = np.abs(mean) <= Z / np.sqrt(w.sum(axis=1))
+        half = stats.t.ppf(0.975, df) * np.sqrt(q / df / w.sum(axis=1))
+        found[f"meta-{name}-hartung-knapp"] = np.abs(mean) <= half
+    return {name: share(hits) for name, hits in found.items()}
+
+
+def more(all_results):
+    for n in SIZES:
+        for name, cells in BINARY.items():
+            found = all_results.setdefault(name, {}).setdefault(str(n), {})
+            found.update(more_binary(n, cells))
+            found.update(more_tables(n, cells))
+        all_results.setdefault("normal-null", {}).setdefault(str(n), {})["tost-equivalence"] = [equivalence_size(n), 1e-6]
+        # Fieller's set is exact under normality, and bounded wherever the denominator is clear of 0.
+        all_results.setdefault("ratio", {})[str(n)] = {"fieller": [0.95, 0.0]}
+        all_results.setdefault("family-null", {})[str(n)] = family()
+        all_results.setdefault("pooled-equal", {})[str(n)] = pooled(n, 0.0)
+        all_results.setdefault("pooled-mixed", {})[str(n)] = pooled(n, 0.1)
+        print(n, "more", file=sys.stderr)
+
+
 def main():
+    # With a file of earlier results, only what has the second generator is made anew.
+    if len(sys.argv) > 1:
+        with open(sys.argv[1]) as file:
+            found = json.load(file)
+        more(found["scenarios"])
+        print(json.dumps(found, indent=1))
+        return
     all_results = {}
     for n in SIZES:
         for name, cells in BINARY.items():
@@ -285,6 +462,7 @@ def main():
         all_results.setdefault("skewed", {})[str(n)] = skewed
         all_results.setdefault("clustered", {})[str(n)] = clusters(n)
         print(n, file=sys.stderr)
+    more(all_results)
     print(json.dumps({"resamples": RESAMPLES, "scenarios": all_results}, indent=1))
 
 

@@ -8,6 +8,7 @@
 #![allow(clippy::format_collect)]
 
 pub mod canary;
+pub mod mills;
 pub mod online;
 pub mod strace;
 

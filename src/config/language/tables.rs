@@ -135,7 +135,8 @@ static PROVIDER: Table = Table {
         field("headers", Map(&Text), "Further headers of each request."),
         field("query", Map(&Text), "Further parameters of the address."),
         field("not_identity", TEXTS, "Fields of `extra_body` and headers that do not decide the answer."),
-        field("mode", Choice(&["online", "batch"]), "How requests are sent. Default: `online`."),
+        field("mode", Choice(&["online", "batch", "auto"]), "How requests are sent. Default: `online`."),
+        field("batch", Shape::Table(&BATCH), "How batches are gone about."),
         field("account", Text, "The account's name (Fireworks)."),
         field("allow_http", Boolean, "Allows plain http to another machine."),
         field("ca_file", Path, "A file of certificates to trust."),
@@ -145,6 +146,31 @@ static PROVIDER: Table = Table {
             "`lexical`: passages to retrieve from when a question brings none.",
         ),
         field("threshold", AMOUNT, "`lexical`: the score below which it abstains when told that it may."),
+    ],
+};
+
+static BATCH: Table = Table {
+    what: "how batches are gone about",
+    fields: &[
+        field("from", COUNT, "`mode: auto`: from how many missing requests on batches are sent. Default: 100."),
+        field("max_requests", COUNT, "Requests in one batch at most. Default: 95 % of what the provider takes."),
+        field(
+            "max_bytes",
+            Integer(1024, i64::MAX),
+            "Bytes of one input at most. Default: 95 % of what the provider takes.",
+        ),
+        field("poll", Text, "How long is waited between two looks at a batch. Default: `30s`."),
+        field(
+            "start_deadline",
+            Text,
+            "How long a batch may wait before it begins; then it is cancelled. Default: `24h`.",
+        ),
+        field("list_delay", Text, "How long a batch may be at the provider before its list shows it. Default: `30s`."),
+        field(
+            "remove_files",
+            Boolean,
+            "Removes files at the provider once the results are in the store. Default: false.",
+        ),
     ],
 };
 
@@ -435,7 +461,18 @@ static ANALYSIS: Table = Table {
         field("alpha", SHARE, "The level of tests. Default: 0.05."),
         field(
             "multiplicity",
-            Choice(&["holm", "bh", "benjamini_hochberg", "by", "benjamini_yekutieli", "none"]),
+            Choice(&[
+                "holm",
+                "bonferroni",
+                "sidak",
+                "hochberg",
+                "hommel",
+                "bh",
+                "benjamini_hochberg",
+                "by",
+                "benjamini_yekutieli",
+                "none",
+            ]),
             "The correction within a trial's family. Default: `holm`.",
         ),
         field(

@@ -34,6 +34,10 @@ impl Loader<'_> {
             (_, false) => Multiplicity::Holm,
         };
         let multiplicity = match new.and_then(|node| node.text_at("multiplicity")).as_deref() {
+            Some("bonferroni") => Multiplicity::Bonferroni,
+            Some("sidak") => Multiplicity::Sidak,
+            Some("hochberg") => Multiplicity::Hochberg,
+            Some("hommel") => Multiplicity::Hommel,
             Some("bh" | "benjamini_hochberg") => Multiplicity::BenjaminiHochberg,
             Some("by" | "benjamini_yekutieli") => Multiplicity::BenjaminiYekutieli,
             Some("none") => Multiplicity::None,

@@ -2,23 +2,15 @@
 
 use std::time::Duration;
 
-use super::super::AskingLimits;
 use super::super::tree::Node;
+use super::super::{AskingLimits, BatchLimits};
 use super::Loader;
 
 impl Loader<'_> {
     /// Reads the limits of asking from a provider.
     pub fn asking(&mut self, node: &Node) -> AskingLimits {
         let timeouts = node.get("timeouts");
-        let mut span = |key: &str, of: Option<&Node>| {
-            let value = of?.get(key)?;
-            let read = duration(value.text()?);
-            if read.is_none() {
-                let message = "a span of time is a number with `ms`, `s`, `m` or `h`, and more than 0";
-                self.error(value.span, message, "write `60s`, say");
-            }
-            read
-        };
+        let mut span = |key: &str, of: Option<&Node>| self.span_of_time(key, of);
         AskingLimits {
             connect_timeout: span("connect", timeouts),
             read_timeout: span("read", timeouts),
@@ -31,6 +23,32 @@ impl Loader<'_> {
             tokens_per_minute: node.integer_at("tokens_per_minute"),
             max_concurrent_requests: node.integer_at("max_concurrent_requests"),
         }
+    }
+}
+
+impl Loader<'_> {
+    /// Reads how a provider's batches are gone about.
+    pub fn batch_limits(&mut self, node: &Node) -> BatchLimits {
+        let Some(of) = node.get("batch") else { return BatchLimits::default() };
+        BatchLimits {
+            from: of.integer_at("from"),
+            max_requests: of.integer_at("max_requests"),
+            max_bytes: of.integer_at("max_bytes"),
+            poll: self.span_of_time("poll", Some(of)),
+            start_deadline: self.span_of_time("start_deadline", Some(of)),
+            list_delay: self.span_of_time("list_delay", Some(of)),
+            remove_files: of.boolean_at("remove_files") == Some(true),
+        }
+    }
+
+    fn span_of_time(&mut self, key: &str, of: Option<&Node>) -> Option<Duration> {
+        let value = of?.get(key)?;
+        let read = duration(value.text()?);
+        if read.is_none() {
+            let message = "a span of time is a number with `ms`, `s`, `m` or `h`, and more than 0";
+            self.error(value.span, message, "write `60s`, say");
+        }
+        read
     }
 }
 

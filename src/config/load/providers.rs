@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::super::language::PROVIDER_KINDS;
 use super::super::tree::{Entry, Node};
 use super::super::{
-    AskingLimits, Diagnostic, PromptCaching, ProviderApi, ProviderConfig, ProviderKind, ProviderMode, Source, Span,
+    AskingLimits, BatchLimits, Diagnostic, PromptCaching, ProviderApi, ProviderConfig, ProviderKind, ProviderMode,
+    Source, Span,
 };
 use super::Loader;
 
@@ -42,6 +43,7 @@ pub(super) fn bare(name: &str, kind: ProviderKind, at: Span) -> ProviderConfig {
         allow_http: false,
         ca_file: None,
         mode: ProviderMode::Online,
+        batches: BatchLimits::default(),
         account: None,
         at: at.at,
     }
@@ -102,11 +104,12 @@ impl Loader<'_> {
             threshold: node.decimal_at("threshold"),
             allow_http: node.boolean_at("allow_http").unwrap_or(false),
             ca_file: node.get("ca_file").and_then(|file| Some(self.data_file(file.text()?, file.span))),
-            mode: if node.text_at("mode").as_deref() == Some("batch") {
-                ProviderMode::Batch
-            } else {
-                ProviderMode::Online
+            mode: match node.text_at("mode").as_deref() {
+                Some("batch") => ProviderMode::Batch,
+                Some("auto") => ProviderMode::Auto,
+                _ => ProviderMode::Online,
             },
+            batches: self.batch_limits(node),
             account: node.text_at("account"),
             ..default
         };

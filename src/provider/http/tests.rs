@@ -56,7 +56,7 @@ fn client(read: u64, max_response: u64) -> Client {
 fn call(url: &str) -> Call {
     let headers = BTreeMap::from([("content-type".to_owned(), "application/json".to_owned())]);
     let key = Secret::new("canary-0123456789").map(|key| ("authorization", "Bearer ", key));
-    Call { url: format!("{url}/v1/x"), headers, key, body: Some(b"{\"a\":1}".to_vec()) }
+    Call { url: format!("{url}/v1/x"), headers, key, body: Some(b"{\"a\":1}".to_vec()), is_delete: false }
 }
 
 fn failed(script: Script) -> SendFailure {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::trial::{Trial, side_by_side};
 use crate::plan::AggregateParams;
 use crate::stats::interaction;
-use crate::step::pooled_effect::pool;
+use crate::step::pooled_effect::{Study, pool};
 use crate::step::significance::MetaBlock;
 
 /// Is all of `effects.json`: the effects of a run as a grid, and what they have in common.
@@ -69,7 +69,7 @@ impl Effects {
     /// Collects the effects of all trials.
     pub(super) fn of(params: &AggregateParams, trials: &[Trial<'_>]) -> Self {
         Self {
-            schema_version: 1,
+            schema_version: 2,
             grid: trials.iter().flat_map(cells).collect(),
             interactions: interactions(params, trials),
             meta: trials.iter().flat_map(meta).collect(),
@@ -171,7 +171,7 @@ fn meta(trial: &Trial<'_>) -> Vec<TrialMeta> {
             .iter()
             .filter_map(|(name, block)| {
                 let metric = block.metrics.get(metric)?;
-                Some((name.to_owned(), metric.delta_mean, metric.se))
+                Some(Study::of(name, metric))
             })
             .collect();
         Some(TrialMeta { trial: trial.label.slug.clone(), metric: metric.to_owned(), pooled: pool(&studies)? })

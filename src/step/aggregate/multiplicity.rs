@@ -44,6 +44,10 @@ pub(super) struct TrialTest {
     holm: Option<f64>,
     benjamini_hochberg: Option<f64>,
     benjamini_yekutieli: Option<f64>,
+    bonferroni: Option<f64>,
+    sidak: Option<f64>,
+    hochberg: Option<f64>,
+    hommel: Option<f64>,
     /// The step-down p-value of the comparison with a shared control; null without one.
     shared_control: Option<f64>,
     #[serde(skip)]
@@ -55,6 +59,10 @@ impl TrialTest {
     pub(super) fn of(&self, method: Multiplicity) -> Option<f64> {
         match method {
             Multiplicity::Holm => self.holm,
+            Multiplicity::Bonferroni => self.bonferroni,
+            Multiplicity::Sidak => self.sidak,
+            Multiplicity::Hochberg => self.hochberg,
+            Multiplicity::Hommel => self.hommel,
             Multiplicity::BenjaminiHochberg => self.benjamini_hochberg,
             Multiplicity::BenjaminiYekutieli => self.benjamini_yekutieli,
             Multiplicity::None => None,
@@ -89,6 +97,10 @@ impl Multiplicities {
                     holm: None,
                     benjamini_hochberg: None,
                     benjamini_yekutieli: None,
+                    bonferroni: None,
+                    sidak: None,
+                    hochberg: None,
+                    hommel: None,
                     shared_control: compared.and_then(|found| found.p_step_down),
                     is_exploratory: kind == 1,
                 });
@@ -108,7 +120,7 @@ impl Multiplicities {
             tests,
         };
         Self {
-            schema_version: 1,
+            schema_version: 2,
             alpha: params.alpha.to_f64(),
             family: family("confirmatory", stated_by, stated),
             exploratory: family("exploratory", "every other metric, dataset and trial", others),
@@ -142,10 +154,22 @@ impl Multiplicities {
 
 fn corrected(mut tests: Vec<TrialTest>) -> Vec<TrialTest> {
     let p_values: Vec<_> = tests.iter().map(|test| test.p_value).collect();
-    let [holm, bh, by] = [Adjustment::Holm, Adjustment::BenjaminiHochberg, Adjustment::BenjaminiYekutieli]
-        .map(|method| adjust(&p_values, method));
-    for (at, test) in tests.iter_mut().enumerate() {
-        (test.holm, test.benjamini_hochberg, test.benjamini_yekutieli) = (holm[at], bh[at], by[at]);
+    let of = |method| adjust(&p_values, method).into_iter();
+    let mut holm = of(Adjustment::Holm);
+    let mut benjamini_hochberg = of(Adjustment::BenjaminiHochberg);
+    let mut benjamini_yekutieli = of(Adjustment::BenjaminiYekutieli);
+    let mut bonferroni = of(Adjustment::Bonferroni);
+    let mut sidak = of(Adjustment::Sidak);
+    let mut hochberg = of(Adjustment::Hochberg);
+    let mut hommel = of(Adjustment::Hommel);
+    for test in &mut tests {
+        test.holm = holm.next().flatten();
+        test.benjamini_hochberg = benjamini_hochberg.next().flatten();
+        test.benjamini_yekutieli = benjamini_yekutieli.next().flatten();
+        test.bonferroni = bonferroni.next().flatten();
+        test.sidak = sidak.next().flatten();
+        test.hochberg = hochberg.next().flatten();
+        test.hommel = hommel.next().flatten();
     }
     tests
 }

@@ -28,6 +28,9 @@ pub struct Estimate {
     pub method: Option<String>,
     /// The standard error, cluster-robust where items are clustered.
     pub se: Option<f64>,
+    /// `independent-items` or `cluster-robust`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub se_method: String,
     /// Every interval that can be made, by method.
     #[serde(default, skip_serializing_if = "NamedList::is_empty")]
     pub intervals: NamedList<Ends>,
@@ -137,6 +140,12 @@ pub struct WilcoxonBlock {
     pub z: Option<f64>,
     /// The two-sided p-value.
     pub p_value: f64,
+    /// The p-value of treatment being higher, in the same form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p_greater: Option<f64>,
+    /// The p-value of treatment being lower, in the same form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p_less: Option<f64>,
 }
 
 /// Says what the draws within items contribute.

@@ -14,6 +14,29 @@ pub struct MetaBlock {
     pub paule_mandel: PooledEffect,
     /// How much the effects differ.
     pub heterogeneity: Heterogeneity,
+    /// The sets' two-sided p-values combined, whatever the direction of their effects; absent where a set has no test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub combined: Option<CombinedTests>,
+}
+
+/// Combines the p-values of several sets of items.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CombinedTests {
+    /// By Fisher's method.
+    pub fisher: Option<CombinedTest>,
+    /// By Stouffer's method; null where a p-value is 1.
+    pub stouffer: Option<CombinedTest>,
+}
+
+/// Is a combined p-value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CombinedTest {
+    /// −2 Σ ln p, or Σ z/√k.
+    pub statistic: f64,
+    /// Its upper tail.
+    pub p_value: f64,
 }
 
 /// Is a pooled effect.

@@ -1,4 +1,4 @@
-use super::metric::add;
+use super::metric::{add, se_method};
 use crate::plan::Analysis;
 use crate::stats::{self, Differences, Stream};
 use crate::step::intervals::Intervals;
@@ -50,6 +50,7 @@ pub(super) fn estimate(
         ci: front.ci,
         method: front.method,
         se: clustered.map_or(simple.standard_error, |clustered| clustered.standard_error),
+        se_method: se_method(clustered.is_some()),
         intervals,
         n,
     }

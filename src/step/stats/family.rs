@@ -77,6 +77,10 @@ pub(super) fn correct(
 pub(in crate::step) fn corrected(multiplicity: Multiplicity, p_values: &[Option<f64>]) -> Vec<Option<f64>> {
     let method = match multiplicity {
         Multiplicity::Holm => Adjustment::Holm,
+        Multiplicity::Bonferroni => Adjustment::Bonferroni,
+        Multiplicity::Sidak => Adjustment::Sidak,
+        Multiplicity::Hochberg => Adjustment::Hochberg,
+        Multiplicity::Hommel => Adjustment::Hommel,
         Multiplicity::BenjaminiHochberg => Adjustment::BenjaminiHochberg,
         Multiplicity::BenjaminiYekutieli => Adjustment::BenjaminiYekutieli,
         Multiplicity::None => return vec![None; p_values.len()],

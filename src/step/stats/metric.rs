@@ -4,7 +4,10 @@ use super::item_set::{ItemSet, Quantity};
 use super::missing::missing;
 use crate::plan::{Analysis, ZeroRule};
 use crate::stats::special::student_two_sided;
-use crate::stats::{self, Design, Differences, Equivalence, PermutationForm, Stream, VarianceParts, Verdict, Zeros};
+use crate::stats::{
+    self, Alternative, Design, Differences, Equivalence, PermutationForm, Stream, VarianceParts, Verdict, WilcoxonForm,
+    Zeros,
+};
 use crate::step::intervals::Intervals;
 use crate::step::named_list::NamedList;
 use crate::step::significance::{
@@ -18,6 +21,11 @@ pub(super) fn add(list: &mut NamedList<Ends>, interval: &Intervals) {
     {
         list.push(method.clone(), Ends { ci_95: interval.ci_95, ci: interval.ci });
     }
+}
+
+/// Names the method of a standard error.
+pub(super) fn se_method(is_clustered: bool) -> String {
+    if is_clustered { "cluster-robust" } else { "independent-items" }.to_owned()
 }
 
 /// Compares the arms on one quantity: every interval, test and effect size that its values allow. None without a pair.
@@ -77,6 +85,11 @@ pub(super) fn metric(
         let mcnemar = stats::mcnemar(summary.positive, summary.negative);
         tests.push("mcnemar-exact", mcnemar.p_exact);
         tests.push("mcnemar-mid-p", mcnemar.p_mid);
+        for (name, continuity) in [("mcnemar-chi-squared", false), ("mcnemar-chi-squared-continuity-corrected", true)] {
+            if let Some(chi) = stats::mcnemar_chi_squared(summary.positive, summary.negative, continuity) {
+                tests.push(name, chi.p);
+            }
+        }
     }
     if let Some(t) = summary.t_test() {
         tests.push("paired-t", t.p);
@@ -84,7 +97,14 @@ pub(super) fn metric(
     if let Some((p, form)) = permutation {
         tests.push(format!("permutation-{}", form.name()), p);
     }
-    tests.push(format!("wilcoxon-{}-{}", wilcoxon.zero_method.name(), wilcoxon.form.name()), wilcoxon.p);
+    let continuity = stats::wilcoxon_normal(&differences, wilcoxon.zero_method, Alternative::TwoSided, true);
+    for found in [&wilcoxon, &continuity] {
+        tests.push(format!("wilcoxon-{}-{}", found.zero_method.name(), found.form.name()), found.p);
+    }
+    let one_sided = |side: Alternative| match wilcoxon.form {
+        WilcoxonForm::Exact => stats::wilcoxon_exact(&differences, wilcoxon.zero_method, side).map(|test| test.p),
+        _ => Some(stats::wilcoxon_normal(&differences, wilcoxon.zero_method, side, false).p),
+    };
     let usual = if clustered.is_some() {
         "cluster-robust-t"
     } else if is_binary {
@@ -116,7 +136,7 @@ pub(super) fn metric(
         ci: percentile.ci,
         method: percentile.method,
         se,
-        se_method: if clustered.is_some() { "cluster-robust" } else { "independent-items" }.to_owned(),
+        se_method: se_method(clustered.is_some()),
         intervals,
         cohens_dz: effects.cohens_dz,
         hedges_gz: effects.hedges_gz,
@@ -137,6 +157,8 @@ pub(super) fn metric(
             form: wilcoxon.form.name().to_owned(),
             z: wilcoxon.z,
             p_value: wilcoxon.p,
+            p_greater: one_sided(Alternative::Greater),
+            p_less: one_sided(Alternative::Less),
         }),
         perm_p_value: permutation.map(|(p, _)| p),
         draws: draws.map(|(draws, _)| draws),

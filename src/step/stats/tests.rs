@@ -63,7 +63,7 @@ fn one_dataset_is_its_type_and_its_label() {
     let (json, text) = analysed(&params, &forty("q", |_| String::new()));
     let results = &json["results"]["0.0"];
     let closed = &results["closed"];
-    assert_eq!((json["schema_version"].as_u64(), &json["temps"][0]), (Some(4), &Value::from(0.0)));
+    assert_eq!((json["schema_version"].as_u64(), &json["temps"][0]), (Some(5), &Value::from(0.0)));
     assert_eq!(closed["subgroups"]["dataset"]["q"], results["datasets"]["q"]);
     assert_eq!(closed["metrics"], results["datasets"]["q"]["metrics"]);
     assert!(results.get("open").is_none());
@@ -82,7 +82,7 @@ fn one_dataset_is_its_type_and_its_label() {
     assert_eq!(closed["arms"]["control"]["f1"]["method"], "t");
     assert_eq!(closed["arms"]["control"]["em"]["mean"].as_f64(), Some(31.0 / 40.0));
     assert_eq!(closed["statuses"]["treatment"]["stop"].as_u64(), Some(40));
-    assert!(!text.contains("NaN") && !text.contains("inf"));
+    assert!(!text.contains("NaN") && !text.contains(": inf") && !text.contains(": -inf"));
     let again: Significance = serde_json::from_str(&text).unwrap();
     assert_eq!(again.results.get("0.0").unwrap().datasets.get("q").unwrap().n_items, 40);
 }
@@ -187,6 +187,48 @@ fn check(at: &str, value: &Value) {
     }
 }
 
+/// Is what was asked for, not found: numbers that need no method.
+const SETTINGS: [&str; 11] = [
+    "schema_version",
+    "temps",
+    "stats_config",
+    "margin",
+    "alpha",
+    "interval_level",
+    "power",
+    "target",
+    "threshold",
+    "thresholds",
+    "k",
+];
+
+/// Walks through a document: each number's field, or what holds it, names a method; each test is in the docs by its name.
+fn names_its_method(path: &mut Vec<String>, value: &Value, methods: &Value) -> usize {
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| {
+                path.push(name.clone());
+                let found = names_its_method(path, value, methods);
+                path.pop();
+                found
+            })
+            .sum(),
+        Value::Array(values) => values.iter().map(|value| names_its_method(path, value, methods)).sum(),
+        Value::Number(_) => {
+            let last = path.last().unwrap();
+            let is_setting = path.iter().any(|name| SETTINGS.contains(&name.as_str())) && last != "smallest_detectable";
+            let holder = path.iter().rev().nth(1).map_or("", String::as_str);
+            let docs = include_str!("../../../docs/statistics.md");
+            let is_test = holder == "tests" && docs.contains(&format!("`{last}`"));
+            let is_named = path.iter().rev().take(3).any(|name| methods.get(name).is_some());
+            assert!(is_setting || is_test || is_named, "{path:?} names no method");
+            1
+        }
+        _ => 0,
+    }
+}
+
 #[test]
 fn every_edge_is_a_sound_document() {
     let several = |id: usize, extra: &str, control: [f64; 2], treatment: [f64; 2]| {
@@ -220,6 +262,7 @@ fn every_edge_is_a_sound_document() {
         .collect();
     let cases =
         [String::new(), one, two, ties, nothing, unasked, draws, one_cluster, balanced, forty("q", |_| String::new())];
+    let mut numbers = 0;
     for (at, paired) in cases.iter().enumerate() {
         for open in [false, true] {
             let mut params = params(vec![dataset("q", open, &["em", "f1"])]);
@@ -228,12 +271,85 @@ fn every_edge_is_a_sound_document() {
             let out = run_in_memory(&inputs, |inputs, outputs| run(&params, inputs, outputs)).unwrap();
             for (name, text) in out.iter().filter(|(name, _)| *name != "differences") {
                 assert!(!text.contains("NaN") && !text.contains("nf,") && !text.contains("Infinity"), "{at} {name}");
-                check(&format!("{at} {name}"), &serde_json::from_str(text).unwrap());
+                let json: Value = serde_json::from_str(text).unwrap();
+                check(&format!("{at} {name}"), &json);
+                if *name == "significance.json" {
+                    numbers += names_its_method(&mut Vec::new(), &json, &json["methods"]);
+                }
             }
             let text = &out["significance.json"];
             let again: Significance = serde_json::from_str(text).unwrap();
             let written = write_document("x", &again).unwrap();
             assert_eq!(String::from_utf8(written).unwrap(), *text, "{at}");
+        }
+    }
+    assert!(numbers > 2000, "{numbers}");
+}
+
+/// Makes an arm of a paired item as JSON: a score's sum and sum of squares over its draws, no draw with a score where there is none.
+fn any_arm(scores: &[u8]) -> String {
+    if scores.is_empty() {
+        return r#"{"statuses":["refusal"],"scored":0,"sums":[],"input_tokens":[null],"output_tokens":[null]}"#
+            .to_owned();
+    }
+    let values: Vec<f64> = scores.iter().map(|&score| f64::from(score) / 4.0).collect();
+    let sum: f64 = values.iter().sum();
+    let squares: f64 = values.iter().map(|value| value * value).sum();
+    let each = |word: &str| vec![word; scores.len()].join(",");
+    let squares = if scores.len() > 1 { format!("\"squares\":[{squares:?},{squares:?}],") } else { String::new() };
+    format!(
+        "{{\"statuses\":[{}],\"scored\":{},\"sums\":[{sum:?},{sum:?}],{squares}\"input_tokens\":[{}],\"output_tokens\":[{}]}}",
+        each("\"stop\""),
+        scores.len(),
+        each("3"),
+        each("7")
+    )
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
+
+    /// Whatever is missing, equal, one-armed or in one group: no number is NaN or infinite, no object is empty, and each
+    /// number names its method.
+    #[test]
+    fn no_table_makes_an_unsound_document(
+        items in proptest::collection::vec(
+            (
+                proptest::collection::vec(proptest::sample::select(vec![0_u8, 4, 4, 1, 2]), 0..4),
+                proptest::collection::vec(proptest::sample::select(vec![0_u8, 4, 0, 3]), 0..3),
+                0_u8..4,
+                0_u8..12,
+            ),
+            0..14,
+        ),
+        open in proptest::bool::ANY,
+        whole in proptest::bool::ANY,
+    ) {
+        let mut paired = String::new();
+        for (id, (control, treatment, group, arms)) in items.iter().enumerate() {
+            let round = |scores: &[u8]| scores.iter().map(|&s| if whole { s / 4 * 4 } else { s }).collect::<Vec<_>>();
+            let group = if *group == 0 { String::new() } else { format!(",\"group\":\"g{group}\"") };
+            let control = if *arms == 0 { String::new() } else { format!(",\"control\":{}", any_arm(&round(control))) };
+            let treatment =
+                if *arms == 1 { String::new() } else { format!(",\"treatment\":{}", any_arm(&round(treatment))) };
+            let line = format!(
+                "{{\"dataset\":\"q\",\"label\":\"l{}\",\"item\":\"i{id:02}\"{group}{control}{treatment}}}\n",
+                id % 2
+            );
+            paired.push_str(&line);
+        }
+        let mut params = params(vec![dataset("q", open, &["em", "abstain_rate"])]);
+        params.analysis.margins.insert("em".to_owned(), Decimal::new(5, -2));
+        params.analysis.bootstrap_samples = 40;
+        params.optional =
+            OptionalAnalyses { mixed_effects: true, power_analysis: true, ..OptionalAnalyses::default() };
+        let out = run_in_memory(&[("paired", paired)], |inputs, outputs| run(&params, inputs, outputs)).unwrap();
+        for (name, text) in out.iter().filter(|(name, _)| *name != "differences") {
+            let json: Value = serde_json::from_str(text).unwrap();
+            check(name, &json);
+            if *name == "significance.json" {
+                names_its_method(&mut Vec::new(), &json, &json["methods"]);
+            }
         }
     }
 }

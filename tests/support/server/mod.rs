@@ -13,6 +13,7 @@
 #![allow(clippy::match_same_arms)]
 
 mod asked;
+mod batches;
 mod dialect;
 mod fault;
 mod generator;
@@ -21,6 +22,7 @@ mod play;
 mod wire;
 
 pub use asked::{Asked, Bill, Book};
+pub use batches::{BatchCall, BatchOptions, Batches, CallFault, Created, Fate, Item, ResultFault};
 pub use dialect::Dialect;
 pub use fault::{Fault, Kind};
 pub use generator::Generator;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::batches::{BatchOptions, Batches};
 use super::dialect::{Ending, Made};
 use super::play::{After, play};
 use super::wire::{self, Incoming, Outgoing};
@@ -39,6 +40,8 @@ pub struct Options {
     pub revision: String,
     /// The context length that probes give.
     pub context: u64,
+    /// How batches are served; absent: there are none.
+    pub batches: Option<BatchOptions>,
 }
 
 impl Default for Options {
@@ -54,6 +57,7 @@ impl Default for Options {
             served: None,
             revision: "aaaa".to_owned(),
             context: 8192,
+            batches: None,
         }
     }
 }
@@ -70,6 +74,7 @@ struct Shared {
     address: SocketAddr,
     started: Instant,
     book: Mutex<Book>,
+    batches: Mutex<Batches>,
     in_flight: AtomicUsize,
     /// Until when nobody is listening.
     deaf: Mutex<Option<Instant>>,
@@ -97,6 +102,7 @@ impl ModelServer {
             address: listener.local_addr().unwrap(),
             started: Instant::now(),
             book: Mutex::default(),
+            batches: Mutex::default(),
             in_flight: AtomicUsize::new(0),
             deaf: Mutex::default(),
             over: AtomicBool::new(false),
@@ -117,6 +123,11 @@ impl ModelServer {
     /// What it was asked until now.
     pub fn book(&self) -> Book {
         self.shared.book().clone()
+    }
+
+    /// What it has of batches.
+    pub fn batches(&self) -> MutexGuard<'_, Batches> {
+        self.shared.batches.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// How many calls came until now, without a copy of them.
@@ -237,6 +248,16 @@ impl Drop for InFlight<'_> {
 }
 
 fn serve(shared: &Shared, incoming: Incoming, to: &mut TcpStream) -> After {
+    if let Some(options) = &shared.options.batches {
+        let mut batches = shared.batches.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let served = batches.serve(options, &incoming);
+        drop(batches);
+        match served {
+            Some((_, true)) => return After::Reset,
+            Some((outgoing, false)) => return if outgoing.write(to).is_ok() { After::Open } else { After::Closed },
+            None => {}
+        }
+    }
     let dialect = (incoming.method == "POST").then(|| Dialect::of(&incoming.path)).flatten();
     let at_once = shared.in_flight.fetch_add(usize::from(dialect.is_some()), Ordering::SeqCst) + 1;
     let guard = dialect.map(|_| InFlight(&shared.in_flight));
@@ -338,13 +359,13 @@ fn denied(shared: &Shared, asked: &Asked, at_once: usize) -> Option<Fault> {
 }
 
 /// What comes between `<<` and `>>`.
-fn tag_of(text: &str) -> String {
+pub(super) fn tag_of(text: &str) -> String {
     let tag = text.split_once("<<").and_then(|(_, rest)| rest.split_once(">>"));
     tag.map(|(tag, _)| tag.to_owned()).unwrap_or_default()
 }
 
 /// Picks a word of the last text, by the body's hash, or declines: the same for the same body.
-fn answer_to(texts: &[String], hash: &str) -> String {
+pub(super) fn answer_to(texts: &[String], hash: &str) -> String {
     let at = usize::from_str_radix(&hash[..8], 16).unwrap();
     let words: Vec<&str> = texts.last().map(|text| text.split_whitespace().collect()).unwrap_or_default();
     if words.is_empty() || at.is_multiple_of(7) {
@@ -353,7 +374,7 @@ fn answer_to(texts: &[String], hash: &str) -> String {
     words[at / 7 % words.len()].trim_matches(|letter: char| !letter.is_alphanumeric()).to_owned()
 }
 
-fn words(texts: &[String]) -> u64 {
+pub(super) fn words(texts: &[String]) -> u64 {
     texts.iter().map(|text| text.split_whitespace().count() as u64).sum()
 }
 

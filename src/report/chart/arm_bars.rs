@@ -1,0 +1,90 @@
+use super::Fit;
+use super::axis::Axis;
+use super::svg::{Anchor, Svg, fitting};
+use crate::report::Unit;
+use crate::report::number::value;
+
+/// Is a mean and its interval, as shares.
+pub type MeanWithInterval = (f64, Option<(f64, f64)>);
+
+/// Is both arms' means of one metric.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ArmPair {
+    /// What they are of.
+    pub label: String,
+    /// Mean and interval of control and treatment.
+    pub arms: [Option<MeanWithInterval>; 2],
+}
+
+/// Draws each arm's mean as a bar with its interval.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ArmBars {
+    /// The pairs by heading, from the top; an empty heading is none.
+    pub groups: Vec<(String, Vec<ArmPair>)>,
+}
+
+const BAR: f64 = 11.0;
+
+impl ArmBars {
+    /// Draws it.
+    pub fn draw(&self, fit: Fit) -> String {
+        let width = fit.width();
+        let (left, right) = match fit {
+            Fit::Wide => (300.0, width - 130.0),
+            Fit::Narrow => (8.0, width - 118.0),
+        };
+        let label_height = if fit == Fit::Wide { 0.0 } else { 18.0 };
+        let row_height = label_height + 2.0 * BAR + 14.0;
+        let rows = self.groups.iter().map(|group| group.1.len()).sum::<usize>() as f64;
+        let headings = self.groups.iter().filter(|group| !group.0.is_empty()).count() as f64;
+        let bottom = 4.0 + rows * row_height + headings * 28.0;
+        let highest = |pair: &ArmPair| {
+            pair.arms
+                .iter()
+                .flatten()
+                .map(|(mean, ends)| ends.map_or(*mean, |ends| ends.1.max(*mean)))
+                .fold(0.0, f64::max)
+        };
+        let top = self.groups.iter().flat_map(|group| &group.1).map(highest).fold(0.0, f64::max);
+        let axis = Axis::covering([0.0, (top * 100.0).min(100.0)], if fit == Fit::Wide { 5 } else { 4 }, (left, right));
+        let mut svg = Svg::new(width, "Means of each arm with their intervals");
+        for (tick, label) in axis.ticks() {
+            let x = axis.at(tick);
+            svg.line((x, 4.0), (x, bottom), if tick == 0.0 { "zero" } else { "grid" });
+            svg.text((x, bottom + 16.0), Anchor::Middle, "tick", &format!("{label}%"));
+        }
+        let mut y = 4.0;
+        for (heading, pairs) in &self.groups {
+            if !heading.is_empty() {
+                svg.text((0.0, y + 18.0), Anchor::Start, "group", &fitting(heading, width - 8.0, 14.0));
+                y += 28.0;
+            }
+            for pair in pairs {
+                let label_at = if fit == Fit::Wide { (10.0, y + BAR + 8.0) } else { (0.0, y + 13.0) };
+                let room = if fit == Fit::Wide { left - 24.0 } else { width - 8.0 };
+                svg.text(label_at, Anchor::Start, "label", &fitting(&pair.label, room, 13.0));
+                for (arm, class) in ["control", "treatment"].into_iter().enumerate() {
+                    let Some((mean, ends)) = pair.arms[arm] else { continue };
+                    let top = y + label_height + 4.0 + arm as f64 * (BAR + 2.0);
+                    let middle = top + BAR / 2.0;
+                    svg.rect((left, top), (axis.at(mean * 100.0) - left, BAR), class);
+                    if let Some((low, high)) = ends {
+                        let (low, high) = (axis.at(low * 100.0), axis.at(high * 100.0));
+                        svg.line((low, middle), (high, middle), "whisker");
+                        for end in [low, high] {
+                            svg.line((end, middle - 3.0), (end, middle + 3.0), "whisker");
+                        }
+                    }
+                    let ends = ends.map_or_else(String::new, |(low, high)| {
+                        let bare = |end| value(Unit::Share, end).trim_end_matches('%').to_owned();
+                        format!(" [{}, {}]", bare(low), bare(high))
+                    });
+                    let text = format!("{}{ends}", value(Unit::Share, mean));
+                    svg.text((width, middle + 4.0), Anchor::End, "number small", &text);
+                }
+                y += row_height;
+            }
+        }
+        svg.finish(bottom + 24.0)
+    }
+}

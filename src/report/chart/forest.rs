@@ -1,0 +1,136 @@
+use super::Fit;
+use super::axis::Axis;
+use super::svg::{Anchor, Svg, fitting};
+use crate::report::Unit;
+use crate::report::number::{NONE, difference, range};
+
+/// Says how a row is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// A test stated beforehand: a filled point.
+    Confirmatory,
+    /// Any other: a hollow one.
+    Exploratory,
+    /// Several pooled: a diamond.
+    Pooled,
+}
+
+/// Is one effect with its interval.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ForestRow {
+    /// What it is of.
+    pub label: String,
+    /// The mean difference, as a share.
+    pub mean: f64,
+    /// Its interval.
+    pub interval: Option<(f64, f64)>,
+    /// What stands behind the numbers: a corrected p.
+    pub note: String,
+    /// How it is drawn.
+    pub mark: Mark,
+}
+
+/// Is rows under one heading.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ForestGroup {
+    /// The heading; empty for none.
+    pub heading: String,
+    /// The rows.
+    pub rows: Vec<ForestRow>,
+}
+
+/// Draws effects with their intervals about a line at zero.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Forest {
+    /// The groups, from the top.
+    pub groups: Vec<ForestGroup>,
+    /// What the axis shows.
+    pub axis: String,
+}
+
+const SIZE: f64 = 13.0;
+
+impl Forest {
+    /// Draws it.
+    pub fn draw(&self, fit: Fit) -> String {
+        let width = fit.width();
+        let (label_x, left, right) = match fit {
+            Fit::Wide => (0.0, 300.0, width - 270.0),
+            Fit::Narrow => (0.0, 12.0, width - 12.0),
+        };
+        let rows = || self.groups.iter().flat_map(|group| &group.rows);
+        let ends = rows().flat_map(|row| {
+            let (low, high) = row.interval.unwrap_or((row.mean, row.mean));
+            [low * 100.0, high * 100.0, row.mean * 100.0]
+        });
+        let ticks = if fit == Fit::Wide { 6 } else { 4 };
+        let axis = Axis::covering(ends.chain([0.0]), ticks, (left, right));
+        let (row_height, head_height) = if fit == Fit::Wide { (26.0, 30.0) } else { (54.0, 28.0) };
+        let groups: f64 = self.groups.iter().filter(|group| !group.heading.is_empty()).count() as f64;
+        let bottom = 8.0 + rows().count() as f64 * row_height + groups * head_height;
+        let mut svg = Svg::new(width, "Forest plot of mean differences, treatment minus control, with intervals");
+        for (value, label) in axis.ticks() {
+            let x = axis.at(value);
+            svg.line((x, 4.0), (x, bottom), if value == 0.0 { "zero" } else { "grid" });
+            svg.text((x, bottom + 16.0), Anchor::Middle, "tick", &label);
+        }
+        svg.text((f64::midpoint(left, right), bottom + 36.0), Anchor::Middle, "axis", &self.axis);
+        let mut y = 8.0;
+        for group in &self.groups {
+            if !group.heading.is_empty() {
+                svg.text(
+                    (label_x, y + 19.0),
+                    Anchor::Start,
+                    "group",
+                    &fitting(&group.heading, left.max(width - 8.0), SIZE + 1.0),
+                );
+                y += head_height;
+            }
+            for row in &group.rows {
+                let numbers = format!(
+                    "{} [{}]",
+                    difference(Unit::Share, row.mean).trim_end_matches(" pp"),
+                    row.interval.map_or_else(|| NONE.to_owned(), |ends| range(Unit::Share, ends).replace(" pp", ""))
+                );
+                let middle = if fit == Fit::Wide {
+                    let middle = y + row_height / 2.0;
+                    svg.text(
+                        (label_x + 10.0, middle + 4.5),
+                        Anchor::Start,
+                        "label",
+                        &fitting(&row.label, left - 24.0, SIZE),
+                    );
+                    svg.text((right + 150.0, middle + 4.5), Anchor::End, "number", &numbers);
+                    svg.text((width, middle + 4.5), Anchor::End, "number", &row.note);
+                    middle
+                } else {
+                    svg.text((label_x, y + 13.0), Anchor::Start, "label", &fitting(&row.label, width - 8.0, SIZE));
+                    svg.text((label_x, y + 29.0), Anchor::Start, "number", &numbers);
+                    svg.text((width, y + 29.0), Anchor::End, "number", &row.note);
+                    y + 43.0
+                };
+                draw_effect(&mut svg, &axis, row, middle);
+                y += row_height;
+            }
+        }
+        svg.finish(bottom + 44.0)
+    }
+}
+
+fn draw_effect(svg: &mut Svg, axis: &Axis, row: &ForestRow, y: f64) {
+    let at = axis.at(row.mean * 100.0);
+    let ends = row.interval.map(|(low, high)| (axis.at(low * 100.0), axis.at(high * 100.0)));
+    if row.mark == Mark::Pooled {
+        let (low, high) = ends.unwrap_or((at - 4.0, at + 4.0));
+        svg.path(&[(low, y), (at, y - 6.0), (high, y), (at, y + 6.0)], true, "pooled");
+        return;
+    }
+    if let Some((low, high)) = ends {
+        let class = if row.mark == Mark::Confirmatory { "interval" } else { "interval thin" };
+        svg.line((low, y), (high, y), class);
+        for end in [low, high] {
+            svg.line((end, y - 4.0), (end, y + 4.0), class);
+        }
+    }
+    svg.circle((at, y), 4.5, if row.mark == Mark::Confirmatory { "point" } else { "point hollow" });
+}

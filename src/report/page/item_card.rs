@@ -1,0 +1,142 @@
+use std::fmt::Write as _;
+
+use super::{DiffPart, PageItem, escape, word_diff};
+use crate::report::Unit;
+use crate::report::number::{NONE, value};
+
+/// Is how much of one text is shown, in characters.
+const LONGEST: usize = 20_000;
+
+impl PageItem {
+    /// Renders the item: question, passage, gold answers, both answers side by side with what differs, scores.
+    pub(super) fn card(&self) -> String {
+        let statuses: Vec<&str> = {
+            let mut all: Vec<&str> = self.arms.iter().flat_map(|arm| &arm.statuses).map(String::as_str).collect();
+            all.sort_unstable();
+            all.dedup();
+            all
+        };
+        let fields = self.fields.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("\n");
+        let flip = match self.flip {
+            "up" => "<span class=\"badge up\">treatment higher</span>",
+            "down" => "<span class=\"badge down\">control higher</span>",
+            _ => "<span class=\"badge\">differs otherwise</span>",
+        };
+        let mut html = format!(
+            "<details class=\"item\" data-flip=\"{}\" data-dataset=\"{}\" data-status=\"{}\" data-fields=\"{}\"><summary>{flip} \
+             <code>{}</code> <code>{}</code> <span class=\"q\">{}</span></summary>",
+            self.flip,
+            escape(&self.dataset),
+            escape(&format!(" {} ", statuses.join(" "))),
+            escape(&fields),
+            escape(&self.dataset),
+            escape(&cut(&self.id, 120)),
+            escape(&cut(&self.question, 160)),
+        );
+        let _ = write!(html, "<dl><dt>Question</dt><dd class=\"t\" dir=\"auto\">{}</dd>", shown(&self.question));
+        if let Some(passage) = &self.passage {
+            let _ = write!(html, "<dt>Passage</dt><dd class=\"t\" dir=\"auto\">{}</dd>", shown(passage));
+        }
+        let gold = if self.is_unanswerable {
+            "<em>none: the question is unanswerable</em>".to_owned()
+        } else {
+            let answers = self.gold.iter().map(|answer| format!("<li dir=\"auto\">{}</li>", shown(answer)));
+            format!("<ul>{}</ul>", answers.collect::<String>())
+        };
+        let _ = write!(html, "<dt>Gold</dt><dd>{gold}</dd>");
+        for (name, value) in &self.fields {
+            let _ = write!(html, "<dt><code>{}</code></dt><dd dir=\"auto\">{}</dd>", escape(name), shown(value));
+        }
+        html.push_str("</dl>");
+        html.push_str(&self.answers());
+        html.push_str(&self.score_table());
+        html + "</details>\n"
+    }
+
+    fn answers(&self) -> String {
+        let texts = [0, 1].map(|arm: usize| self.arms[arm].text.as_deref().map(|text| cut(text, LONGEST)));
+        let both = match &texts {
+            [Some(control), Some(treatment)] => word_diff(control, treatment),
+            _ => texts.clone().map(|text| text.into_iter().map(|text| DiffPart { text, is_own: false }).collect()),
+        };
+        let mut html = String::from("<div class=\"pair\">");
+        for (arm, (name, parts)) in ["control", "treatment"].into_iter().zip(both).enumerate() {
+            let answer = &self.arms[arm];
+            let _ = write!(html, "<div class=\"{name}-side\"><h4>{name}{}</h4>", draw_words(answer));
+            if answer.text.is_none() {
+                html.push_str("<p class=\"none\">no answer</p>");
+            } else {
+                html.push_str("<p class=\"t\" dir=\"auto\">");
+                for part in parts {
+                    let text = escape(&part.text);
+                    let _ = if part.is_own { write!(html, "<mark>{text}</mark>") } else { write!(html, "{text}") };
+                }
+                html.push_str(&cut_note(answer.text.as_deref().unwrap_or_default()));
+                html.push_str("</p>");
+            }
+            if let Some(read) = &answer.answer {
+                let _ = write!(html, "<p class=\"read\">read as <q class=\"t\" dir=\"auto\">{}</q></p>", shown(read));
+            }
+            if let Some(reasoning) = &answer.reasoning {
+                let _ = write!(
+                    html,
+                    "<details><summary>reasoning</summary><p class=\"t\" dir=\"auto\">{}</p></details>",
+                    shown(reasoning)
+                );
+            }
+            html.push_str("</div>");
+        }
+        html + "</div>"
+    }
+
+    fn score_table(&self) -> String {
+        let mut html = String::from(
+            "<table class=\"scores\"><thead><tr><th>Score</th><th class=\"r\">control</th><th class=\"r\">treatment</th></tr></thead><tbody>",
+        );
+        for (name, unit, arms) in &self.scores {
+            let cell = |score: Option<f64>| score.map_or_else(|| NONE.to_owned(), |score| value(*unit, score));
+            let class = if arms[0] == arms[1] { "" } else { " class=\"differs\"" };
+            let _ = write!(
+                html,
+                "<tr{class}><td><code>{}</code></td><td class=\"r\">{}</td><td class=\"r\">{}</td></tr>",
+                escape(name),
+                cell(arms[0]),
+                cell(arms[1])
+            );
+        }
+        html + "</tbody></table>"
+    }
+}
+
+impl PageItem {
+    /// Returns the unit in which a metric is written.
+    pub fn unit_of(metric: &str) -> Unit {
+        if metric == "output_tokens" { Unit::Count } else { Unit::Share }
+    }
+}
+
+fn draw_words(answer: &super::PageAnswer) -> String {
+    match answer.statuses.as_slice() {
+        [] => " <small>not built</small>".to_owned(),
+        [only] => format!(" <small>{}</small>", escape(only)),
+        many => format!(" <small>draw {} of {}: {}</small>", answer.draw + 1, many.len(), escape(&many.join(", "))),
+    }
+}
+
+/// Writes a text, cut where it is very long, which is then said.
+fn shown(text: &str) -> String {
+    escape(&cut(text, LONGEST)) + &cut_note(text)
+}
+
+fn cut_note(text: &str) -> String {
+    let length = text.chars().count();
+    if length <= LONGEST {
+        return String::new();
+    }
+    let all = crate::report::number::count(length as u64);
+    format!("<em class=\"cut\"> … cut here; {all} characters in all, whole in predictions.csv</em>")
+}
+
+fn cut(text: &str, longest: usize) -> String {
+    text.chars().take(longest).collect()
+}

@@ -1,0 +1,23 @@
+//! The run's page: one HTML file with everything in it, readable without script, from values alone.
+//!
+//! Whatever a person, a model or a file brought passes through [`escape`]: it can make no element and no attribute, and
+//! nothing of it is dropped; what a browser would not show, or would obey, is written as its code point.
+
+mod escape;
+mod item_card;
+mod methods;
+mod numbers;
+mod page_item;
+mod page_trial;
+mod provenance;
+mod run_page;
+mod sections;
+mod table;
+mod word_diff;
+
+pub(super) use escape::escape;
+pub use methods::Methods;
+pub use page_item::{ItemList, PageAnswer, PageItem};
+pub use page_trial::{PageTrial, PooledEffects, RiskCurve, StudyEffect, TokenCounts};
+pub use run_page::{RunPage, SourceFile};
+pub use word_diff::{DiffPart, word_diff};

@@ -1,0 +1,76 @@
+use std::fmt::Write as _;
+
+use super::table::{HtmlTable, name};
+use super::{RunPage, escape};
+use crate::report::MetricRow;
+use crate::report::metric_row::test_name;
+use crate::report::number::{NONE, count, difference, p_cell, range, usd};
+
+impl RunPage {
+    /// Renders the numbers as tables, a fold for each trial.
+    pub(super) fn tables(&self) -> String {
+        let mut html = String::from("<section id=\"tables\"><h2>Numbers</h2>");
+        for trial in &self.trials {
+            let report = &trial.report;
+            let open = if self.trials.len() == 1 { " open" } else { "" };
+            let _ = write!(
+                html,
+                "<details{open}><summary><code>{}</code></summary><p class=\"small\">",
+                escape(&report.slug)
+            );
+            let facts = report.facts.iter().map(|(what, value)| format!("{} {}", escape(what), name(value)));
+            html.push_str(&facts.collect::<Vec<_>>().join(" · "));
+            html.push_str("</p>");
+            let level = report.family.level();
+            let mut table = HtmlTable::new([
+                "Dataset",
+                "Metric",
+                ">Pairs",
+                ">Control",
+                ">Treatment",
+                ">Difference",
+                &format!(">{level} interval"),
+                "Interval by",
+                "Test",
+                ">p",
+                ">q",
+            ]);
+            for (dataset, section) in trial.datasets() {
+                for row in &section.metrics {
+                    table.row(metric_cells(dataset, row));
+                }
+            }
+            html.push_str(&table.finish());
+            let cost = &report.cost;
+            let both = cost.total.usd.map_or_else(|| "not known".to_owned(), usd);
+            let _ = write!(html, "<p class=\"small\">Cost of all answers: {}; ", escape(&both));
+            let tokens = |n: Option<u64>| n.map_or_else(|| NONE.to_owned(), count);
+            let _ = write!(
+                html,
+                "{} input and {} output tokens.</p></details>",
+                tokens(cost.total.prompt_tokens),
+                tokens(cost.total.completion_tokens)
+            );
+        }
+        html + "</section>\n"
+    }
+}
+
+fn metric_cells(dataset: &str, row: &MetricRow) -> Vec<String> {
+    let (shown, is_own) = row.name_shown();
+    let delta = row.delta.as_ref();
+    let test = delta.and_then(|delta| delta.test.as_ref());
+    vec![
+        name(dataset),
+        if is_own { shown.to_owned() } else { name(shown) },
+        count(delta.map_or(0, |delta| delta.n)),
+        row.arm_cell(0),
+        row.arm_cell(1),
+        delta.and_then(|delta| delta.mean).map_or_else(|| NONE.to_owned(), |mean| difference(row.unit, mean)),
+        delta.and_then(|delta| delta.interval).map_or_else(|| NONE.to_owned(), |ends| range(row.unit, ends)),
+        delta.and_then(|delta| delta.method.as_deref()).map_or_else(|| NONE.to_owned(), escape),
+        test.map_or_else(|| NONE.to_owned(), |test| escape(test_name(&test.0))),
+        escape(&p_cell(test.map(|test| test.1))),
+        escape(&p_cell(delta.and_then(|delta| delta.q))),
+    ]
+}
