@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use support::mills::{config, mills};
-use support::{Output, Project, run};
+use support::{Output, Project, run, run_dir};
 
 const ITEMS: u64 = 24;
 const BUILDS: usize = 8;
@@ -156,34 +156,33 @@ fn wait(child: &mut Child, patience: Duration) {
     }
 }
 
-/// Makes a project whose store holds two builds, of which the older one is garbage; its prompt is `old`.
-fn with_garbage() -> Project {
+/// Makes a project whose store holds two builds, of which the older one may go; its prompt is `old`. Where its run is not kept,
+/// what it is made of is garbage, and a build with that prompt has everything to show and nothing to ask.
+fn with_garbage(keeps_run: bool) -> Project {
     let project = mills(Project::in_memory(), 6, 1);
     project.file("prompts/brief.txt", "old\n");
-    project.build();
+    let old = project.build();
     project.file("prompts/brief.txt", "new\n");
     project.build();
+    if !keeps_run {
+        std::fs::remove_dir_all(run_dir(&old)).unwrap();
+        std::fs::remove_file(project.path("store/runs").join(old["run_id"].as_str().unwrap())).unwrap();
+    }
+    copy(&project.path("store"), &project.path("saved"));
+    copy(&project.path("experiments"), &project.path("shown"));
     project
 }
 
-/// Makes the older build's results garbage again, whatever became of it in the last round.
+/// Makes all of it as it was, whatever became of it in the last round.
 fn again(project: &Project) {
-    project.file("prompts/brief.txt", "new\n");
-    std::fs::remove_dir_all(project.path("experiments")).unwrap();
-    let store = project.path("store");
-    std::fs::remove_dir_all(&store).unwrap();
-    copy(&project.path("saved"), &store);
-    let shown = project.path("shown");
-    copy(&shown, &project.path("experiments"));
+    for (from, to) in [("saved", "store"), ("shown", "experiments")] {
+        std::fs::remove_dir_all(project.path(to)).unwrap();
+        copy(&project.path(from), &project.path(to));
+    }
 }
 
 fn copy(from: &std::path::Path, to: &std::path::Path) {
     run(Command::new("cp").arg("-a").arg(from).arg(to)).expect_code(0);
-}
-
-fn save(project: &Project) {
-    copy(&project.path("store"), &project.path("saved"));
-    copy(&project.path("experiments"), &project.path("shown"));
 }
 
 /// Checks that the build is complete, asked nothing again, and lost nothing to the collection.
@@ -220,24 +219,26 @@ fn a_collection_that_stops_anywhere_takes_nothing_from_a_build_that_begins_then(
     if !support::strace::is_here() {
         return;
     }
-    let project = with_garbage();
-    save(&project);
-    let calls = [("flock", 3), ("unlinkat", 9), ("renameat", 2), ("pwrite64", 7), ("getdents64", 211)];
-    visit(&calls, |call, n| {
-        again(&project);
-        let collection = Stopped::new(&project, &COLLECT, call, n);
-        let is_stopped = collection.program.is_some();
-        // All that the collection is about to take is what this build is made of.
-        project.file("prompts/brief.txt", "old\n");
-        let mut build = build(&project);
-        if is_stopped {
-            wait(&mut build, Duration::from_millis(400));
-        }
-        let collected = collection.go_on();
-        let built = ended(build);
-        is_whole(&project, &built, &collected, &format!("the collection stopped before {call} {n}"));
-        is_stopped
-    });
+    let calls = [("flock", 3), ("unlinkat", 9), ("pwrite64", 11), ("getdents64", 211)];
+    for (project, calls) in
+        [(with_garbage(true), [&calls[..], &[("unlink", 9)]].concat()), (with_garbage(false), calls.to_vec())]
+    {
+        visit(&calls, |call, n| {
+            again(&project);
+            let collection = Stopped::new(&project, &COLLECT, call, n);
+            let is_stopped = collection.program.is_some();
+            // All that the collection is about to take is what this build is made of.
+            project.file("prompts/brief.txt", "old\n");
+            let mut build = build(&project);
+            if is_stopped {
+                wait(&mut build, Duration::from_millis(400));
+            }
+            let collected = collection.go_on();
+            let built = ended(build);
+            is_whole(&project, &built, &collected, &format!("the collection stopped before {call} {n}"));
+            is_stopped
+        });
+    }
 }
 
 #[test]
@@ -245,8 +246,7 @@ fn a_build_that_stops_anywhere_loses_nothing_to_a_collection() {
     if !support::strace::is_here() {
         return;
     }
-    let project = with_garbage();
-    save(&project);
+    let project = with_garbage(false);
     let calls = [("flock", 7), ("renameat", 5), ("pwrite64", 13), ("write", 5), ("fsync", 7), ("symlinkat", 5)];
     visit(&calls, |call, n| {
         again(&project);

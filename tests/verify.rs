@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use support::Project;
 use support::mills::mills;
+use support::slugs;
 
 fn built() -> (Project, serde_json::Value) {
     let project = mills(Project::new(), 20, 1);
@@ -29,11 +30,23 @@ fn damage(path: &Path) {
     std::fs::write(path, bytes).unwrap();
 }
 
+fn damage_an_answer(project: &Project) {
+    let segment = std::fs::read_dir(project.path("store/draws")).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let line = bytes.windows(8).position(|window| window == b"{\"draw\":").unwrap();
+    bytes[line + 80] ^= 1;
+    std::fs::remove_file(&segment).unwrap();
+    std::fs::write(&segment, bytes).unwrap();
+}
+
 #[test]
 fn every_damaged_blob_is_found_and_made_again_without_asking() {
     let (project, run) = built();
     project.exp(&["verify"]).expect_code(0);
-    let paths = blobs(&project);
+    let shown = Path::new(run["run_dir"].as_str().unwrap()).join(&slugs(&run)[0]).join("reports/provenance.md");
+    let provenance = std::fs::canonicalize(shown).unwrap();
+    let mut paths = blobs(&project);
+    paths.retain(|path| std::fs::canonicalize(path).unwrap() != provenance);
     for path in &paths {
         damage(path);
     }
@@ -51,6 +64,11 @@ fn every_damaged_blob_is_found_and_made_again_without_asking() {
         (&again["up_to_date"], &again["root"], &again["requests"]["sent"]),
         (&true.into(), &run["root"], &0.into())
     );
+    // What tells of circumstances no action made: an archive alone brings it back.
+    damage(&provenance);
+    let left = project.exp(&["verify", "--repair", "--json"]).expect_code(3).json();
+    let [finding] = &left["findings"].as_array().unwrap()[..] else { panic!("{left:#}") };
+    assert!(finding["remedy"].as_str().unwrap().contains("exp import"), "{finding:#}");
 }
 
 #[test]
@@ -74,19 +92,26 @@ fn views_records_and_runs_are_looked_at_too() {
 }
 
 #[test]
+fn a_damaged_answer_is_restored_from_the_answers_made_of_it() {
+    let (project, run) = built();
+    damage_an_answer(&project);
+    project.exp(&["verify"]).expect_code(3);
+    let repaired = project.exp(&["verify", "--repair", "--json"]).expect_code(0).json();
+    let done = &repaired["repaired"];
+    assert_eq!((&done["restored"], &done["given_up"], &done["set_aside"]), (&1.into(), &0.into(), &1.into()));
+    project.exp(&["audit"]).expect_code(0);
+    std::fs::remove_file(project.path("store/index.sqlite")).unwrap();
+    project.exp(&["audit"]).expect_code(0);
+    let again = project.json(&["build", "--force"]);
+    assert_eq!((&again["root"], &again["requests"]["sent"]), (&run["root"], &0.into()));
+}
+
+#[test]
 fn a_damaged_answer_is_paid_for_again_only_when_that_is_asked_for() {
     let (project, run) = built();
-    let segment = std::fs::read_dir(project.path("store/draws")).unwrap().next().unwrap().unwrap().path();
-    let mut bytes = std::fs::read(&segment).unwrap();
-    let line = bytes.windows(8).position(|window| window == b"{\"draw\":").unwrap();
-    bytes[line + 80] ^= 1;
-    std::fs::remove_file(&segment).unwrap();
-    std::fs::write(&segment, bytes).unwrap();
+    damage_an_answer(&project);
     let found = project.exp(&["verify"]).expect_code(3);
     assert!(found.stdout.contains("--repair --spend"), "{}", found.stdout);
-    // What is made of it is there still: nothing is asked for.
-    let repaired = project.exp(&["verify", "--repair", "--json"]).expect_code(3).json();
-    assert_eq!(repaired["repaired"]["given_up"], 0);
     // Without what was made of it, a build cannot go on, and does not ask.
     for path in blobs(&project).iter().filter(|path| {
         std::fs::read_to_string(path)
@@ -96,7 +121,9 @@ fn a_damaged_answer_is_paid_for_again_only_when_that_is_asked_for() {
     }
     let stuck = project.exp(&["build"]);
     assert_ne!(stuck.code, 0, "{}", stuck.stdout);
-    let spent = project.exp(&["verify", "--repair", "--spend", "--json"]).json();
+    let repaired = project.exp(&["verify", "--repair", "--json"]).expect_code(3).json();
+    assert_eq!((&repaired["repaired"]["given_up"], &repaired["repaired"]["restored"]), (&0.into(), &0.into()));
+    let spent = project.exp(&["verify", "--repair", "--spend", "--json"]).expect_code(0).json();
     assert_eq!(spent["repaired"]["given_up"], 1, "{spent:#}");
     let again = project.json(&["build"]);
     assert_eq!((&again["root"], &again["requests"]["sent"]), (&run["root"], &0.into()));

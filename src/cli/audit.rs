@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::again::again;
+use super::again::{again, spec_of};
 use super::args::Global;
 use super::audit_args::AuditArgs;
 use super::failure::{Exit, Failure};
@@ -9,7 +9,6 @@ use super::keys::read_keys;
 use super::output::Output;
 use super::project::{Home, current_dir};
 use crate::digest::{ActionKey, BlobId, StreamHasher};
-use crate::plan::ActionSpec;
 use crate::run::{
     AuditOptions, AuditReport, Catalog, Finding, Manifest, RunRecord, audit as check, audit_archive, drift,
     find_archive,
@@ -119,8 +118,7 @@ fn rerun(store: &Store, manifest: &Manifest, report: &mut AuditReport) -> Result
 
 /// Tells whether something that an action read or made was erased on purpose, so that it cannot be executed again.
 fn is_forgotten(store: &Store, record: &ActionRecord) -> Result<bool, Failure> {
-    let spec: ActionSpec = serde_json::from_str(record.spec.get())
-        .map_err(|error| Failure::new(Exit::Damage, format!("the record of action {}: {error}", record.key)))?;
+    let spec = spec_of(record)?;
     for blob in spec.inputs.values().chain(record.outputs.iter().map(|output| &output.blob)) {
         if store.is_forgotten(blob)? && store.present(&[(*blob, 0)])[0] == Presence::Missing {
             return Ok(true);

@@ -1,13 +1,15 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::again::again;
+use super::again::{again, demand_of};
 use super::failure::Failure;
 use super::finish;
 use super::output::Output;
 use super::project::Home;
-use crate::digest::BlobId;
-use crate::run::{Catalog, VerifyReport, ViewDir, sources};
-use crate::store::{Commit, FlawPart, Session, Store};
+use crate::digest::{BlobId, DrawId};
+use crate::request::{Circumstances, DrawAddress};
+use crate::run::{Catalog, MANIFEST_NAME, VerifyReport, ViewDir, sources};
+use crate::step::AnswersReader;
+use crate::store::{Commit, FlawPart, LoggedDraw, Session, Store, StoreError};
 
 /// Is what a repair did.
 #[derive(Clone, Copy, Debug, Default, serde::Serialize)]
@@ -18,8 +20,12 @@ pub struct Repaired {
     pub made: u64,
     /// Runs that were shown again.
     pub shown: u64,
+    /// Damaged answers that were logged again from what was made of them.
+    pub restored: u64,
     /// Damaged answers that may be asked for again.
     pub given_up: u64,
+    /// Damaged lines of the draw log that were taken out of it.
+    pub set_aside: u64,
 }
 
 /// Repairs what a look at the store found, as far as that costs nothing; with `spend` gives up damaged answers too.
@@ -48,13 +54,7 @@ pub fn repair(
     }
     let mut lost: BTreeSet<BlobId> = report.lost_blobs().into_iter().collect();
     done.made = bring_back(home, store, &session, &mut lost)? + make(store, &session, &mut lost, out)?;
-    if spend {
-        let draws = report.store.flaws.iter().filter_map(|flaw| match &flaw.part {
-            FlawPart::DrawLog(draws) => Some(draws),
-            _ => None,
-        });
-        done.given_up = session.give_up_draws(&draws.flatten().copied().collect::<Vec<_>>())?;
-    }
+    let mut kept = repair_draws(store, &session, report, spend, &mut done)?;
     let catalog = Catalog::read(store)?;
     for id in &report.unshown {
         let Some(entry) = catalog.entries().iter().find(|entry| entry.record.run_id == *id) else { continue };
@@ -63,10 +63,73 @@ pub fn repair(
             Err(failure) => out.note(&format!("run {id} cannot be shown: {}", failure.message)),
         }
     }
+    drop(session);
+    if report.store.flaws.iter().any(|flaw| matches!(flaw.part, FlawPart::DrawLog { .. })) {
+        match store.set_lines_aside(&std::mem::take(&mut kept)) {
+            Ok(count) => done.set_aside = count,
+            Err(error @ StoreError::Unfit { .. }) => out.note(&format!("damaged lines stay in the draw log: {error}")),
+            Err(error) => return Err(error.into()),
+        }
+    }
     Ok(done)
 }
 
-/// Takes lost sources in again from where runs read them, if they are there as they were.
+/// Logs damaged answers again from whole blobs that were made of them, and with `spend` gives up the rest. Returns the lines
+/// whose answers are wanted still, by segment and start.
+fn repair_draws(
+    store: &Store,
+    session: &Session,
+    report: &VerifyReport,
+    spend: bool,
+    done: &mut Repaired,
+) -> Result<HashSet<(String, u64)>, Failure> {
+    let mut damaged: HashMap<DrawId, (String, u64)> = HashMap::new();
+    for flaw in &report.store.flaws {
+        if let FlawPart::DrawLog { segment, start, draws } = &flaw.part {
+            damaged.extend(draws.iter().map(|id| (*id, (segment.clone(), *start))));
+        }
+    }
+    let restored = if damaged.is_empty() { Vec::new() } else { answered(store, &damaged)? };
+    session.restore_draws(&restored)?;
+    done.restored = restored.len() as u64;
+    for draw in &restored {
+        damaged.remove(&draw.address.id());
+    }
+    if spend {
+        done.given_up = session.give_up_draws(&damaged.keys().copied().collect::<Vec<_>>())?;
+        damaged.clear();
+    }
+    Ok(damaged.into_values().collect())
+}
+
+/// Finds damaged answers in the blobs that were made of them.
+fn answered(store: &Store, damaged: &HashMap<DrawId, (String, u64)>) -> Result<Vec<LoggedDraw>, Failure> {
+    let mut found: BTreeMap<DrawAddress, LoggedDraw> = BTreeMap::new();
+    for key in store.action_keys()? {
+        let Some(record) = store.record(&key)?.filter(|record| record.step == "infer") else { continue };
+        let Some(output) = record.outputs.iter().find(|output| output.name == "answers") else { continue };
+        // What is damaged as well says nothing.
+        let (Ok(demand), Ok(answers)) = (demand_of(store, &record), store.open_blob(&output.blob)) else { continue };
+        let wanted: HashMap<(&str, u32), DrawAddress> = demand
+            .wanted
+            .iter()
+            .map(|wanted| ((wanted.item.as_str(), wanted.address.number), wanted.address))
+            .collect();
+        for line in AnswersReader::new(answers) {
+            let Ok(line) = line else { break };
+            let address =
+                wanted.get(&(line.item.as_str(), line.n)).filter(|address| damaged.contains_key(&address.id()));
+            if let (Some(address), Some(answer)) = (address, line.answer) {
+                let note = Some("restored from an answers blob".to_owned());
+                let circumstances = Circumstances { note, ..Circumstances::default() };
+                found.insert(*address, LoggedDraw { address: *address, answer, circumstances, raw: Vec::new() });
+            }
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+/// Takes lost sources in again from where runs read them, and manifests from where they are shown, if they are there as they were.
 fn bring_back(home: &Home, store: &Store, session: &Session, lost: &mut BTreeSet<BlobId>) -> Result<u64, Failure> {
     let mut blobs = Vec::new();
     for (blob, path) in sources(store, &home.experiments)? {
@@ -74,6 +137,16 @@ fn bring_back(home: &Home, store: &Store, session: &Session, lost: &mut BTreeSet
             && let Ok(staged) = session.stage_file(&home.root.join(path), &blob)
         {
             lost.remove(&blob);
+            blobs.push(staged);
+        }
+    }
+    // A manifest stands in its run's directory as well.
+    for entry in Catalog::read(store)?.entries() {
+        let shown = ViewDir::new(&home.experiments, &entry.record.run_id).path().join(MANIFEST_NAME);
+        if let Some(id) = entry.record.manifest.filter(|id| lost.contains(id))
+            && let Ok(staged) = session.stage_file(&shown, &id)
+        {
+            lost.remove(&id);
             blobs.push(staged);
         }
     }

@@ -29,7 +29,7 @@ pub fn verify(global: &Global, args: &VerifyArgs, out: &Output, clock: &Clock) -
         let store = home.open_store(Access::ReadWrite, out)?;
         let repaired = repair::repair(&home, &store, &report, args.spend, out)?;
         if repaired.given_up > 0 {
-            out.note(&format!("{} answers are asked for again", thousands(repaired.given_up)));
+            out.note(&format!("{} answers can be asked for again", thousands(repaired.given_up)));
             let project = Project::load(global, out)?;
             let build_args = BuildArgs { yes: args.yes, max_cost: args.max_cost, ..BuildArgs::default() };
             build::build(&project, &build_args, &build::Mode::default(), &out.aside(), clock)?;
@@ -41,9 +41,11 @@ pub fn verify(global: &Global, args: &VerifyArgs, out: &Output, clock: &Clock) -
     };
     if let Some(repaired) = &repaired {
         out.line(&format!(
-            "repaired: {} put right or set aside, {} blobs made again, {} runs shown again; what is left:",
-            thousands(repaired.put_right),
+            "repaired: {} put right or set aside, {} blobs made again, {} answers restored, {} given up, {} runs shown again",
+            thousands(repaired.put_right + repaired.set_aside),
             thousands(repaired.made),
+            thousands(repaired.restored),
+            thousands(repaired.given_up),
             thousands(repaired.shown)
         ));
     }

@@ -166,7 +166,9 @@ fn leaving(
     let finished: Vec<&CatalogEntry> = catalog
         .entries()
         .iter()
-        .filter(|entry| matches!(entry.record.state, RunState::Complete | RunState::Partial) && !entry.alive)
+        .filter(|entry| matches!(entry.record.state, RunState::Complete | RunState::Partial))
+        // One that has just been finished is still to be shown by whoever finished it.
+        .filter(|entry| !store.session_alive(&entry.record.session))
         .collect();
     let beyond = options.keep_last.map_or(finished.len(), |n| finished.len().saturating_sub(n as usize));
     let mut sizes = match options.max_size {

@@ -86,6 +86,14 @@ fn verify_run(
         }
     };
     let mut audited = AuditReport::new(&record.run_id);
+    // The directory's copy may be all that there is; a damaged one in the store has its own finding.
+    if let Some(id) = record.manifest
+        && matches!(OnDisk::at(&store.blob_path(&id))?, OnDisk::Absent)
+    {
+        let remedy = "`exp verify --repair` takes it from the run's directory; an archive of the run holds it too";
+        audited.find(format!("{subject}: its manifest"), id.to_string(), "missing", remedy);
+        report.missing.push(id);
+    }
     check_record(record, &manifest, &mut audited);
     check_root(&manifest, &mut audited);
     let named: Vec<_> = named_blobs(&manifest).into_iter().collect();

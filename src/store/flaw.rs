@@ -24,8 +24,17 @@ pub enum FlawPart {
     MissingBlob(BlobId),
     /// The record of an action.
     Record(ActionKey),
-    /// Lines of the draw log; the answers that stood there, where the index knows which they were.
-    DrawLog(Vec<DrawId>),
+    /// A line of the draw log.
+    DrawLog {
+        /// The segment's file name.
+        segment: String,
+        /// Where the line starts.
+        start: u64,
+        /// The answer that stood there, where the index knows which it was.
+        draws: Vec<DrawId>,
+    },
+    /// The unfinished end of a segment of the draw log, which every session mends.
+    Tail,
     /// The state log of a batch.
     Batch,
     /// The record of a run.

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::folder::{Folder, SEALED};
+use super::folder::Folder;
 use super::layout::{Layout, Tree, place};
-use super::line::{Line, put_forgotten, put_head};
-use super::segment::scan;
-use super::{Store, StoreError, catalogue, draw_log, session};
+use super::line::{Line, put_forgotten};
+use super::rewrite::Rewriting;
+use super::segment::{Found, scan};
+use super::{Store, StoreError, draw_log, session};
 use crate::digest::{BlobId, RequestKey};
 use crate::request::DrawAddress;
 
@@ -58,26 +59,12 @@ impl Store {
         let opened = self.opened()?;
         let layout = &*opened.layout;
         layout.require_writable()?;
-        // No session begins as long as this is held.
-        let _sweeping = layout.lock("sweep")?;
-        for id in layout.sessions()?.names()? {
-            if session::is_alive(layout, &id)? {
-                let why =
-                    "somebody is at work, and may rely on what is to be forgotten; do it again when that has ended";
-                return Err(StoreError::Unfit { why: why.into() });
-            }
-        }
+        let _alone = session::alone(layout)?;
         let mut done = Forgotten::default();
         raise(layout, blobs)?;
-        let changed = rewrite(layout, requests, &mut done)?;
-        for old in &changed {
-            opened.index.write(|tx| catalogue::drop_segment(tx, old).map_err(opened.index.failed("write to")))?;
-            layout.draws()?.unlink(old)?;
-        }
-        if !changed.is_empty() {
-            layout.draws()?.sync()?;
-            opened.index.reconcile()?;
-        }
+        let mut rewriting = Rewriting::new(layout)?;
+        erase(&mut rewriting, requests, &mut done)?;
+        rewriting.finish(&opened.index)?;
         let mut touched: BTreeMap<u8, Folder> = BTreeMap::new();
         for (id, size) in blobs {
             let (byte, name) = place(id.digest());
@@ -122,51 +109,29 @@ fn raise(layout: &Layout, blobs: &[(BlobId, u64)]) -> Result<()> {
     folder.sync()
 }
 
-/// Writes every segment that holds something of the requests anew, without it; returns the names of the old ones, which stand
-/// there still. The new one belongs to the same session, whose money it tells of.
-fn rewrite(layout: &Layout, requests: &HashSet<RequestKey>, done: &mut Forgotten) -> Result<Vec<String>> {
-    let draws = layout.draws()?;
-    let names = draws.names()?;
-    let mut next: BTreeMap<String, u32> = BTreeMap::new();
-    for (session, name) in names.iter().filter_map(|name| Some((draw_log::session_of(name)?, name))) {
-        let number = name.trim_end_matches(".log").rsplit('-').next().and_then(|text| text.parse::<u32>().ok());
-        let after = next.entry(session.to_owned()).or_default();
-        *after = (*after).max(number.map_or(0, |number| number + 1));
-    }
-    let mut changed = Vec::new();
-    for name in names {
-        let Some(session) = draw_log::session_of(&name) else { continue };
-        let path = draws.path().join(&name);
-        let (file, _) = draws.open(&name)?;
+/// Writes every segment that holds something of the requests anew, without it and with a line that says whose it was.
+fn erase(rewriting: &mut Rewriting<'_>, requests: &HashSet<RequestKey>, done: &mut Forgotten) -> Result<()> {
+    for name in rewriting.names()? {
         let mut erased: Vec<DrawAddress> = Vec::new();
-        scan(&file, 0, &path, |found| erased.extend(of_requests(found.line, requests)))?;
+        rewriting.visit(&name, |found| erased.extend(of_requests(found.line, requests)))?;
         if erased.is_empty() {
             continue;
         }
-        let number = next.entry(session.to_owned()).or_default();
-        let mut bytes = Vec::new();
-        put_head(&mut bytes, session, *number);
-        scan(&file, 0, &path, |found| {
-            if matches!(Line::parse(found.line), Some(Line::Head { .. })) {
-                return;
-            }
-            if of_requests(found.line, requests).is_some() {
-                done.draws += 1;
-                done.bytes += found.line.len() as u64;
-                return;
-            }
-            bytes.extend_from_slice(found.line);
-            bytes.push(b'\n');
-        })?;
         erased.sort_unstable();
         erased.dedup();
-        put_forgotten(&mut bytes, &erased);
-        let fresh = format!("{session}-{number}.log");
-        *number += 1;
-        draws.write_atomic(&fresh, &bytes, layout.tmp()?, &format!("forget-{}", session::nonce()), SEALED)?;
-        changed.push(name);
+        let mut tail = Vec::new();
+        put_forgotten(&mut tail, &erased);
+        let keeps = |found: &Found<'_>| {
+            let is_erased = of_requests(found.line, requests).is_some();
+            if is_erased {
+                done.draws += 1;
+                done.bytes += found.line.len() as u64;
+            }
+            !is_erased
+        };
+        rewriting.write(&name, keeps, &tail)?;
     }
-    Ok(changed)
+    Ok(())
 }
 
 /// Returns whose answer or attempt a line holds, if it is one of these requests'.

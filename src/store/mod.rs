@@ -47,6 +47,7 @@ mod rebuild;
 mod record;
 mod records;
 mod repair;
+mod rewrite;
 mod roots;
 mod row;
 mod runs;

@@ -52,10 +52,10 @@ pub(super) fn check(
     }
     // Answers whose lines are damaged are known by their rows.
     for flaw in &mut verified.flaws {
-        if let FlawPart::DrawLog(ids) = &mut flaw.part
+        if let FlawPart::DrawLog { draws, .. } = &mut flaw.part
             && let Some(damaged) = seen.damaged.get(&flaw.subject)
         {
-            ids.extend(damaged);
+            draws.extend(damaged);
         }
     }
     Ok(())

@@ -36,7 +36,7 @@ struct Segment {
     flaws: Vec<Flaw>,
 }
 
-const ANSWER: &str = "the answer is not served; `exp verify --repair --spend` asks for it again";
+const ANSWER: &str = "the answer is not served; `exp verify --repair` takes it from what was made of it, where that is whole, and `--repair --spend` asks for it again where it is not";
 
 /// Checks the draw log, the logs of batches and the records of runs.
 pub(super) fn check(layout: &Layout, verified: &mut Verified) -> Result<LogLines> {
@@ -118,26 +118,21 @@ fn look_at_segment(layout: &Layout, name: &str) -> Result<Segment> {
         Err(error) if error.is_not_found() => return Ok(segment),
         Err(error) => {
             let remedy = "see to the disk and its permissions";
-            segment.flaws.push(Flaw::new(
-                FlawPart::DrawLog(Vec::new()),
-                path,
-                "a file that can be read",
-                words(&error),
-                remedy,
-            ));
+            segment.flaws.push(Flaw::new(FlawPart::Stray, path, "a file that can be read", words(&error), remedy));
             return Ok(segment);
         }
     };
     segment.bytes = scanned.size;
     for (start, why) in bad {
         let subject = format!("{path} at byte {start}");
-        segment.flaws.push(Flaw::new(FlawPart::DrawLog(Vec::new()), subject, "a line of the draw log", why, ANSWER));
+        let part = FlawPart::DrawLog { segment: name.to_owned(), start, draws: Vec::new() };
+        segment.flaws.push(Flaw::new(part, subject, "a line of the draw log", why, ANSWER));
     }
     if scanned.complete < scanned.size && !segment.is_live {
         let subject = format!("{path} at byte {}", scanned.complete);
         let actual = format!("{} bytes of an unfinished line", scanned.size - scanned.complete);
         let remedy = "the next build, and `exp verify --repair`, keep a copy and mend it";
-        segment.flaws.push(Flaw::new(FlawPart::DrawLog(Vec::new()), subject, "the end of the file", actual, remedy));
+        segment.flaws.push(Flaw::new(FlawPart::Tail, subject, "the end of the file", actual, remedy));
     }
     Ok(segment)
 }

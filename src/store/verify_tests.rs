@@ -201,7 +201,9 @@ fn a_damaged_answer_is_asked_for_again_only_once_it_is_given_up() {
     bytes[at] ^= 1;
     overwrite(&segment, &bytes);
     let verified = place.read_only().verify().unwrap();
-    let [Flaw { part: FlawPart::DrawLog(draws), .. }] = verified.flaws.as_slice() else { panic!("{verified:?}") };
+    let [Flaw { part: FlawPart::DrawLog { draws, segment: name, start }, .. }] = verified.flaws.as_slice() else {
+        panic!("{verified:?}")
+    };
     assert_eq!(draws.len(), 1);
     let session = place.open().session().unwrap();
     assert_eq!(session.claim(&addresses(4)).unwrap(), vec![Claim::Recorded; 4]);
@@ -210,6 +212,34 @@ fn a_damaged_answer_is_asked_for_again_only_once_it_is_given_up() {
     let claims = session.claim(&addresses(4)).unwrap();
     assert_eq!(claims.iter().filter(|claim| **claim == Claim::Mine).count(), 1);
     session.log_draws(&[line::tests::draw(1, &text(1))]).unwrap();
+    let store = place.open();
+    assert!(store.set_lines_aside(&[].into()).is_err(), "somebody is at work");
     drop(session);
+    assert_whole(&store);
+    // The line stays until it is set aside, and what stood around it is there whether or not the index is.
+    assert_eq!(store.set_lines_aside(&[(name.clone(), *start)].into()).unwrap(), 0);
+    assert_eq!(flaws(&store).len(), 1);
+    assert_eq!(store.set_lines_aside(&[].into()).unwrap(), 1);
+    assert_eq!(flaws(&store), Vec::<String>::new());
+    assert_whole(&store);
+    fs::remove_file(place.file("index.sqlite")).unwrap();
+    assert_whole(&place.open());
+}
+
+#[test]
+fn a_damaged_answer_is_restored_from_what_was_made_of_it() {
+    let place = whole();
+    let segment = place.segments()[0].clone();
+    let mut bytes = fs::read(&segment).unwrap();
+    let at = bytes.windows(8).position(|window| window == b"output 1").unwrap();
+    bytes[at] ^= 1;
+    overwrite(&segment, &bytes);
+    let session = place.open().session().unwrap();
+    session.restore_draws(&[line::tests::draw(1, &text(1))]).unwrap();
+    assert_eq!(session.claim(&addresses(4)).unwrap(), vec![Claim::Recorded; 4]);
+    drop(session);
+    assert_whole(&place.open());
+    assert_eq!(place.open().set_lines_aside(&[].into()).unwrap(), 1);
+    assert_eq!(flaws(&place.read_only()), Vec::<String>::new());
     assert_whole(&place.open());
 }
