@@ -11,6 +11,8 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use exp::request::DrawAddress;
+use exp::store::{Access, BatchHead, BatchState, BatchStep, Store};
 use server::{BatchCall, BatchOptions, CallFault, Fate, Item, ModelServer, Options, ResultFault};
 use support::heard;
 use support::online::{Online, Setup};
@@ -435,4 +437,166 @@ fn an_interrupted_build_leaves_its_batch_running() {
     assert!(said.contains("left running: batch b") && said.contains("(batch_0)"), "{said}");
     online.build(0, &[]);
     assert_eq!(again(&server), [36]);
+}
+
+fn setup_of(kind: &'static str) -> Setup {
+    Setup { kind, path: if kind == "anthropic" { "" } else { "/v1" }, ..setup() }
+}
+
+fn of_kind(kind: &'static str, origin: &str, more: &str) -> Online {
+    let provider = format!("mode: batch, batch: {{poll: 20ms, list_delay: 60ms{more}}}");
+    Online::new(&Setup { sets: 1, provider, ..setup_of(kind) }, origin)
+}
+
+fn anthropic(origin: &str, more: &str) -> Online {
+    of_kind("anthropic", origin, more)
+}
+
+#[test]
+fn message_batches_give_the_bytes_that_asking_one_by_one_gives() {
+    let server = server(BatchOptions::default());
+    let batch = anthropic(&server.origin(), "");
+    let built = batch.build(0, &[]);
+    assert_eq!((again(&server), server.sent()), (vec![24], 0));
+    let alone = Online::new(
+        &Setup { kind: "anthropic", path: "", sets: 1, provider: String::new(), ..setup() },
+        &server.origin(),
+    );
+    let alone_built = alone.build(0, &[]);
+    assert_eq!(batch.predictions_text(&built), alone.predictions_text(&alone_built));
+}
+
+#[test]
+fn each_result_of_a_message_batch_has_its_rule() {
+    for (fault, code, batches, row) in [
+        (ResultFault::Missing, 0, vec![24, 1], ""),
+        (ResultFault::NoJson, 0, vec![24, 1], ""),
+        (ResultFault::Unknown, 0, vec![24, 1], ""),
+        (ResultFault::Status(500), 0, vec![24, 1], ""),
+        (ResultFault::Expired, 0, vec![24, 1], ""),
+        (ResultFault::Twice, 0, vec![24], ""),
+        (ResultFault::TwiceDifferently, 1, vec![24], "i3 control failed:malformed"),
+        (ResultFault::Status(400), 1, vec![24], "i3 control failed:rejected"),
+    ] {
+        let results = {
+            let fault = fault.clone();
+            move |item: &Item| (item.tag == "i3" && item.is_control && item.batch == 0).then(|| fault.clone())
+        };
+        let server = server(BatchOptions { results: Arc::new(results), ..BatchOptions::default() });
+        let online = anthropic(&server.origin(), "");
+        let built = online.build(code, &[]);
+        assert_eq!((again(&server), failed(&online, &built).join("")), (batches, row.to_owned()), "{fault:?}");
+    }
+    let fates = |ordinal| if ordinal == 0 { Fate::Expired(5) } else { Fate::Completed };
+    let server = server(BatchOptions { fates: Arc::new(fates), ..BatchOptions::default() });
+    let online = anthropic(&server.origin(), "");
+    online.build(0, &[]);
+    assert_eq!(again(&server), [24, 19]);
+}
+
+/// The call that created it has an unknown end: what could be it is waited for, and its results say that it is.
+#[test]
+fn a_message_batch_of_unknown_fate_is_told_by_its_results() {
+    let calls = |call: &BatchCall| (call.kind == "create" && call.nth == 0).then_some(CallFault::ServedAndReset);
+    let takes = Duration::from_millis(1500);
+    let server = server(BatchOptions { calls: Arc::new(calls), takes, ..BatchOptions::default() });
+    let online = anthropic(&server.origin(), "");
+    let said = online.exp(&["build", "--yes", "--detach"]).expect_code(6);
+    assert!(said.stderr.contains("may be msgbatch_0 at the provider"), "{}", said.stderr);
+    assert_eq!(jobs(&online, &[])[0]["state"], "adopting");
+    let said = online.exp(&["build", "--yes"]).expect_code(0);
+    assert!(said.stderr.contains("found again at the provider"), "{}", said.stderr);
+    assert_eq!(again(&server), [24]);
+    // One that never arrived, beside somebody else's of as many requests.
+    let calls = |call: &BatchCall| (call.kind == "create" && call.nth == 0).then_some(CallFault::Status(502));
+    let server = self::server(BatchOptions { calls: Arc::new(calls), ..BatchOptions::default() });
+    let online = anthropic(&server.origin(), "");
+    online.build(0, &[]);
+    assert_eq!(again(&server), [24]);
+}
+
+#[test]
+fn with_all_that_is_known_gone_nothing_is_sent_beside_message_batches_that_run() {
+    let server = server(BatchOptions { takes: Duration::from_millis(2500), ..BatchOptions::default() });
+    let online = anthropic(&server.origin(), "");
+    online.build(6, &["--detach"]);
+    std::fs::remove_dir_all(online.project.path("store/batches")).unwrap();
+    let said = online.exp(&["build", "--yes", "--detach"]).expect_code(6);
+    assert!(said.stderr.contains("msgbatch_0 is under way at the provider and could hold these"), "{}", said.stderr);
+    assert_eq!(again(&server), [24]);
+    online.build(0, &[]);
+    assert_eq!(again(&server), [24], "it was read when it had ended");
+    // A person may know better.
+    let server = self::server(BatchOptions { takes: Duration::from_millis(900), ..BatchOptions::default() });
+    let online = anthropic(&server.origin(), "");
+    online.build(6, &["--detach"]);
+    std::fs::remove_dir_all(online.project.path("store/batches")).unwrap();
+    online.build(0, &["--ignore-batch", "msgbatch_0"]);
+    assert_eq!(again(&server), [24, 24]);
+}
+
+/// A crash while batches were being taken up left the log of one that says nothing of the provider's id.
+#[test]
+fn a_batch_that_was_being_taken_up_in_a_crash_is_not_bought_again() {
+    for kind in ["openai", "anthropic"] {
+        let server = server(BatchOptions { takes: Duration::from_millis(200), ..BatchOptions::default() });
+        let online = of_kind(kind, &server.origin(), ", max_requests: 12");
+        online.build(6, &["--detach"]);
+        assert_eq!(again(&server), [12, 12], "{kind}");
+        let provider = jobs(&online, &[])[0]["provider"].as_str().unwrap().to_owned();
+        std::fs::remove_dir_all(online.project.path("store/batches")).unwrap();
+        let lines = server.batches().created[0].lines.clone();
+        let draws = lines.iter().map(|line| DrawAddress::from_custom_id(&line.custom_id).unwrap()).collect();
+        let at = "2026-11-25T12:00:00Z".to_owned();
+        {
+            let path = camino::Utf8PathBuf::try_from(online.project.path("store")).unwrap();
+            let session = Store::open(&path, Access::ReadWrite).unwrap().session().unwrap();
+            let head = BatchHead { provider, ..BatchHead::default() };
+            session.begin_batch(head, draws, |_| String::new(), BatchStep::new(BatchState::Prepared, at)).unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(250));
+        online.build(0, &[]);
+        assert_eq!(again(&server), [12, 12], "{kind}");
+    }
+}
+
+/// What a narrower build does not want is not forgotten: it was paid for.
+#[test]
+fn a_batch_that_nobody_waited_for_is_taken_up_once_it_is_wanted() {
+    for kind in ["openai", "anthropic"] {
+        let server = server(BatchOptions { takes: Duration::from_millis(200), ..BatchOptions::default() });
+        let provider = BATCH.to_owned();
+        let online = Online::new(&Setup { sets: 2, provider, ..setup_of(kind) }, &server.origin());
+        online.build(6, &["--detach", "--prompt-sets", "s0"]);
+        online.build(6, &["--detach", "--prompt-sets", "s1"]);
+        assert_eq!(again(&server), [24, 12], "{kind}");
+        std::fs::remove_dir_all(online.project.path("store/batches")).unwrap();
+        online.build(0, &["--prompt-sets", "s0"]);
+        let built = online.build(0, &[]);
+        assert_eq!((again(&server), failed(&online, &built)), (vec![24, 12], vec![]), "{kind}");
+        // `exp jobs --adopt` takes up whatever is not in the store.
+        let server = self::server(BatchOptions { takes: Duration::from_millis(200), ..BatchOptions::default() });
+        online
+            .project
+            .config(&Setup { sets: 2, provider: BATCH.to_owned(), ..setup_of(kind) }.config(&server.origin()));
+        std::fs::remove_dir_all(online.project.path("store")).unwrap();
+        online.build(6, &["--detach", "--prompt-sets", "s0"]);
+        online.build(6, &["--detach", "--prompt-sets", "s1"]);
+        std::fs::remove_dir_all(online.project.path("store/batches")).unwrap();
+        online.build(0, &["--prompt-sets", "s0"]);
+        let said = online.exp(&["jobs", "--adopt", "--watch"]).expect_code(0);
+        assert!(said.stderr.contains("12 answers"), "{kind}: {}", said.stderr);
+        let built = online.build(0, &[]);
+        assert_eq!((again(&server), &built["requests"]["sent"]), (vec![24, 12], &0.into()), "{kind}");
+    }
+}
+
+#[test]
+fn what_no_batch_takes_is_refused_before_anything_is_sent() {
+    let server = server(BatchOptions::default());
+    let provider = "mode: batch, extra_body: {speed: fast}".to_owned();
+    let online = Online::new(&Setup { kind: "anthropic", path: "", provider, ..setup() }, &server.origin());
+    let said = online.exp(&["build", "--yes"]).expect_code(2);
+    assert!(said.stderr.contains("batches take no `speed`"), "{}", said.stderr);
+    assert!(again(&server).is_empty());
 }

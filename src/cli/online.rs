@@ -8,8 +8,8 @@ use super::who;
 use crate::config::{self, Config, ModelConfig, ProviderApi, ProviderConfig, ProviderKind, Served};
 use crate::flow::Clock;
 use crate::provider::{
-    BatchService, ClientSettings, ModelWire, Online, OnlineSettings, OpenAiBatches, PromptCaching, Protocol, Proxies,
-    Secret, Timeouts, Trusted, WireSettings,
+    AnthropicBatches, BatchService, ClientSettings, ModelWire, Online, OnlineSettings, OpenAiBatches, PromptCaching,
+    Protocol, Proxies, Secret, Timeouts, Trusted, WireSettings,
 };
 use crate::request::{Decoding, Request};
 
@@ -163,7 +163,7 @@ const FILE_TIME: Duration = Duration::from_hours(2);
 
 /// Says whether batches of a kind can be sent; none but these has them.
 pub fn has_batches(kind: ProviderKind) -> bool {
-    matches!(kind, ProviderKind::OpenAi)
+    matches!(kind, ProviderKind::OpenAi | ProviderKind::Anthropic)
 }
 
 /// Makes who takes batches for a provider; `None` where its kind has none.
@@ -179,7 +179,10 @@ pub fn batches(
     let timeouts = &mut settings.client.timeouts;
     (timeouts.send, timeouts.total) = (timeouts.send.max(FILE_TIME), timeouts.total.max(FILE_TIME));
     let online = asking(provider, settings, outside)?;
-    Ok(Some(Arc::new(OpenAiBatches::new(online))))
+    Ok(Some(match provider.kind {
+        ProviderKind::Anthropic => Arc::new(AnthropicBatches::new(online)),
+        _ => Arc::new(OpenAiBatches::new(online)),
+    }))
 }
 
 fn asking(provider: &ProviderConfig, settings: OnlineSettings, outside: &Outside<'_>) -> Result<Online, Failure> {

@@ -49,7 +49,12 @@ fn plan(config: &Config, sealed_at: String) -> Result<AnalysisPlan, Failure> {
     if primary.is_empty() {
         let first = config.datasets.iter().filter_map(|(name, dataset)| {
             let open = is_open(dataset);
-            let metric = dataset.scorers.iter().flat_map(|scorer| (FACTS.metrics)(scorer, open)).next()?;
+            let metric = dataset
+                .scorers
+                .iter()
+                .flat_map(|scorer| (FACTS.metrics)(scorer, open))
+                .chain(dataset.labels.iter().map(|labels| labels.name.clone()))
+                .next()?;
             Some(format!("{name}.{metric}"))
         });
         primary = first.collect();

@@ -81,6 +81,7 @@ pub fn needed_files<'a>(config: &'a Config, trials: &[SelectedTrial<'a>]) -> Vec
             files.push(file);
         }
         files.extend(dataset.user.iter());
+        files.extend(dataset.labels.iter().map(|labels| &labels.source));
         files.extend(instructions(dataset));
     }
     files.extend(config.plan_lock.iter());

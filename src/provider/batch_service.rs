@@ -1,7 +1,7 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use super::{Given, Line};
+use super::{Given, Line, Protocol};
 use crate::request::{DrawAddress, ProviderIdentity, Request};
 
 /// Says how an input is written around its lines, so that it can be counted before it is sent.
@@ -146,6 +146,21 @@ pub struct BatchResult {
     pub custom_id: String,
     /// What it says: an answer, or a failure and what to do about it.
     pub given: Given,
+}
+
+/// Are the fields of a message that no batch of Anthropic's takes (November 2026): what streams, is faster for money, or falls
+/// back to another model.
+const NOT_IN_BATCHES: [&str; 3] = ["stream", "speed", "fallbacks"];
+
+/// Says why a request cannot be sent in a batch, whoever takes it; `None`: it can.
+pub fn unfit_for_batch(protocol: Protocol, request: &Request) -> Option<String> {
+    let own = ["headers", "query"].into_iter().find(|part| request.extra.contains_key(*part));
+    if let Some(part) = own {
+        return Some(format!("a batch has no `{part}` of its own for each request"));
+    }
+    let fields = if protocol == Protocol::Messages { &NOT_IN_BATCHES[..] } else { &[] };
+    let field = fields.iter().find(|field| request.extra.contains_key(**field))?;
+    Some(format!("batches take no `{field}`"))
 }
 
 /// Takes requests in batches: one implementation for each API.

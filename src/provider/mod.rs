@@ -2,6 +2,7 @@
 
 mod address;
 mod anthropic;
+mod anthropic_batches;
 mod batch_calls;
 mod batch_service;
 mod body;
@@ -31,9 +32,10 @@ mod send_failure;
 mod verdict;
 mod wire;
 
+pub use anthropic_batches::AnthropicBatches;
 pub use batch_service::{
     BatchComplaint, BatchLimits, BatchResult, BatchService, BatchTicket, BatchTrouble, BatchTroubleKind, Framing,
-    Recognition, RemoteBatch, RemotePhase,
+    Recognition, RemoteBatch, RemotePhase, unfit_for_batch,
 };
 pub use fetch::{FetchError, fetch_pinned};
 pub use http::{ClientSettings, MAX_RESPONSE, Timeouts, Trusted};

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::batch_calls::{Calls, id_in, seconds, text};
 use super::batch_service::{
     BatchComplaint, BatchLimits, BatchResult, BatchService, BatchTicket, BatchTrouble, BatchTroubleKind, Framing,
-    Recognition, RemoteBatch, RemotePhase,
+    Recognition, RemoteBatch, RemotePhase, unfit_for_batch,
 };
 use super::body::quoted;
 use super::{Given, Line, Online, Protocol, wire_body};
@@ -174,10 +174,8 @@ impl BatchService for OpenAiBatches {
     }
 
     fn line(&self, request: &Request, draw: &DrawAddress) -> Result<String, String> {
-        for part in ["headers", "query"] {
-            if request.extra.contains_key(part) {
-                return Err(format!("a batch has no `{part}` of its own for each request"));
-            }
+        if let Some(why) = unfit_for_batch(Protocol::Chat, request) {
+            return Err(why);
         }
         let body = wire_body(&self.calls.online().settings().wire, request, draw);
         Ok(format!(

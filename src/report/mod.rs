@@ -15,6 +15,7 @@ mod number;
 mod page;
 mod prompt_file;
 mod provenance_page;
+mod rater_agreement;
 mod section;
 mod trial_report;
 mod verdict;
@@ -29,6 +30,7 @@ pub use page::{
 };
 pub use prompt_file::PromptFile;
 pub use provenance_page::{ArmOrigin, ProvenancePage};
+pub use rater_agreement::{RaterAgreement, RaterAgreementRow};
 pub use section::{ArmCounts, McNemarRow, Section, SectionKind};
 pub use trial_report::{FamilyNote, TrialReport};
 pub use verdict::{Direction, Verdict};

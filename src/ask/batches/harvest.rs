@@ -234,11 +234,17 @@ impl Driving<'_, '_> {
                 group.draws.push(LoggedDraw { address, answer, circumstances, raw });
             }
             Outcome::Failure(code) => {
-                tally.brought.failures += 1;
                 match advice {
-                    Advice::Retry { .. } => tally.again.push((id, code)),
-                    Advice::Keep => group.settled.push((id, Err(code))),
+                    Advice::Retry { .. } => {
+                        tally.brought.unanswered += 1;
+                        tally.again.push((id, code));
+                    }
+                    Advice::Keep => {
+                        tally.brought.failures += 1;
+                        group.settled.push((id, Err(code)));
+                    }
                     Advice::StopProvider { why } => {
+                        tally.brought.failures += 1;
                         self.close(why);
                         group.settled.push((id, Err(code)));
                     }
@@ -305,7 +311,7 @@ impl Driving<'_, '_> {
             complaints.push(BatchComplaint { code: code.to_owned(), message: message.to_owned(), line: None });
         }
         let missing: Vec<usize> = (0..draws.len()).filter(|n| seen[*n].is_none()).collect();
-        tally.brought.unanswered = missing.len() as u64;
+        tally.brought.unanswered += missing.len() as u64;
         let code = match status.as_str() {
             "expired" => FailureCode::Timeout,
             "cancelled" | "canceled" => FailureCode::NotSent,

@@ -46,7 +46,8 @@ impl Driving<'_, '_> {
         let head = self.head(&pack);
         let draws = addresses(&pack.draws);
         let account = |salt: &str| self.lane.service.account(salt);
-        let held = asker.session.prepare_batch(head, draws.clone(), account, &self.at())?;
+        let step = BatchStep::new(BatchState::Prepared, self.at());
+        let held = asker.session.begin_batch(head, draws.clone(), account, step)?;
         // The batch holds the claims from here on.
         asker.session.release(&draws)?;
         self.batches.push(UnderWay::new(held, true, pack.reserved));

@@ -533,11 +533,11 @@ fn form(body: &[u8], boundary: &str) -> Vec<(String, Vec<u8>)> {
     }
 }
 
-pub(super) fn refused(code: u16, kind: &str, words: &str) -> Outgoing {
+fn refused(code: u16, kind: &str, words: &str) -> Outgoing {
     Outgoing::json(code, &json!({"error": {"message": words, "type": kind, "param": null, "code": kind}}))
 }
 
-fn unix(at: Instant) -> i64 {
+pub(super) fn unix(at: Instant) -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     now.as_secs() as i64 - at.elapsed().as_secs() as i64
 }
