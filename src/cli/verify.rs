@@ -72,7 +72,7 @@ pub fn verify(global: &Global, args: &VerifyArgs, out: &Output, clock: &Clock) -
         "sound": report.is_sound(),
         "findings": serde_json::to_value(&report.findings).unwrap_or_default(),
         "notes": checked.notes,
-        "repaired": serde_json::to_value(&repaired).unwrap_or_default(),
+        "repaired": serde_json::to_value(repaired).unwrap_or_default(),
         "checked": {
             "blobs": checked.blobs, "records": checked.records, "lines": checked.lines, "answers": checked.answers,
             "batches": checked.batches, "runs": checked.runs, "rows": checked.rows, "views": report.views, "bytes": checked.bytes,

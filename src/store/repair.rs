@@ -55,7 +55,9 @@ impl Session {
             lines.push((draw.address.id(), start, text.len() as u64 - start - 1));
         }
         let at = self.log.append(&text, true)?;
-        lines.iter_mut().for_each(|(_, start, _)| *start += at.start);
+        for (_, start, _) in &mut lines {
+            *start += at.start;
+        }
         let ids: Vec<DrawId> = draws.iter().map(|draw| draw.address.id()).collect();
         let index = &self.store.opened()?.index;
         index.write(|tx| {

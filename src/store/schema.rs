@@ -50,9 +50,9 @@ pub(super) fn is_ours(conn: &Connection) -> rusqlite::Result<bool> {
 
 /// Tells whether tables and triggers are those that [`create`] makes: a trigger that was damaged would count wrongly.
 pub(super) fn is_as_made(conn: &Connection) -> rusqlite::Result<bool> {
-    let texts = |conn: &Connection| -> rusqlite::Result<Vec<(String, String, String, Option<String>)>> {
+    let texts = |conn: &Connection| -> rusqlite::Result<Vec<[Option<String>; 4]>> {
         conn.prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")?
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+            .query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))?
             .collect()
     };
     let fresh = Connection::open_in_memory()?;

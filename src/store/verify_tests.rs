@@ -28,9 +28,9 @@ fn whole() -> Place {
     let place = filled();
     let session = place.open().session().unwrap();
     let head = BatchHead { provider: "p".into(), models: vec!["m".into()], ..BatchHead::default() };
-    let mut held = session
-        .prepare_batch(head, (20..29).map(line::tests::address).collect(), |name| format!("salted {name}"), "t0")
-        .unwrap();
+    let prepared = BatchStep::new(BatchState::Prepared, "t0".into());
+    let draws = (20..29).map(line::tests::address).collect();
+    let mut held = session.begin_batch(head, draws, |name| format!("salted {name}"), prepared).unwrap();
     let mut uploaded = BatchStep::new(BatchState::Uploaded, "t1".into());
     uploaded.files = vec!["file-1".into()];
     held.step(uploaded).unwrap();
