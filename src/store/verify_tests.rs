@@ -120,9 +120,9 @@ fn every_flipped_bit_of_the_index_is_found_or_means_nothing() {
         // Found or not: whoever asks is told what is true.
         assert_whole(&store);
         if is_found {
-            found += 1
+            found += 1;
         } else {
-            silent += 1
+            silent += 1;
         }
         assert_eq!(fs::read(&index).unwrap(), bad, "bit {bit}");
     }
