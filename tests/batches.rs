@@ -439,8 +439,16 @@ fn an_interrupted_build_leaves_its_batch_running() {
     assert_eq!(again(&server), [36]);
 }
 
+/// The kinds of providers that take batches.
+const KINDS: [&str; 3] = ["openai", "anthropic", "fireworks"];
+
 fn setup_of(kind: &'static str) -> Setup {
-    Setup { kind, path: if kind == "anthropic" { "" } else { "/v1" }, ..setup() }
+    let path = match kind {
+        "anthropic" => "",
+        "fireworks" => "/inference/v1",
+        _ => "/v1",
+    };
+    Setup { kind, path, ..setup() }
 }
 
 fn of_kind(kind: &'static str, origin: &str, more: &str) -> Online {
@@ -453,21 +461,22 @@ fn anthropic(origin: &str, more: &str) -> Online {
 }
 
 #[test]
-fn message_batches_give_the_bytes_that_asking_one_by_one_gives() {
-    let server = server(BatchOptions::default());
-    let batch = anthropic(&server.origin(), "");
-    let built = batch.build(0, &[]);
-    assert_eq!((again(&server), server.sent()), (vec![24], 0));
-    let alone = Online::new(
-        &Setup { kind: "anthropic", path: "", sets: 1, provider: String::new(), ..setup() },
-        &server.origin(),
-    );
-    let alone_built = alone.build(0, &[]);
-    assert_eq!(batch.predictions_text(&built), alone.predictions_text(&alone_built));
+fn batches_of_every_kind_give_the_bytes_that_asking_one_by_one_gives() {
+    for kind in KINDS {
+        let server = server(BatchOptions { list_lag: Duration::from_millis(30), ..BatchOptions::default() });
+        let batch = of_kind(kind, &server.origin(), "");
+        let built = batch.build(0, &[]);
+        assert_eq!((again(&server), server.sent()), (vec![24], 0), "{kind}");
+        let alone = Online::new(&Setup { sets: 1, provider: String::new(), ..setup_of(kind) }, &server.origin());
+        let alone_built = alone.build(0, &[]);
+        assert_eq!(server.sent(), 24, "{kind}");
+        assert_eq!(batch.predictions_text(&built), alone.predictions_text(&alone_built), "{kind}");
+        assert!(support::run_dir(&built).join("aggregate_report.md").exists());
+    }
 }
 
 #[test]
-fn each_result_of_a_message_batch_has_its_rule() {
+fn each_result_of_a_batch_of_another_kind_has_its_rule() {
     for (fault, code, batches, row) in [
         (ResultFault::Missing, 0, vec![24, 1], ""),
         (ResultFault::NoJson, 0, vec![24, 1], ""),
@@ -478,20 +487,117 @@ fn each_result_of_a_message_batch_has_its_rule() {
         (ResultFault::TwiceDifferently, 1, vec![24], "i3 control failed:malformed"),
         (ResultFault::Status(400), 1, vec![24], "i3 control failed:rejected"),
     ] {
-        let results = {
-            let fault = fault.clone();
-            move |item: &Item| (item.tag == "i3" && item.is_control && item.batch == 0).then(|| fault.clone())
-        };
-        let server = server(BatchOptions { results: Arc::new(results), ..BatchOptions::default() });
-        let online = anthropic(&server.origin(), "");
-        let built = online.build(code, &[]);
-        assert_eq!((again(&server), failed(&online, &built).join("")), (batches, row.to_owned()), "{fault:?}");
+        for kind in ["anthropic", "fireworks"] {
+            let results = {
+                let fault = fault.clone();
+                move |item: &Item| (item.tag == "i3" && item.is_control && item.batch == 0).then(|| fault.clone())
+            };
+            let server = server(BatchOptions { results: Arc::new(results), ..BatchOptions::default() });
+            let online = of_kind(kind, &server.origin(), "");
+            let built = online.build(code, &[]);
+            let got = (again(&server), failed(&online, &built).join(""));
+            assert_eq!(got, (batches.clone(), row.to_owned()), "{kind}: {fault:?}");
+        }
     }
     let fates = |ordinal| if ordinal == 0 { Fate::Expired(5) } else { Fate::Completed };
     let server = server(BatchOptions { fates: Arc::new(fates), ..BatchOptions::default() });
     let online = anthropic(&server.origin(), "");
     online.build(0, &[]);
     assert_eq!(again(&server), [24, 19]);
+}
+
+fn fireworks(origin: &str, more: &str) -> Online {
+    of_kind("fireworks", origin, more)
+}
+
+/// What an expired job left is a job that goes on with it, and no dataset is sent for it.
+#[test]
+fn an_expired_job_is_gone_on_with() {
+    let fates = |ordinal| if ordinal == 0 { Fate::Expired(7) } else { Fate::Completed };
+    let server = server(BatchOptions { fates: Arc::new(fates), ..BatchOptions::default() });
+    let online = fireworks(&server.origin(), "");
+    let built = online.build(0, &[]);
+    assert_eq!((again(&server), failed(&online, &built)), (vec![24, 17], vec![]));
+    let batches = server.batches();
+    let first = format!("accounts/ours/batchInferenceJobs/{}", batches.created[0].id);
+    assert_eq!(batches.created[1].metadata["job"]["continuedFromJobName"], first.as_str());
+    assert_eq!((batches.files.len(), batches.calls["upload"]), (1, 1));
+    drop(batches);
+    let jobs = jobs(&online, &["--all"]);
+    assert_eq!((&jobs[0]["status"], &jobs[0]["brought"]["answers"]), (&"expired".into(), &7.into()));
+    assert_eq!((&jobs[1]["status"], &jobs[1]["brought"]["answers"]), (&"completed".into(), &17.into()));
+}
+
+/// The name of a job is made of what it holds: found again by it, and never there twice.
+#[test]
+fn a_job_is_found_again_by_its_name() {
+    let calls = |call: &BatchCall| (call.kind == "create" && call.nth == 0).then_some(CallFault::ServedAndReset);
+    let server = server(BatchOptions { calls: Arc::new(calls), ..BatchOptions::default() });
+    let online = fireworks(&server.origin(), "");
+    online.build(0, &[]);
+    assert_eq!(again(&server), [24]);
+    // Everything known of it is gone, and no list ever shows it: the provider has the name.
+    let (takes, list_lag) = (Duration::from_millis(600), Duration::from_mins(1));
+    let server = self::server(BatchOptions { takes, list_lag, ..BatchOptions::default() });
+    let online = fireworks(&server.origin(), "");
+    online.build(6, &["--detach"]);
+    std::fs::remove_dir_all(online.project.path("store/batches")).unwrap();
+    let built = online.build(0, &[]);
+    assert_eq!((again(&server), failed(&online, &built)), (vec![24], vec![]));
+}
+
+#[test]
+fn a_job_that_is_deleted_keeps_what_it_answered() {
+    let server = server(BatchOptions { takes: Duration::from_mins(1), ..BatchOptions::default() });
+    let online = fireworks(&server.origin(), "");
+    online.build(6, &["--detach"]);
+    let id = server.batches().created[0].id.clone();
+    online.exp(&["jobs", "cancel", &id]).expect_code(0);
+    server.batches().created[0].cancelled = Instant::now().checked_sub(Duration::from_secs(30));
+    let built = online.build(6, &["--detach"]);
+    assert_eq!(again(&server), [24, 12], "half of it was answered, and the rest is asked again");
+    assert_eq!(built["requests"]["sent"], 12);
+    // One that never begins is deleted in the end.
+    let server = self::server(BatchOptions {
+        fates: Arc::new(|_| Fate::NeverBegins),
+        takes: Duration::from_millis(200),
+        ..BatchOptions::default()
+    });
+    let online = fireworks(&server.origin(), ", start_deadline: 300ms");
+    let said = online.exp(&["build", "--yes"]).expect_code(1);
+    assert!(said.stderr.contains("has not begun in time, and is cancelled"), "{}", said.stderr);
+    assert!(server.batches().created[0].cancelled.is_some());
+}
+
+#[test]
+fn a_refused_dataset_costs_the_line_that_is_named() {
+    let fates = |ordinal| match ordinal {
+        0 => Fate::Failed("", "invalid role bananas in message 1", Some(5)),
+        _ => Fate::Completed,
+    };
+    let server = server(BatchOptions { fates: Arc::new(fates), ..BatchOptions::default() });
+    let online = fireworks(&server.origin(), "");
+    let built = online.build(1, &[]);
+    assert_eq!(failed(&online, &built).len(), 1);
+    assert_eq!(again(&server), [0, 23]);
+}
+
+#[test]
+fn the_account_is_the_one_that_is_named() {
+    let server = server(BatchOptions::default());
+    let online = fireworks(&server.origin(), "");
+    let run = |account: &str| {
+        let mut command = online.command(&["build", "--yes"]);
+        let output = command.env("FIREWORKS_ACCOUNT_ID", account).output().unwrap();
+        heard(&output.stderr);
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = run("a b");
+    assert!(code == Some(2) && said.contains("FIREWORKS_ACCOUNT_ID holds what is no account's id: `a b`"), "{said}");
+    let (code, said) = run("accounts/theirs");
+    assert!(code == Some(1) && said.contains("/v1/accounts/theirs/batchInferenceJobs"), "{said}");
+    assert_eq!(run("accounts/ours/users/us").0, Some(0));
+    assert_eq!(again(&server), [24]);
 }
 
 /// The call that created it has an unknown end: what could be it is waited for, and its results say that it is.
@@ -538,7 +644,7 @@ fn with_all_that_is_known_gone_nothing_is_sent_beside_message_batches_that_run()
 /// A crash while batches were being taken up left the log of one that says nothing of the provider's id.
 #[test]
 fn a_batch_that_was_being_taken_up_in_a_crash_is_not_bought_again() {
-    for kind in ["openai", "anthropic"] {
+    for kind in KINDS {
         let server = server(BatchOptions { takes: Duration::from_millis(200), ..BatchOptions::default() });
         let online = of_kind(kind, &server.origin(), ", max_requests: 12");
         online.build(6, &["--detach"]);
@@ -563,7 +669,7 @@ fn a_batch_that_was_being_taken_up_in_a_crash_is_not_bought_again() {
 /// What a narrower build does not want is not forgotten: it was paid for.
 #[test]
 fn a_batch_that_nobody_waited_for_is_taken_up_once_it_is_wanted() {
-    for kind in ["openai", "anthropic"] {
+    for kind in KINDS {
         let server = server(BatchOptions { takes: Duration::from_millis(200), ..BatchOptions::default() });
         let provider = BATCH.to_owned();
         let online = Online::new(&Setup { sets: 2, provider, ..setup_of(kind) }, &server.origin());

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use support::mills::{config, mills};
-use support::{Output, Project, run, run_dir};
+use support::{Output, Project, copy, run_dir};
 
 const ITEMS: u64 = 24;
 const BUILDS: usize = 8;
@@ -179,10 +179,6 @@ fn again(project: &Project) {
         std::fs::remove_dir_all(project.path(to)).unwrap();
         copy(&project.path(from), &project.path(to));
     }
-}
-
-fn copy(from: &std::path::Path, to: &std::path::Path) {
-    run(Command::new("cp").arg("-a").arg(from).arg(to)).expect_code(0);
 }
 
 /// Checks that the build is complete, asked nothing again, and lost nothing to the collection.

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::batch_calls::{Calls, id_in, seconds, text};
+use super::batch_calls::{Calls, Place, id_in, seconds, text};
 use super::batch_service::{
     BatchLimits, BatchResult, BatchService, BatchTicket, BatchTrouble, Framing, Recognition, RemoteBatch, RemotePhase,
     unfit_for_batch,
@@ -170,7 +170,7 @@ impl BatchService for AnthropicBatches {
     }
 
     fn fetch(&self, line: &mut Line, batch: &RemoteBatch, into: &mut dyn Write) -> Result<(), BatchTrouble> {
-        self.calls.fetch_lines(line, &self.url(&format!("/{}/results", batch.id)), into)
+        self.calls.fetch_lines(line, Place::Own(&self.url(&format!("/{}/results", batch.id))), into)
     }
 
     fn read(&self, line: &[u8]) -> Result<BatchResult, String> {

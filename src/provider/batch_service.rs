@@ -50,6 +50,12 @@ pub struct BatchTicket<'t> {
     pub sample: &'t Request,
     /// The bytes of its input.
     pub size: u64,
+    /// How many requests it has.
+    pub requests: u64,
+    /// How many batches of the same draws there were here before.
+    pub ordinal: u32,
+    /// The provider's id of the batch that it goes on with.
+    pub continues: Option<&'t str>,
 }
 
 /// Says how far a provider is with a batch.
@@ -216,6 +222,16 @@ pub trait BatchService: Send + Sync {
 
     /// Asks for it to be cancelled.
     fn cancel(&self, line: &mut Line, id: &str) -> Result<(), BatchTrouble>;
+
+    /// Returns what there is of a batch that was cancelled and that the provider does not show any more; `None`: it shows them.
+    fn left_by_cancelling(&self, _id: &str) -> Option<RemoteBatch> {
+        None
+    }
+
+    /// Says whether a batch can be one that goes on with another which has expired.
+    fn goes_on_with_expired(&self) -> bool {
+        false
+    }
 
     /// Visits the `custom_id`s of the input of a batch found at the provider; `false`: they cannot be known before it ends.
     fn contents(&self, line: &mut Line, batch: &RemoteBatch, visit: &mut dyn FnMut(&str))

@@ -7,6 +7,7 @@ mod batch_calls;
 mod batch_service;
 mod body;
 mod fetch;
+mod fireworks_batches;
 mod http;
 mod json;
 pub mod lexical;
@@ -38,6 +39,7 @@ pub use batch_service::{
     Recognition, RemoteBatch, RemotePhase, unfit_for_batch,
 };
 pub use fetch::{FetchError, fetch_pinned};
+pub use fireworks_batches::{ACCOUNT_VARIABLE, FireworksBatches};
 pub use http::{ClientSettings, MAX_RESPONSE, Timeouts, Trusted};
 pub use lexical::{Corpus, CorpusError, CorpusLoader, Lexical, LexicalSettings};
 pub use line::Line;

@@ -80,7 +80,7 @@ pub fn plan_forget(store: &Store, experiments: &Utf8Path, dataset: &str, item: &
             .outputs
             .iter()
             .filter(|output| output.name != "order")
-            .filter(|output| has_line(store, &output.blob, "id", item))
+            .filter(|output| is_gone(store, &output.blob) || has_line(store, &output.blob, item))
             .map(|output| output.blob)
             .collect();
         if holding.is_empty() {
@@ -172,9 +172,14 @@ fn name_those_concerned(experiments: &Utf8Path, manifests: &[Manifest], plan: &m
     Ok(())
 }
 
+/// Tells whether a blob was forgotten: for this item, if a call was cut short, or for another one; nobody knows.
+fn is_gone(store: &Store, blob: &BlobId) -> bool {
+    matches!(OnDisk::at(&store.blob_path(blob)), Ok(OnDisk::Absent)) && store.is_forgotten(blob).unwrap_or(false)
+}
+
 /// Tells whether a line of a blob is about the item.
-fn has_line(store: &Store, blob: &BlobId, field: &str, item: &str) -> bool {
-    lines(store, blob).iter().any(|line| line[field] == item)
+fn has_line(store: &Store, blob: &BlobId, item: &str) -> bool {
+    lines(store, blob).iter().any(|line| line["id"] == item)
 }
 
 /// Returns the keys of the requests about the item.

@@ -255,7 +255,7 @@ impl Session {
         step.at.clone_into(&mut head.created_at);
         self.id().clone_into(&mut head.session);
         head.requests = draws.len() as u64;
-        head.key = key(draws);
+        head.key = BatchHead::key_of(draws);
         let mut bytes = Vec::with_capacity(draws.len() * 80 + 512);
         put_head(&mut bytes, &head, draws);
         put_step(&mut bytes, step);
@@ -334,18 +334,6 @@ impl Session {
 /// Names the file that says that a provider's batches were looked for.
 fn mark(provider: &str) -> String {
     format!("known-{}", Digest::of(provider.as_bytes()).short(16))
-}
-
-/// Returns the key of a batch: the hash of its draws, whatever their order.
-pub(super) fn key(draws: &[DrawAddress]) -> String {
-    let mut ids: Vec<DrawId> = draws.iter().map(DrawAddress::id).collect();
-    ids.sort_unstable();
-    let mut encoder = crate::digest::Encoder::new("exp 2026-11 batch");
-    encoder.list(ids.len());
-    for id in &ids {
-        encoder.digest(id.digest());
-    }
-    encoder.finish().to_hex()
 }
 
 #[cfg(test)]

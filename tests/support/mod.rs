@@ -238,6 +238,12 @@ pub fn run(command: &mut Command) -> Output {
     }
 }
 
+/// Copies a directory as it is: links, modes and times.
+#[track_caller]
+pub fn copy(from: &Path, to: &Path) {
+    run(Command::new("cp").arg("-a").arg(from).arg(to)).expect_code(0);
+}
+
 /// The rows of a CSV text, each by its column's name.
 #[track_caller]
 pub fn csv_rows(text: &str) -> Vec<BTreeMap<String, String>> {

@@ -29,7 +29,8 @@ impl Driving<'_, '_> {
         Ok(all.iter().filter_map(|stored| stored.remote().map(str::to_owned)).collect())
     }
 
-    fn own_batches(&self) -> Result<Vec<StoredBatch>> {
+    /// Reads all batches of this provider, those that are over included.
+    pub(super) fn own_batches(&self) -> Result<Vec<StoredBatch>> {
         let identity = &self.lane.service.identity().0;
         let mut all = self.lane.asker.session.store().batches()?;
         all.retain(|stored| stored.head.provider == *identity);

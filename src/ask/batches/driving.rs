@@ -1,4 +1,4 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ pub(super) struct Driving<'l, 'a> {
     pub(super) others: Vec<(String, Vec<DrawId>, Duration)>,
     /// Batches at the provider of which it is not known whose they are.
     pub(super) unknown: Vec<Unknown>,
+    /// Batches that have expired, by the provider's ids, with what they left: a batch of just that may go on with them.
+    pub(super) expired: Vec<(String, HashSet<DrawId>)>,
     /// The draws of batches that nobody waited for when they were found, with the provider's ids of these.
     pub(super) foreign: HashMap<DrawId, String>,
     /// Since when batches of ours that are not known here have been looked for; nothing is submitted before they were.
@@ -79,6 +81,7 @@ impl<'l, 'a> Driving<'l, 'a> {
             batches: Vec::new(),
             others: Vec::new(),
             unknown: Vec::new(),
+            expired: Vec::new(),
             foreign: HashMap::new(),
             sought: None,
             is_reconciled: false,

@@ -6,13 +6,10 @@ use std::time::Instant;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::Bill;
 use super::Dialect;
 use super::batches::{
-    BatchCall, BatchOptions, Batches, CallFault, Created, Fate, Item, Line, ResultFault, is_over, unix,
+    BatchCall, BatchOptions, Batches, CallFault, Created, Line, ResultFault, ended_of, is_over, unix,
 };
-use super::dialect::{Ending, Made};
-use super::model_server::{answer_to, tag_of, words};
 use super::wire::{Incoming, Outgoing};
 
 fn refused(code: u16, kind: &str, words: &str) -> Outgoing {
@@ -180,52 +177,30 @@ fn show(batch: &Created, options: &BatchOptions) -> Value {
 
 /// The results: one stream in no order, with what the script does to them.
 fn results(batch: &Created, options: &BatchOptions) -> Vec<String> {
-    let done = match (&batch.fate, batch.cancelled) {
-        (_, Some(_)) => batch.lines.len() / 2,
-        (Fate::Expired(done), _) => *done,
-        _ => batch.lines.len(),
-    };
-    let mut order: Vec<&Line> = batch.lines.iter().collect();
-    order.sort_by_key(|line| blake3::hash(line.body.as_slice()).to_hex().to_string());
+    let dialect = Dialect::Messages;
     let mut lines = Vec::new();
-    for (n, line) in order.into_iter().enumerate() {
-        let hash = blake3::hash(&line.body).to_hex()[..16].to_owned();
-        let body: Value = serde_json::from_slice(&line.body).unwrap();
-        let texts = Dialect::Messages.texts(&body);
-        let tag = texts.last().map(|text| tag_of(text)).unwrap_or_default();
-        let item = Item { tag, batch: batch.ordinal, is_control: texts.first().is_some_and(|text| text == "Answer.") };
-        let fault = if n >= done { Some(ResultFault::Expired) } else { (options.results)(&item) };
-        let text = answer_to(&texts, &hash);
-        let bill =
-            Bill { input: words(&texts) + 3 * texts.len() as u64, output: words(std::slice::from_ref(&text)) + 1 };
-        let succeeded = |custom_id: &str, text: String| {
-            let made = Made {
-                id: format!("{hash}-0"),
-                model: body["model"].as_str().unwrap_or("unknown").to_owned(),
-                text,
-                ending: Ending::Stop,
-                usage: Some(bill),
-            };
-            let message = Dialect::Messages.answer(&made);
+    for ended in ended_of(batch, options, dialect) {
+        let succeeded = |custom_id: &str, text: &str| {
+            let message = dialect.answer(&ended.made(text));
             json!({"custom_id": custom_id, "result": {"type": "succeeded", "message": message}}).to_string()
         };
-        let ended = |result: Value| json!({"custom_id": line.custom_id, "result": result}).to_string();
-        let good = succeeded(&line.custom_id, text.clone());
-        match fault {
+        let other = |result: Value| json!({"custom_id": ended.custom_id, "result": result}).to_string();
+        let good = succeeded(ended.custom_id, &ended.text);
+        match &ended.fault {
             None => lines.push(good),
             Some(ResultFault::Missing) => {}
             Some(ResultFault::Twice) => lines.extend([good.clone(), good]),
             Some(ResultFault::TwiceDifferently) => {
-                lines.extend([good, succeeded(&line.custom_id, format!("{text} or not"))]);
+                lines.extend([good, succeeded(ended.custom_id, &format!("{} or not", ended.text))]);
             }
-            Some(ResultFault::Unknown) => lines.push(succeeded("somebody-elses", text)),
+            Some(ResultFault::Unknown) => lines.push(succeeded("somebody-elses", &ended.text)),
             Some(ResultFault::Status(code) | ResultFault::StatusWithoutError(code)) => {
-                let kind = if code < 500 { "invalid_request_error" } else { "api_error" };
-                lines.push(ended(json!({"type": "errored", "error": Dialect::Messages.error(kind, "it went wrong")})));
+                let kind = if *code < 500 { "invalid_request_error" } else { "api_error" };
+                lines.push(other(json!({"type": "errored", "error": dialect.error(kind, "it went wrong")})));
             }
             Some(ResultFault::NoJson) => lines.push(good[..good.len() / 2].to_owned()),
             Some(ResultFault::Expired) => {
-                lines.push(ended(json!({"type": if batch.cancelled.is_some() { "canceled" } else { "expired" }})));
+                lines.push(other(json!({"type": if batch.cancelled.is_some() { "canceled" } else { "expired" }})));
             }
         }
     }
