@@ -113,7 +113,7 @@ impl Stopped {
             if has_ended {
                 break None;
             }
-            assert!(since.elapsed() < Duration::from_secs(60), "{args:?} neither stops at {call} {n} nor ends");
+            assert!(since.elapsed() < Duration::from_mins(1), "{args:?} neither stops at {call} {n} nor ends");
             std::thread::sleep(Duration::from_millis(2));
         };
         Self { strace, program }

@@ -73,6 +73,11 @@ pub fn plan_gc(store: &Store, experiments: &Utf8Path, options: &GcOptions) -> Re
             }
         }
     }
+    // A record that stays keeps what it made: it may be of another time than the manifest, as where a run died in between.
+    let table = store.actions(roots.actions.len())?;
+    for row in roots.actions.iter().filter_map(|key| table.get(key)) {
+        roots.blobs.extend(row.outputs.iter().map(|output| output.blob));
+    }
     // Every hash in a log of batches may be of a blob.
     roots.blobs.extend(store.named_by_batches()?.into_iter().map(BlobId::new));
     for entry in catalog.entries().iter().filter(|entry| leaving.contains_key(&entry.record.run_id)) {

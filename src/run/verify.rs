@@ -5,7 +5,7 @@ use super::audit_views::check_views;
 use super::manifest_of::manifest_of;
 use super::named_blobs::named_blobs;
 use super::on_disk::OnDisk;
-use super::{AuditReport, Catalog, Finding, ImportTrust, RunError, RunRecord, ViewDir};
+use super::{AuditReport, Catalog, Finding, ImportTrust, RunError, RunRecord, RunState, ViewDir};
 use crate::digest::BlobId;
 use crate::store::{FlawPart, Presence, Store, Verified};
 
@@ -121,8 +121,9 @@ fn verify_run(
         }
     }
     let dir = ViewDir::new(experiments, &record.run_id);
-    // A run that is shown nowhere here may be another project's; views are derived.
-    if !matches!(OnDisk::at(dir.path())?, OnDisk::Absent) {
+    // A run that is shown nowhere here may be another project's, and one that is not finished is shown when it is; views are derived.
+    let is_at_work = matches!(record.state, RunState::Running | RunState::Pending);
+    if !is_at_work && !matches!(OnDisk::at(dir.path())?, OnDisk::Absent) {
         let before = audited.findings.len();
         check_views(store, &dir, record, &manifest, &mut audited)?;
         let shown = dir.path().join(super::MANIFEST_NAME);
