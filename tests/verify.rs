@@ -1,5 +1,7 @@
 //! `exp verify` as people meet it: what it finds, what it repairs, and what it does not pay for.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod support;
 
 use std::path::{Path, PathBuf};
