@@ -117,6 +117,8 @@ fn from_store(error: &StoreError) -> Failure {
             failure.hint("the disk is full: free some space and build again; everything finished is kept")
         }
         StoreError::NotRegular { .. } | StoreError::ChangedWhileRead { .. } => Failure { exit: Exit::Usage, ..failure },
+        StoreError::Corrupt { id, .. } if id == "FORMAT" => failure
+            .hint("`docs/formats.md` says what stands in it; put the file back as another store of this exp has it"),
         StoreError::Corrupt { .. } => failure.hint("build again: what can be made anew will be"),
         _ => failure,
     }
