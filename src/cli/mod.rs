@@ -74,6 +74,7 @@ mod show_items;
 mod sign;
 mod signals;
 mod spending;
+mod stated;
 mod status;
 mod stop;
 mod trial_items;
