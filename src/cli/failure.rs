@@ -3,6 +3,7 @@ use std::fmt::Write as _;
 use crate::ask::{AskError, HandoutError};
 use crate::engine::{EngineError, NodeFailure};
 use crate::plan::PlanError;
+use crate::report::export::ExportError;
 use crate::run::RunError;
 use crate::step::StepError;
 use crate::store::StoreError;
@@ -26,6 +27,8 @@ pub enum Exit {
     Pending = 6,
     /// The environment: store locked, read-only, full, unfit.
     Environment = 7,
+    /// A gate failed.
+    Gate = 100,
 }
 
 /// Is an error as people see it: what, why, what to do, and the exit code.
@@ -92,6 +95,12 @@ impl Failure {
     }
 }
 
+impl From<ExportError> for Failure {
+    fn from(error: ExportError) -> Self {
+        Self::from_error(Exit::Failed, &error)
+    }
+}
+
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         from_store(&error)
@@ -108,6 +117,8 @@ fn from_store(error: &StoreError) -> Failure {
             failure.hint("the disk is full: free some space and build again; everything finished is kept")
         }
         StoreError::NotRegular { .. } | StoreError::ChangedWhileRead { .. } => Failure { exit: Exit::Usage, ..failure },
+        StoreError::Corrupt { id, .. } if id == "FORMAT" => failure
+            .hint("`docs/formats.md` says what stands in it; put the file back as another store of this exp has it"),
         StoreError::Corrupt { .. } => failure.hint("build again: what can be made anew will be"),
         _ => failure,
     }
@@ -170,7 +181,10 @@ impl From<&NodeFailure> for Failure {
             NodeFailure::Step(step) => from_step(step),
             NodeFailure::Store(store) | NodeFailure::Ask(AskError::Store(store)) => from_store(store),
             NodeFailure::Ask(error @ AskError::NoProvider { .. }) => Self::from_error(Exit::Usage, error)
-                .hint("this version asks `lexical` and `replay` only; answers that are in the store are reused"),
+                .hint(
+                    "give a provider of the config the kind and the address, or the `identity`, under which it was asked; answers \
+                     that are in the store are reused",
+                ),
             NodeFailure::Ask(error @ AskError::Damaged { .. }) => Self::from_error(Exit::Environment, error)
                 .hint("put back `store/draws/` from a backup; or open a new generation in the config: `reuse: {generation: 1}`"),
             NodeFailure::Ask(_) | NodeFailure::Plan(_) => Self::from_error(Exit::Failed, failure),

@@ -16,8 +16,9 @@ use crate::engine::{NodeDone, RangeResult, Verdict, spec_of};
 use crate::flow::Clock;
 use crate::plan::{NodeIndex, SourceBlob, StepKind, TrialPlan};
 use crate::run::{
-    ActionEntry, Catalog, CostSummary, FailureEntry, MANIFEST_NAME, Manifest, OutputEntry, PAGE_NAME, PromptEntry,
-    RequestCounts, RunRecord, RunState, SourceEntry, TrialEntry, TrialSettings, ViewDir, ViewEntry, made_files,
+    ActionEntry, Catalog, CostSummary, FailureEntry, GateResult, MANIFEST_NAME, Manifest, OutputEntry, PAGE_NAME,
+    PromptEntry, RequestCounts, RunError, RunRecord, RunState, SourceEntry, TrialEntry, TrialSettings, ViewDir,
+    ViewEntry, made_files,
 };
 use crate::store::Store;
 
@@ -277,6 +278,10 @@ pub fn show(dir: &ViewDir, store: &Store, record: &RunRecord) -> Result<usize, F
     // Builds that end at once may show one run, or both point `latest` at theirs: the newest is known under the lock.
     let _held = store.hold_runs()?;
     let catalog = Catalog::read(store)?;
+    if catalog.entries().iter().all(|entry| entry.record.run_id != record.run_id) {
+        // A collection has let it go since it was found: its directory must not come back.
+        return Err(RunError::Changed { id: record.run_id.clone() }.into());
+    }
     let manifest = Catalog::manifest(store, record)?;
     let mut made = dir.show(&manifest.views, &|view| store.blob_path(&view.blob))?;
     made += dir.show(&manifest.circumstances, &|view| store.blob_path(&view.blob))?;
@@ -321,7 +326,7 @@ pub fn remove_dir(dir: &ViewDir) -> Result<(), Failure> {
 }
 
 /// Prints how a build ended.
-pub fn print(finished: &Finished, project: &Project, out: &Output) {
+pub fn print(finished: &Finished, gates: &[GateResult], project: &Project, out: &Output) {
     let Finished { record, actions, requests, .. } = finished;
     let dir = ViewDir::new(&project.home.experiments, &record.run_id);
     for failure in &finished.failures {
@@ -384,6 +389,7 @@ pub fn print(finished: &Finished, project: &Project, out: &Output) {
         "duration_ms": finished.duration.as_millis() as u64,
         "trials": finished.slugs.iter().map(|slug| serde_json::json!({"slug": slug, "dir": views(slug)})).collect::<Vec<_>>(),
         "failures": finished.failures,
+        "gates": gates,
     }));
 }
 

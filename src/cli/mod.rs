@@ -1,5 +1,6 @@
 //! The command line: what was typed, one file per command, and what is printed. Nobody imports it.
 
+mod again;
 mod archive;
 mod args;
 mod asked_part;
@@ -22,14 +23,20 @@ mod drift_score;
 mod environment;
 mod estimate;
 mod estimator;
+mod export;
+mod export_args;
+mod export_run;
 mod failure;
 mod fetch;
 mod finish;
+mod forget;
+mod gates;
 mod gc;
 mod gc_args;
 mod guess;
 mod history;
 mod import;
+mod import_log;
 mod ingest;
 mod init;
 mod jobs;
@@ -53,6 +60,7 @@ mod progress;
 mod project;
 mod reasons;
 mod redraw;
+mod repair;
 mod report;
 mod requests;
 mod run_life;
@@ -61,14 +69,19 @@ mod score;
 mod seal;
 mod sealed;
 mod show;
+mod show_args;
+mod show_items;
 mod sign;
 mod signals;
 mod spending;
+mod stated;
 mod status;
 mod stop;
 mod trial_items;
 mod unaskable;
 mod up_to_date;
+mod verify;
+mod verify_args;
 mod who;
 mod why;
 
@@ -159,13 +172,16 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Doctor(args) => doctor::doctor(global, &args, out, &clock),
         Command::Drift(args) => drift::drift(global, &args, out, &clock),
         Command::Score(args) => score::score(global, &args, out, &clock),
+        Command::Export(args) => export::export(global, &args, out),
         Command::Requests(args) => requests::requests(global, &args, out),
         Command::Ingest(args) => ingest::ingest(global, &args, out, &clock),
         Command::Archive(args) => archive::archive(global, &args, out),
         Command::Sign(args) => sign::sign(global, &args, out),
         Command::Import(args) => import::import(global, &args, out),
         Command::Clean(args) => clean::clean(global, &args, out),
+        Command::Verify(args) => verify::verify(global, &args, out, &clock),
         Command::Gc(args) => gc::gc(global, &args, out, &clock),
+        Command::Forget(args) => forget::forget(global, &args, out),
         Command::Pin(args) => pin::pin(global, &args, true, out),
         Command::Unpin(args) => pin::pin(global, &args, false, out),
         Command::Stop(args) => stop::stop(global, &args, out),

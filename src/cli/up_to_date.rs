@@ -108,7 +108,11 @@ impl<'b> UpToDate<'b> {
         let dir = ViewDir::new(&project.home.experiments, &record.run_id);
         let is_newest = catalog.latest().is_some_and(|latest| latest.record.run_id == record.run_id);
         let stands = dir.stands(&facts.views, &|view| store.blob_path(&view.blob)) && (!is_newest || dir.is_latest());
-        let restored = if stands { 0 } else { finish::show(&dir, store, record)? };
+        let restored = match if stands { Ok(0) } else { finish::show(&dir, store, record) } {
+            // The run was let go since it was found: what it shows is made again by a run of this build's own.
+            Err(_) if store.run(&record.run_id)?.is_none() => return Ok(None),
+            shown => shown?,
+        };
         let (actions, requests) = (facts.actions, facts.requests);
         let finished = Finished {
             record: record.clone(),
@@ -124,8 +128,9 @@ impl<'b> UpToDate<'b> {
         if self.args.archive {
             super::archive::write(&project.home, store, &record.run_id, self.out)?;
         }
-        finish::print(&finished, project, self.out);
-        Ok(Some(Exit::Done))
+        let (exit, gates) = super::gates::of_build(store, record, self.args, self.out)?;
+        finish::print(&finished, &gates, project, self.out);
+        Ok(Some(exit))
     }
 
     /// Keeps what was found, where it is certain that it holds for this program and these rows alone.

@@ -94,8 +94,7 @@ impl<'p, 'c> Expansion<'p, 'c> {
                     merge_inputs.push((part_name(&["items", name], *part), items));
                 }
             }
-            let by_rule = dataset.scorers.iter().flat_map(|scorer| (self.facts.metrics)(scorer, open));
-            let metrics = by_rule.chain(dataset.labels.iter().map(|labels| labels.name.clone())).collect();
+            let metrics = self.facts.metrics_of(dataset);
             if !dataset.labels.is_empty() {
                 let labels = dataset.labels.iter().map(|labels| labels.name.clone()).collect();
                 rated.push(RatedDataset { dataset: name.clone(), labels });

@@ -22,6 +22,15 @@ pub struct Facts<'a> {
     pub scorer_revision: &'a dyn Fn(&ScorerConfig) -> u32,
 }
 
+impl Facts<'_> {
+    /// Lists the metrics of a dataset, in the order of columns: those of its scorers by rule, then those of people.
+    pub fn metrics_of(&self, dataset: &DatasetConfig) -> Vec<String> {
+        let open = is_open(dataset);
+        let by_rule = dataset.scorers.iter().flat_map(|scorer| (self.metrics)(scorer, open));
+        by_rule.chain(dataset.labels.iter().map(|labels| labels.name.clone())).collect()
+    }
+}
+
 /// Is one file that the run shows: where, and which output of which action it is.
 #[derive(Clone, Debug)]
 pub struct View {

@@ -8,7 +8,9 @@ mod aggregate_report;
 mod chart;
 mod cost_summary;
 mod detail;
+pub mod export;
 mod inline;
+mod junit;
 mod markdown;
 mod metric_row;
 mod number;
@@ -23,6 +25,7 @@ mod verdict;
 pub use aggregate_report::{AggregateReport, AggregateRow, AggregateTrial, InteractionRow};
 pub use cost_summary::{ArmCost, CostSummary, PairedCostDifference};
 pub use detail::{Detail, DrawsRow, EquivalenceRow, MissingRow};
+pub use junit::{Case, End, Suite, junit_xml};
 pub use metric_row::{Delta, Estimate, MetricRow, Unit};
 pub use page::{
     DiffPart, ItemList, Methods, PageAnswer, PageItem, PageTrial, PooledEffects, RiskCurve, RunPage, SourceFile,

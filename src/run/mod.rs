@@ -31,11 +31,15 @@ mod compare_items;
 mod compare_tests;
 mod drift_report;
 mod error;
+mod eval_file;
 mod explain;
 mod explain_diff;
 #[cfg(test)]
 mod explain_tests;
 mod finding;
+mod foreign_log;
+mod forget;
+mod gate;
 mod gc;
 #[cfg(test)]
 mod gc_tests;
@@ -60,6 +64,7 @@ mod ssh_wire;
 mod statement;
 mod stratified;
 mod trial_manifest;
+mod verify;
 mod view;
 
 pub use archive_file::{ArchiveFile, ArchiveHead, audit_archive};
@@ -67,7 +72,7 @@ pub use archive_list::{ArchiveEntry, ArchivedRun, find_archive, list_archives};
 pub use archive_plan::{ARCHIVE_SUFFIX, ARCHIVES, ArchiveOptions, ArchivePlan, PlannedFile, plan_archive};
 pub use archive_write::{WrittenArchive, write_archive};
 pub use audit::{AuditOptions, Drift, audit, drift};
-pub use audit_report::{AuditCounts, AuditReport, WithheldCounts};
+pub use audit_report::{AuditCounts, AuditReport, ForgottenCounts, WithheldCounts};
 pub use audit_signatures::signed_by;
 pub use catalog::{Catalog, CatalogEntry};
 pub use clean::{CleanOptions, CleanPlan, CleanRun, Cleaned, LeftOver, apply_clean, plan_clean};
@@ -79,6 +84,9 @@ pub use drift_report::{DriftDraw, DriftPair, DriftReport, DriftRule, DriftTest, 
 pub use error::RunError;
 pub use explain::{Cause, Change, Explanation, explain};
 pub use finding::Finding;
+pub use foreign_log::{ForeignAnswer, ForeignLog, read_foreign};
+pub use forget::{ForgetPlan, forget, plan_forget};
+pub use gate::{Gate, GateError, GateResult};
 pub use gc::{GcOptions, GcPlan, apply_gc, plan_gc};
 pub use import::{Imported, import};
 pub use made_files::{MadeFile, made_files};
@@ -95,4 +103,5 @@ pub use served_model::ServedModel;
 pub use signature::ManifestSignature;
 pub use statement::{STATEMENT_NAME, statement};
 pub use stratified::stratified;
+pub use verify::{VerifyReport, sources, verify};
 pub use view::{LATEST, MANIFEST_NAME, PAGE_NAME, STOP_NAME, ViewDir};

@@ -64,3 +64,4 @@ pub use requests::{ItemRequest, REQUESTS_FORMAT, RequestsReader, RequestsWriter}
 pub use scored_draw::ScoredDraw;
 pub use scorers::{metric_names, scorer_revision};
 pub use significance::{PooledEffect, Significance};
+pub use stats::OUTPUT_TOKENS;
