@@ -82,6 +82,8 @@ pub type CallScript = dyn Fn(&BatchCall) -> Option<CallFault> + Send + Sync;
 pub type ResultScript = dyn Fn(&Item) -> Option<ResultFault> + Send + Sync;
 
 /// Says how batches are served.
+// Each is a quirk by itself.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Clone)]
 pub struct BatchOptions {
     /// How long a batch takes.
