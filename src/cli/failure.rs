@@ -181,7 +181,10 @@ impl From<&NodeFailure> for Failure {
             NodeFailure::Step(step) => from_step(step),
             NodeFailure::Store(store) | NodeFailure::Ask(AskError::Store(store)) => from_store(store),
             NodeFailure::Ask(error @ AskError::NoProvider { .. }) => Self::from_error(Exit::Usage, error)
-                .hint("this version asks `lexical` and `replay` only; answers that are in the store are reused"),
+                .hint(
+                    "give a provider of the config the kind and the address, or the `identity`, under which it was asked; answers \
+                     that are in the store are reused",
+                ),
             NodeFailure::Ask(error @ AskError::Damaged { .. }) => Self::from_error(Exit::Environment, error)
                 .hint("put back `store/draws/` from a backup; or open a new generation in the config: `reuse: {generation: 1}`"),
             NodeFailure::Ask(_) | NodeFailure::Plan(_) => Self::from_error(Exit::Failed, failure),

@@ -4,6 +4,7 @@ use super::args::{BuildArgs, Global, SelectArgs};
 use super::environment;
 use super::failure::{Exit, Failure};
 use super::finish::thousands;
+use super::heartbeat::with_heartbeat;
 use super::limits::step_limits;
 use super::online::route;
 use super::output::Output;
@@ -12,6 +13,7 @@ use super::planning::Planning;
 use super::preview::{Fate, Preview, preview};
 use super::prices;
 use super::project::Project;
+use super::stated::{Stated, UNPINNED};
 use crate::engine::StepLimits;
 use crate::flow::Clock;
 use crate::plan::{NodeIndex, StepKind};
@@ -20,12 +22,13 @@ use crate::store::Access;
 /// Shows what would run and why, and which requests would be sent; writes nothing.
 pub fn plan(global: &Global, args: &SelectArgs, out: &Output, clock: &Clock) -> Result<Exit, Failure> {
     let project = Project::load(global, out)?;
-    show(&project, args, StepLimits::default(), false, out, clock)
+    with_heartbeat(out, || show(&project, args, StepLimits::default(), false, out, clock))
 }
 
 /// Shows what a build with these flags would do; writes nothing.
 pub fn plan_build(project: &Project, args: &BuildArgs, out: &Output, clock: &Clock) -> Result<Exit, Failure> {
-    show(project, &args.select, step_limits(args)?, args.force, out, clock)
+    let limits = step_limits(args)?;
+    with_heartbeat(out, || show(project, &args.select, limits, args.force, out, clock))
 }
 
 fn show(
@@ -36,9 +39,12 @@ fn show(
     out: &Output,
     clock: &Clock,
 ) -> Result<Exit, Failure> {
+    out.doing("reading the inputs");
     let store = project.home.open_store(Access::ReadOnly, out)?;
     let mut planning = Planning::start(PlanInputs::read(project, &store, args)?, &store, limits, force)?;
+    out.doing("working out what would be done");
     let seen = preview(&mut planning, &store)?;
+    out.doing("");
     if seen.estimate.draws > 0 {
         for warning in prices::old_prices(&planning.trials, &clock.now()) {
             out.note(&warning);
@@ -53,6 +59,13 @@ fn routes(planning: &Planning<'_>) -> Vec<String> {
     let proxies = environment::proxies();
     let routes: BTreeSet<String> = planning.trials.iter().filter_map(|trial| route(trial.provider, &proxies)).collect();
     routes.into_iter().collect()
+}
+
+/// Lists the models of which nothing states a revision.
+fn unpinned(planning: &Planning<'_>) -> Vec<String> {
+    let trials = planning.trials.iter();
+    let names = trials.filter(|trial| Stated::of_config(trial.provider, trial.model) == Some(Stated::Nothing));
+    names.map(|trial| trial.model.name.clone()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 #[derive(Default, Clone, Copy)]
@@ -104,6 +117,13 @@ fn print(planning: &Planning<'_>, seen: &Preview, out: &Output) {
     }
     let offline = planning.trials.iter().all(|trial| trial.provider.kind.is_embedded());
     let price = if offline { "$0.00: nothing here is asked over a network".to_owned() } else { seen.estimate.words() };
+    let unpinned = unpinned(planning);
+    for model in &unpinned {
+        out.line(&format!(
+            "  {model} is {UNPINNED}: the config states no `revision` of it and no `identity` of its provider, so that another one \
+             served under its name would be taken for it"
+        ));
+    }
     for line in seen.estimate.lines() {
         out.line(&line);
     }
@@ -138,6 +158,7 @@ fn print(planning: &Planning<'_>, seen: &Preview, out: &Output) {
         "sends": seen.sends,
         "price": seen.estimate.document(),
         "routes": routes,
+        "unpinned": unpinned,
         "nodes": actions,
     }));
 }
