@@ -85,7 +85,7 @@ pub fn dataset(bytes: &[u8]) {
         if prepare::run(&params, &Inputs::new(vec![input], &blobs), &mut outputs).is_ok() {
             let count = |name: &str| {
                 let parts = outputs.iter().filter(|(part, _)| part.starts_with(name));
-                parts.map(|(_, bytes)| bytes.iter().filter(|byte| **byte == b'\n').count()).sum::<usize>()
+                parts.map(|(_, bytes)| String::from_utf8_lossy(bytes).lines().count()).sum::<usize>()
             };
             assert_eq!((count("items"), count("gold")), (count("order"), count("order")));
         }
