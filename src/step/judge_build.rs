@@ -136,7 +136,9 @@ mod tests {
         let out = run_in_memory(&inputs, |inputs, outputs| run(&params, inputs, outputs))?;
         let lines = RequestsReader::new(out["requests"].as_bytes())?;
         lines
-            .map(|line| line.map(|line| (line.item, line.request.messages.iter().map(|m| m.content.clone()).collect())))
+            .map(|line| {
+                line.map(|line| (line.item, line.request.messages.iter().map(|m| m.content.to_string()).collect()))
+            })
             .collect()
     }
 
