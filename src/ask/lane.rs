@@ -45,6 +45,8 @@ struct State {
     later: BinaryHeap<Reverse<Later>>,
     pace: Pace,
     threads: usize,
+    /// How many of them wait for something to send.
+    idle: usize,
     /// No more draws come.
     is_last: bool,
     closed: Option<Closed>,
@@ -59,10 +61,16 @@ struct State {
 
 struct Sending {
     draw: Claimed,
+    /// How many tokens it asks for, about.
+    tokens: u64,
+    /// The most it can cost.
+    ceiling: Ceiling,
     attempts: u32,
     first_sent: Option<Duration>,
     /// What is set aside for the attempt that is under way.
     reserved: Option<Reservation>,
+    /// What the server said that it serves for the model, when it was asked.
+    revision: Option<String>,
 }
 
 /// Says whether a request can be paid for.
@@ -125,6 +133,7 @@ impl<'a> Lane<'a> {
             later: BinaryHeap::new(),
             pace: Pace::new(&policy),
             threads: 0,
+            idle: 0,
             is_last: false,
             closed: None,
             looking: false,
@@ -158,16 +167,22 @@ impl<'a> Lane<'a> {
 
     /// Takes claimed draws, to be sent in this order.
     pub(super) fn feed<'s>(&'s self, scope: &'s Scope<'s, '_>, outlets: &Outlets, draws: Vec<Claimed>) {
-        let mut state = self.state();
-        state.ready.extend(draws.into_iter().map(|draw| Sending {
+        // What is known of a request is found out before the lock is taken: all threads that send wait for it.
+        let sendings = draws.into_iter().map(|draw| Sending {
+            tokens: tokens_of(&draw.request),
+            ceiling: self.asker.tariffs.ceiling(&draw.request),
             draw,
             attempts: 0,
             first_sent: None,
             reserved: None,
-        }));
+            revision: None,
+        });
+        let sendings: Vec<Sending> = sendings.collect();
+        let mut state = self.state();
+        state.ready.extend(sendings);
         self.staff(scope, outlets, &mut state);
         drop(state);
-        self.wake.notify_all();
+        self.wake.notify_one();
     }
 
     /// Sends nothing more, because nothing more can be logged.
@@ -200,7 +215,7 @@ impl<'a> Lane<'a> {
     /// Sends until nothing is left and no more comes.
     fn work<'s>(&'s self, scope: &'s Scope<'s, '_>, outlets: &Outlets) {
         let mut line = self.provider.open();
-        while let Some(mut sending) = self.next(&mut line, outlets) {
+        while let Some(mut sending) = self.next(scope, &mut line, outlets) {
             let draw = sending.draw.clone();
             // Where the process dies before the answer comes, the ledger knows that it may have been paid for.
             if let Err(error) = self.asker.session.log_intents(&[draw.address]) {
@@ -217,11 +232,10 @@ impl<'a> Lane<'a> {
             let first = *sending.first_sent.get_or_insert(sent);
             let mut given = self.provider.answer(&mut line, &draw.request, &draw.address);
             given.circumstances.attempts = Some(sending.attempts);
-            given.circumstances.server_revision = self.state().served.get(&draw.request.model).cloned().flatten();
+            given.circumstances.server_revision = sending.revision.take();
             let written = self.write(&draw, &mut given);
             let is_last = self.conclude(sending, &mut given, sent, first);
             drop(outlets.log.send(Attempt { id: draw.id, address: draw.address, given, is_last, written }));
-            self.staff(scope, outlets, &mut self.state());
         }
     }
 
@@ -244,8 +258,10 @@ impl<'a> Lane<'a> {
     }
 
     /// Waits for a draw to send; `None` when there are none and no more come.
-    fn next(&self, line: &mut Line, outlets: &Outlets) -> Option<Sending> {
+    fn next<'s>(&'s self, scope: &'s Scope<'s, '_>, line: &mut Line, outlets: &Outlets) -> Option<Sending> {
         let mut state = self.state();
+        // What has ended may have shown that more may be in flight.
+        self.staff(scope, outlets, &mut state);
         loop {
             let now = self.asker.clock.monotonic();
             if state.closed.is_some() || self.asker.stop.is_raised() {
@@ -268,17 +284,22 @@ impl<'a> Lane<'a> {
                 state = self.sleep(state, now, due);
                 continue;
             };
-            let request = next.draw.request.clone();
+            let (request, tokens, ceiling) = (next.draw.request.clone(), next.tokens, next.ceiling);
             if state.looking {
                 state = self.sleep(state, now, None);
-            } else if state.served.contains_key(&request.model) {
-                let tokens = tokens_of(&request);
+            } else if let Some(revision) = state.served.get(&request.model).cloned() {
                 match state.pace.ready(now, tokens) {
-                    Ready::Now => match self.reserve(&request) {
+                    Ready::Now => match self.reserve(&request, ceiling) {
                         Reserve::Done(reserved) => {
                             let mut sending = state.ready.pop_front()?;
-                            sending.reserved = reserved;
+                            (sending.reserved, sending.revision) = (reserved, revision);
                             state.pace.sent(tokens);
+                            // Whoever takes one wakes the next, as long as there is something to send and somebody idle:
+                            // the thread that an answer frees sends again itself.
+                            if state.idle > 0 && !state.ready.is_empty() && state.pace.in_flight() < state.pace.limit()
+                            {
+                                self.wake.notify_one();
+                            }
                             return Some(sending);
                         }
                         Reserve::Later => state = self.sleep(state, now, None),
@@ -303,9 +324,9 @@ impl<'a> Lane<'a> {
     }
 
     /// Sets the most that a request can cost aside.
-    fn reserve(&self, request: &Request) -> Reserve {
+    fn reserve(&self, request: &Request, ceiling: Ceiling) -> Reserve {
         let budget = self.asker.budget;
-        match self.asker.tariffs.ceiling(request) {
+        match ceiling {
             Ceiling::Known(ceiling) => match budget.reserve(ceiling) {
                 Some(reserved) => Reserve::Done(Some(reserved)),
                 // What is in flight may cost less than was set aside for it.
@@ -321,9 +342,17 @@ impl<'a> Lane<'a> {
         }
     }
 
-    fn sleep<'g>(&self, state: MutexGuard<'g, State>, now: Duration, until: Option<Duration>) -> MutexGuard<'g, State> {
+    fn sleep<'g>(
+        &self,
+        mut state: MutexGuard<'g, State>,
+        now: Duration,
+        until: Option<Duration>,
+    ) -> MutexGuard<'g, State> {
         let wait = until.map_or(LOOK_UP, |until| until.saturating_sub(now).clamp(Duration::from_millis(1), LOOK_UP));
-        self.wake.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0
+        state.idle += 1;
+        let mut state = self.wake.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
+        state.idle -= 1;
+        state
     }
 
     /// Asks the server what it serves, and compares it with what is expected.
@@ -361,7 +390,6 @@ impl<'a> Lane<'a> {
         let Outcome::Failure(code) = given.outcome else {
             state.answers += 1;
             state.pace.answered(now, &given.limits);
-            self.wake.notify_one();
             return true;
         };
         let is_uncertain = given.circumstances.billed == Some(Billed::Uncertain);
@@ -411,8 +439,6 @@ impl<'a> Lane<'a> {
                 self.close(&mut state, Closed::Stopped, why);
             }
         }
-        drop(state);
-        self.wake.notify_one();
         is_last
     }
 

@@ -135,7 +135,8 @@ fn rerun_one(store: &Store, key: &ActionKey, action: &crate::run::ActionEntry) -
             let infer: InferParams = params.read()?;
             let redraws = step::redraws(&inputs)?;
             let demand = step::demand(inputs.open("requests")?, redraws.as_ref(), &infer)?;
-            let addresses: Vec<DrawAddress> = demand.wanted.iter().map(|wanted| wanted.address).collect();
+            let (_, awaited) = demand.part();
+            let addresses: Vec<DrawAddress> = awaited.places.iter().map(|(_, address)| *address).collect();
             let draws: BTreeMap<DrawAddress, _> = addresses
                 .iter()
                 .zip(store.draws(&addresses)?)
@@ -145,7 +146,7 @@ fn rerun_one(store: &Store, key: &ActionKey, action: &crate::run::ActionEntry) -
                 // Failures are logged, not stored by address: only what was answered can be made again.
                 return Ok(Vec::new());
             }
-            demand.collect(|address| draws.get(address).cloned().map(Ok), &mut made)?;
+            awaited.collect(|address| draws.get(address).cloned().map(Ok), &mut made)?;
         }
         kind => step::run(kind, &params, &inputs, &mut made)?,
     }

@@ -279,7 +279,7 @@ fn compute(
             }
             let answers: HashMap<DrawAddress, _> =
                 addresses.into_iter().zip(found).filter_map(|(address, draw)| Some((address, draw?.answer))).collect();
-            demand.collect(|address| answers.get(address).cloned().map(Ok), &mut made)?;
+            demand.part().1.collect(|address| answers.get(address).cloned().map(Ok), &mut made)?;
         } else {
             step::run(node.step, &node.params, &inputs, &mut made as &mut dyn Outputs)
                 .map_err(|error: StepError| error)?;

@@ -78,6 +78,8 @@ pub struct Engine<'a> {
     pub threads: usize,
     /// How many parts may be asked at once.
     pub parts_in_flight: usize,
+    /// How many draws of one model may be open before no further part of it is begun: what is open is held in memory.
+    pub most_open: usize,
     /// Threads for the answers of embedded providers.
     pub answering_threads: usize,
 }
@@ -183,4 +185,4 @@ impl Engine<'_> {
 }
 
 /// Holds what the collection of an `infer` needs until its draws are settled.
-pub(super) type Demands = HashMap<u32, (ActionKey, Arc<crate::step::Demand>, std::time::Duration)>;
+pub(super) type Demands = HashMap<u32, (ActionKey, Arc<crate::step::Awaited>, std::time::Duration)>;

@@ -45,13 +45,31 @@ pub struct Demand {
 }
 
 impl Demand {
+    /// Parts what is asked from what its answers are collected by, so that a request can be dropped once it is answered.
+    pub fn part(self) -> (Vec<Arc<Request>>, Awaited) {
+        let (requests, places) =
+            self.wanted.into_iter().map(|wanted| (wanted.request, (wanted.item, wanted.address))).unzip();
+        (requests, Awaited { places, redrawn: self.redrawn })
+    }
+}
+
+/// Is what an `infer` action waits for: where each of its draws stands, without what is asked.
+#[derive(Clone, Debug, Default)]
+pub struct Awaited {
+    /// The item and the address of each draw, in the order of the demand.
+    pub places: Vec<(String, DrawAddress)>,
+    /// The items that have been redrawn; absent where the config names no file of redraws.
+    pub redrawn: Option<Vec<RedrawnItem>>,
+}
+
+impl Awaited {
     /// Writes the outputs of the action, given what became of its draws, and counts those without an answer.
     pub fn collect(
         &self,
         settled: impl Fn(&DrawAddress) -> Option<Result<Answer, FailureCode>>,
         outputs: &mut dyn Outputs,
     ) -> Result<u64, StepError> {
-        let (answers, failures) = collect(&self.wanted, settled)?;
+        let (answers, failures) = collect(&self.places, settled)?;
         outputs.put("answers", answers)?;
         if let Some(redrawn) = &self.redrawn {
             let mut out = Vec::new();
@@ -115,17 +133,17 @@ pub fn rejected(answers: impl Read) -> Result<HashSet<(String, u32)>, StepError>
     Ok(rejected)
 }
 
-/// Makes the `answers` blob of the draws wanted, and counts those without an answer.
+/// Makes the `answers` blob of the draws that stand at these places, and counts those without an answer.
 ///
 /// What `settled` does not know was not sent. The blob holds values and failure codes only: no key, address, time or
 /// word of a provider that would differ between equal answers.
 pub fn collect(
-    wanted: &[Wanted],
+    places: &[(String, DrawAddress)],
     settled: impl Fn(&DrawAddress) -> Option<Result<Answer, FailureCode>>,
 ) -> Result<(Vec<u8>, u64), StepError> {
     let mut out = Vec::new();
     let mut failures = 0;
-    for Wanted { item, address, .. } in wanted {
+    for (item, address) in places {
         let (answer, failure) = match settled(address) {
             Some(Ok(answer)) => (Some(answer), None),
             Some(Err(code)) => (None, Some(code)),
