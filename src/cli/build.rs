@@ -388,8 +388,8 @@ impl Building<'_, '_> {
                 progress.take(&event);
             }
         };
-        let fetch = |node: NodeIndex| -> Result<Vec<u8>, NodeFailure> {
-            super::fetch::fetch(config, &planning.plan, node, self.args.offline, &self.proxies)
+        let fetch = |node: NodeIndex, into: &mut dyn std::io::Write| -> Result<(), NodeFailure> {
+            super::fetch::fetch(config, &planning.plan, node, self.args.offline, &self.proxies, self.store.dir(), into)
         };
         let jobs = self.args.max_concurrent_jobs.or(config.max_concurrent_jobs.map(|n| n as usize));
         let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);

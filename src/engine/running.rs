@@ -1,5 +1,6 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -475,7 +476,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
             let started = engine.clock.monotonic();
             let mut outputs = Staging { session: engine.session, outputs: Vec::new() };
             let result = if step == StepKind::Fetch {
-                (engine.fetch)(NodeIndex(node)).and_then(|bytes| Ok(outputs.put("source", bytes)?))
+                outputs.put_from("source", |into| (engine.fetch)(NodeIndex(node), into))
             } else {
                 let blobs = StoreBlobs(engine.session.store());
                 step::run(step, &params, &Inputs::new(inputs, &blobs), &mut outputs).map_err(NodeFailure::from)
@@ -623,6 +624,21 @@ fn empty_row(key: ActionKey) -> Arc<ActionRow> {
 struct Staging<'a> {
     session: &'a Session,
     outputs: Vec<(String, StagedBlob)>,
+}
+
+impl Staging<'_> {
+    /// Stages an output whose bytes come bit by bit.
+    fn put_from(
+        &mut self,
+        name: &str,
+        write: impl FnOnce(&mut dyn Write) -> Result<(), NodeFailure>,
+    ) -> Result<(), NodeFailure> {
+        let failed = |source: StoreError| StepError::Write { output: name.to_owned(), source: source.into() };
+        let mut writer = self.session.stage_writer().map_err(failed)?;
+        write(&mut writer)?;
+        self.outputs.push((name.to_owned(), writer.finish().map_err(failed)?));
+        Ok(())
+    }
 }
 
 impl Outputs for Staging<'_> {
