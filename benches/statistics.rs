@@ -114,6 +114,7 @@ fn scored(open: bool, texts: &[String; 2], shares: bool) -> String {
     };
     let scorer = ScorerConfig { name: "qa".to_owned(), settings };
     let params = ScoreParams {
+        labels: Vec::new(),
         scorers: vec![RevisedScorer { scorer, revision: 1 }],
         outcomes: Outcomes::default(),
         open,

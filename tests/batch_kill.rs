@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use server::{BatchOptions, Generator, ModelServer, Options};
 use support::online::{Online, Setup};
 
-/// How many times to kill: 1,000 with `EXP_KILLS=1000`.
+/// How many times to kill for each way of finding a batch again: 1,000 in all with `EXP_KILLS=334`.
 fn kills() -> usize {
-    std::env::var("EXP_KILLS").map_or(100, |kills| kills.parse().unwrap())
+    std::env::var("EXP_KILLS").map_or(34, |kills| kills.parse().unwrap())
 }
 
 const BUILD: [&str; 3] = ["build", "--yes", "--json"];
@@ -31,12 +31,29 @@ fn server() -> ModelServer {
     )
 }
 
+/// A batch carries a tag of ours, which the list shows.
 #[test]
 fn killed_builds_submit_nothing_twice_and_lose_nothing() {
+    campaign(&Setup::default());
+}
+
+/// Nothing but its results tells whose a batch is.
+#[test]
+fn killed_builds_submit_no_message_batch_twice_and_lose_nothing() {
+    campaign(&Setup { kind: "anthropic", path: "", ..Setup::default() });
+}
+
+/// The name of a batch is made of what it holds.
+#[test]
+fn killed_builds_submit_no_job_twice_and_lose_nothing() {
+    campaign(&Setup { kind: "fireworks", path: "/inference/v1", ..Setup::default() });
+}
+
+fn campaign(of: &Setup) {
     let seed: u64 = std::env::var("EXP_KILL_SEED").map_or(11, |seed| seed.parse().unwrap());
     let mut random = Generator::new(seed);
     let provider = "mode: batch, batch: {poll: 10ms, list_delay: 60ms, max_requests: 30}".to_owned();
-    let setup = Setup { items: 40, provider, ..Setup::default() };
+    let setup = Setup { items: 40, provider, ..of.clone() };
     let calm = server();
     let undisturbed = Online::new(&setup, &calm.origin());
     let started = Instant::now();

@@ -11,6 +11,8 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use exp::request::DrawAddress;
+use exp::store::{Access, BatchHead, BatchState, BatchStep, Store};
 use server::{BatchCall, BatchOptions, CallFault, Fate, Item, ModelServer, Options, ResultFault};
 use support::heard;
 use support::online::{Online, Setup};
@@ -435,4 +437,272 @@ fn an_interrupted_build_leaves_its_batch_running() {
     assert!(said.contains("left running: batch b") && said.contains("(batch_0)"), "{said}");
     online.build(0, &[]);
     assert_eq!(again(&server), [36]);
+}
+
+/// The kinds of providers that take batches.
+const KINDS: [&str; 3] = ["openai", "anthropic", "fireworks"];
+
+fn setup_of(kind: &'static str) -> Setup {
+    let path = match kind {
+        "anthropic" => "",
+        "fireworks" => "/inference/v1",
+        _ => "/v1",
+    };
+    Setup { kind, path, ..setup() }
+}
+
+fn of_kind(kind: &'static str, origin: &str, more: &str) -> Online {
+    let provider = format!("mode: batch, batch: {{poll: 20ms, list_delay: 60ms{more}}}");
+    Online::new(&Setup { sets: 1, provider, ..setup_of(kind) }, origin)
+}
+
+fn anthropic(origin: &str, more: &str) -> Online {
+    of_kind("anthropic", origin, more)
+}
+
+#[test]
+fn batches_of_every_kind_give_the_bytes_that_asking_one_by_one_gives() {
+    for kind in KINDS {
+        let server = server(BatchOptions { list_lag: Duration::from_millis(30), ..BatchOptions::default() });
+        let batch = of_kind(kind, &server.origin(), "");
+        let built = batch.build(0, &[]);
+        assert_eq!((again(&server), server.sent()), (vec![24], 0), "{kind}");
+        let alone = Online::new(&Setup { sets: 1, provider: String::new(), ..setup_of(kind) }, &server.origin());
+        let alone_built = alone.build(0, &[]);
+        assert_eq!(server.sent(), 24, "{kind}");
+        assert_eq!(batch.predictions_text(&built), alone.predictions_text(&alone_built), "{kind}");
+        assert!(support::run_dir(&built).join("aggregate_report.md").exists());
+    }
+}
+
+#[test]
+fn each_result_of_a_batch_of_another_kind_has_its_rule() {
+    for (fault, code, batches, row) in [
+        (ResultFault::Missing, 0, vec![24, 1], ""),
+        (ResultFault::NoJson, 0, vec![24, 1], ""),
+        (ResultFault::Unknown, 0, vec![24, 1], ""),
+        (ResultFault::Status(500), 0, vec![24, 1], ""),
+        (ResultFault::Expired, 0, vec![24, 1], ""),
+        (ResultFault::Twice, 0, vec![24], ""),
+        (ResultFault::TwiceDifferently, 1, vec![24], "i3 control failed:malformed"),
+        (ResultFault::Status(400), 1, vec![24], "i3 control failed:rejected"),
+    ] {
+        for kind in ["anthropic", "fireworks"] {
+            let results = {
+                let fault = fault.clone();
+                move |item: &Item| (item.tag == "i3" && item.is_control && item.batch == 0).then(|| fault.clone())
+            };
+            let server = server(BatchOptions { results: Arc::new(results), ..BatchOptions::default() });
+            let online = of_kind(kind, &server.origin(), "");
+            let built = online.build(code, &[]);
+            let got = (again(&server), failed(&online, &built).join(""));
+            assert_eq!(got, (batches.clone(), row.to_owned()), "{kind}: {fault:?}");
+        }
+    }
+    let fates = |ordinal| if ordinal == 0 { Fate::Expired(5) } else { Fate::Completed };
+    let server = server(BatchOptions { fates: Arc::new(fates), ..BatchOptions::default() });
+    let online = anthropic(&server.origin(), "");
+    online.build(0, &[]);
+    assert_eq!(again(&server), [24, 19]);
+}
+
+fn fireworks(origin: &str, more: &str) -> Online {
+    of_kind("fireworks", origin, more)
+}
+
+/// What an expired job left is a job that goes on with it, and no dataset is sent for it.
+#[test]
+fn an_expired_job_is_gone_on_with() {
+    let fates = |ordinal| if ordinal == 0 { Fate::Expired(7) } else { Fate::Completed };
+    let server = server(BatchOptions { fates: Arc::new(fates), ..BatchOptions::default() });
+    let online = fireworks(&server.origin(), "");
+    let built = online.build(0, &[]);
+    assert_eq!((again(&server), failed(&online, &built)), (vec![24, 17], vec![]));
+    let batches = server.batches();
+    let first = format!("accounts/ours/batchInferenceJobs/{}", batches.created[0].id);
+    assert_eq!(batches.created[1].metadata["job"]["continuedFromJobName"], first.as_str());
+    assert_eq!((batches.files.len(), batches.calls["upload"]), (1, 1));
+    drop(batches);
+    let jobs = jobs(&online, &["--all"]);
+    assert_eq!((&jobs[0]["status"], &jobs[0]["brought"]["answers"]), (&"expired".into(), &7.into()));
+    assert_eq!((&jobs[1]["status"], &jobs[1]["brought"]["answers"]), (&"completed".into(), &17.into()));
+}
+
+/// The name of a job is made of what it holds: found again by it, and never there twice.
+#[test]
+fn a_job_is_found_again_by_its_name() {
+    let calls = |call: &BatchCall| (call.kind == "create" && call.nth == 0).then_some(CallFault::ServedAndReset);
+    let server = server(BatchOptions { calls: Arc::new(calls), ..BatchOptions::default() });
+    let online = fireworks(&server.origin(), "");
+    online.build(0, &[]);
+    assert_eq!(again(&server), [24]);
+    // Everything known of it is gone, and no list ever shows it: the provider has the name.
+    let (takes, list_lag) = (Duration::from_millis(600), Duration::from_mins(1));
+    let server = self::server(BatchOptions { takes, list_lag, ..BatchOptions::default() });
+    let online = fireworks(&server.origin(), "");
+    online.build(6, &["--detach"]);
+    std::fs::remove_dir_all(online.project.path("store/batches")).unwrap();
+    let built = online.build(0, &[]);
+    assert_eq!((again(&server), failed(&online, &built)), (vec![24], vec![]));
+}
+
+#[test]
+fn a_job_that_is_deleted_keeps_what_it_answered() {
+    let server = server(BatchOptions { takes: Duration::from_mins(1), ..BatchOptions::default() });
+    let online = fireworks(&server.origin(), "");
+    online.build(6, &["--detach"]);
+    let id = server.batches().created[0].id.clone();
+    online.exp(&["jobs", "cancel", &id]).expect_code(0);
+    server.batches().created[0].cancelled = Instant::now().checked_sub(Duration::from_secs(30));
+    let built = online.build(6, &["--detach"]);
+    assert_eq!(again(&server), [24, 12], "half of it was answered, and the rest is asked again");
+    assert_eq!(built["requests"]["sent"], 12);
+    // One that never begins is deleted in the end.
+    let server = self::server(BatchOptions {
+        fates: Arc::new(|_| Fate::NeverBegins),
+        takes: Duration::from_millis(200),
+        ..BatchOptions::default()
+    });
+    let online = fireworks(&server.origin(), ", start_deadline: 300ms");
+    let said = online.exp(&["build", "--yes"]).expect_code(1);
+    assert!(said.stderr.contains("has not begun in time, and is cancelled"), "{}", said.stderr);
+    assert!(server.batches().created[0].cancelled.is_some());
+}
+
+#[test]
+fn a_refused_dataset_costs_the_line_that_is_named() {
+    let fates = |ordinal| match ordinal {
+        0 => Fate::Failed("", "invalid role bananas in message 1", Some(5)),
+        _ => Fate::Completed,
+    };
+    let server = server(BatchOptions { fates: Arc::new(fates), ..BatchOptions::default() });
+    let online = fireworks(&server.origin(), "");
+    let built = online.build(1, &[]);
+    assert_eq!(failed(&online, &built).len(), 1);
+    assert_eq!(again(&server), [0, 23]);
+}
+
+#[test]
+fn the_account_is_the_one_that_is_named() {
+    let server = server(BatchOptions::default());
+    let online = fireworks(&server.origin(), "");
+    let run = |account: &str| {
+        let mut command = online.command(&["build", "--yes"]);
+        let output = command.env("FIREWORKS_ACCOUNT_ID", account).output().unwrap();
+        heard(&output.stderr);
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = run("a b");
+    assert!(code == Some(2) && said.contains("FIREWORKS_ACCOUNT_ID holds what is no account's id: `a b`"), "{said}");
+    let (code, said) = run("accounts/theirs");
+    assert!(code == Some(1) && said.contains("/v1/accounts/theirs/batchInferenceJobs"), "{said}");
+    assert_eq!(run("accounts/ours/users/us").0, Some(0));
+    assert_eq!(again(&server), [24]);
+}
+
+/// The call that created it has an unknown end: what could be it is waited for, and its results say that it is.
+#[test]
+fn a_message_batch_of_unknown_fate_is_told_by_its_results() {
+    let calls = |call: &BatchCall| (call.kind == "create" && call.nth == 0).then_some(CallFault::ServedAndReset);
+    let takes = Duration::from_millis(1500);
+    let server = server(BatchOptions { calls: Arc::new(calls), takes, ..BatchOptions::default() });
+    let online = anthropic(&server.origin(), "");
+    let said = online.exp(&["build", "--yes", "--detach"]).expect_code(6);
+    assert!(said.stderr.contains("may be msgbatch_0 at the provider"), "{}", said.stderr);
+    assert_eq!(jobs(&online, &[])[0]["state"], "adopting");
+    let said = online.exp(&["build", "--yes"]).expect_code(0);
+    assert!(said.stderr.contains("found again at the provider"), "{}", said.stderr);
+    assert_eq!(again(&server), [24]);
+    // One that never arrived, beside somebody else's of as many requests.
+    let calls = |call: &BatchCall| (call.kind == "create" && call.nth == 0).then_some(CallFault::Status(502));
+    let server = self::server(BatchOptions { calls: Arc::new(calls), ..BatchOptions::default() });
+    let online = anthropic(&server.origin(), "");
+    online.build(0, &[]);
+    assert_eq!(again(&server), [24]);
+}
+
+#[test]
+fn with_all_that_is_known_gone_nothing_is_sent_beside_message_batches_that_run() {
+    let server = server(BatchOptions { takes: Duration::from_millis(2500), ..BatchOptions::default() });
+    let online = anthropic(&server.origin(), "");
+    online.build(6, &["--detach"]);
+    std::fs::remove_dir_all(online.project.path("store/batches")).unwrap();
+    let said = online.exp(&["build", "--yes", "--detach"]).expect_code(6);
+    assert!(said.stderr.contains("msgbatch_0 is under way at the provider and could hold these"), "{}", said.stderr);
+    assert_eq!(again(&server), [24]);
+    online.build(0, &[]);
+    assert_eq!(again(&server), [24], "it was read when it had ended");
+    // A person may know better.
+    let server = self::server(BatchOptions { takes: Duration::from_millis(900), ..BatchOptions::default() });
+    let online = anthropic(&server.origin(), "");
+    online.build(6, &["--detach"]);
+    std::fs::remove_dir_all(online.project.path("store/batches")).unwrap();
+    online.build(0, &["--ignore-batch", "msgbatch_0"]);
+    assert_eq!(again(&server), [24, 24]);
+}
+
+/// A crash while batches were being taken up left the log of one that says nothing of the provider's id.
+#[test]
+fn a_batch_that_was_being_taken_up_in_a_crash_is_not_bought_again() {
+    for kind in KINDS {
+        let server = server(BatchOptions { takes: Duration::from_millis(200), ..BatchOptions::default() });
+        let online = of_kind(kind, &server.origin(), ", max_requests: 12");
+        online.build(6, &["--detach"]);
+        assert_eq!(again(&server), [12, 12], "{kind}");
+        let provider = jobs(&online, &[])[0]["provider"].as_str().unwrap().to_owned();
+        std::fs::remove_dir_all(online.project.path("store/batches")).unwrap();
+        let lines = server.batches().created[0].lines.clone();
+        let draws = lines.iter().map(|line| DrawAddress::from_custom_id(&line.custom_id).unwrap()).collect();
+        let at = "2026-11-25T12:00:00Z".to_owned();
+        {
+            let path = camino::Utf8PathBuf::try_from(online.project.path("store")).unwrap();
+            let session = Store::open(&path, Access::ReadWrite).unwrap().session().unwrap();
+            let head = BatchHead { provider, ..BatchHead::default() };
+            session.begin_batch(head, draws, |_| String::new(), BatchStep::new(BatchState::Prepared, at)).unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(250));
+        online.build(0, &[]);
+        assert_eq!(again(&server), [12, 12], "{kind}");
+    }
+}
+
+/// What a narrower build does not want is not forgotten: it was paid for.
+#[test]
+fn a_batch_that_nobody_waited_for_is_taken_up_once_it_is_wanted() {
+    for kind in KINDS {
+        let server = server(BatchOptions { takes: Duration::from_millis(200), ..BatchOptions::default() });
+        let provider = BATCH.to_owned();
+        let online = Online::new(&Setup { sets: 2, provider, ..setup_of(kind) }, &server.origin());
+        online.build(6, &["--detach", "--prompt-sets", "s0"]);
+        online.build(6, &["--detach", "--prompt-sets", "s1"]);
+        assert_eq!(again(&server), [24, 12], "{kind}");
+        std::fs::remove_dir_all(online.project.path("store/batches")).unwrap();
+        online.build(0, &["--prompt-sets", "s0"]);
+        let built = online.build(0, &[]);
+        assert_eq!((again(&server), failed(&online, &built)), (vec![24, 12], vec![]), "{kind}");
+        // `exp jobs --adopt` takes up whatever is not in the store.
+        let server = self::server(BatchOptions { takes: Duration::from_millis(200), ..BatchOptions::default() });
+        online
+            .project
+            .config(&Setup { sets: 2, provider: BATCH.to_owned(), ..setup_of(kind) }.config(&server.origin()));
+        std::fs::remove_dir_all(online.project.path("store")).unwrap();
+        online.build(6, &["--detach", "--prompt-sets", "s0"]);
+        online.build(6, &["--detach", "--prompt-sets", "s1"]);
+        std::fs::remove_dir_all(online.project.path("store/batches")).unwrap();
+        online.build(0, &["--prompt-sets", "s0"]);
+        let said = online.exp(&["jobs", "--adopt", "--watch"]).expect_code(0);
+        assert!(said.stderr.contains("12 answers"), "{kind}: {}", said.stderr);
+        let built = online.build(0, &[]);
+        assert_eq!((again(&server), &built["requests"]["sent"]), (vec![24, 12], &0.into()), "{kind}");
+    }
+}
+
+#[test]
+fn what_no_batch_takes_is_refused_before_anything_is_sent() {
+    let server = server(BatchOptions::default());
+    let provider = "mode: batch, extra_body: {speed: fast}".to_owned();
+    let online = Online::new(&Setup { kind: "anthropic", path: "", provider, ..setup() }, &server.origin());
+    let said = online.exp(&["build", "--yes"]).expect_code(2);
+    assert!(said.stderr.contains("batches take no `speed`"), "{}", said.stderr);
+    assert!(again(&server).is_empty());
 }

@@ -141,6 +141,7 @@ fn tables(temp: &str, prepared: &[(bool, &str)], draws: &BTreeMap<String, Vec<Dr
                 outcomes,
                 open: *open,
                 support_shares: false,
+                labels: Vec::new(),
             };
             let score_inputs = BTreeMap::from([
                 ("parsed".to_owned(), parsed["parsed"].clone()),
@@ -160,6 +161,7 @@ fn tables(temp: &str, prepared: &[(bool, &str)], draws: &BTreeMap<String, Vec<Dr
         draws: if temp == "0.0" { 1 } else { 5 },
         datasets,
         conditions: vec!["control".to_owned(), "treatment".to_owned()],
+        rated: Vec::new(),
     };
     run(&inputs, |i, o| merge::run(&params, i, o))
 }

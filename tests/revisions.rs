@@ -11,11 +11,12 @@ use exp::plan::{ParamsDoc, StepKind};
 use exp::step::{self, Input, Inputs, ReadBlobs};
 
 /// (step, revision, digest of names and bytes of all outputs on the fixture).
-const TABLE: [(&str, u32, &str); 10] = [
+const TABLE: [(&str, u32, &str); 11] = [
     ("prepare", 1, "8fe9916da9525daea793229818765028fda32e216e275c4c742e32651033f1c0"),
     ("build", 1, "236bfb08da0b2b99f598b280426216008407446efc4fec56a812b81368376264"),
     ("infer", 1, "6b0df6b2b1cb1bc93da27a2be48b3668b49bb2f965111267346f2e9314ba3aa6"),
     ("parse", 1, "7a8024c48bdf69826fd9d268944bbb9e753f83eae5cc2970cfe8afa9955b8785"),
+    ("labels", 1, "2e38dd13efcb2fab6f91274dab876da302ee7db5b95ae9e20579cf5d34cadf5e"),
     ("score", 2, "14ca4c1bd4e0814781024b55f00c2de9ea2f2c24771ac03b9ba1764692d67f7e"),
     ("merge", 2, "e740366964c703a59cd0644316d6fe4a597ecb30fecf061bdae01879d550c256"),
     ("stats", 3, "86c7523947f1a05304f0dacec549013759bd4cb7117e1a6a3668634b6f9b25ba"),
@@ -154,6 +155,17 @@ fn pipeline() -> BTreeMap<&'static str, String> {
                 StepKind::Parse,
                 &serde_json::json!({"extraction": {"extract": "(?s)^(.*)$", "pick": "last", "if_absent": "whole"}}),
                 &[("answers", asked["answers"])],
+            );
+            let said = p.add(b"item,rater,verdict\na1,ann,good\na1,bob,bad\nb1,ann,bad\n");
+            p.run(
+                StepKind::Labels,
+                &serde_json::json!({
+                    "name": "people", "model": "m", "arm": side,
+                    "reading": {"format": "csv", "rule": "majority", "values": {"good": 1, "bad": 0},
+                                "fields": {"item": "item", "model": "model", "arm": "arm", "draw": "draw",
+                                           "answer": "answer", "rater": "rater", "verdict": "verdict"}},
+                }),
+                &[("parsed", parsed["parsed"]), ("labels", said)],
             );
             let scorer = serde_json::json!({"name": "qa", "settings": {"qa": {
                 "support": "overlap", "threshold": 0.5, "min_token_overlap": 0.6}}});

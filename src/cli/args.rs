@@ -2,7 +2,9 @@ use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::audit_args::{AuditArgs, SignArgs};
+use super::export_args::{ExportArgs, ImportArgs};
 use super::gc_args::{CleanArgs, GcArgs, PinArgs};
+use super::show_args::ShowArgs;
 use crate::digest::Decimal;
 use crate::flow::Money;
 
@@ -79,6 +81,8 @@ pub enum Command {
     Drift(DriftArgs),
     /// Score again everything that was ever answered, with the config as it is now; asks nothing
     Score(ScoreArgs),
+    /// Write a run as other tools read it: tables, JUnit, LaTeX, logs of Inspect, files of lm-eval, plain files
+    Export(ExportArgs),
     /// Write the requests that are missing as files that any engine answers
     Requests(RequestsArgs),
     /// Take in answers that another engine, a cluster or a colleague got
@@ -242,6 +246,12 @@ pub struct BuildArgs {
     /// Show what would run; write nothing
     #[arg(long, alias = "plan-only")]
     pub dry_run: bool,
+    /// A condition that the finished run has to meet in every trial, as in 'squad.f1.ci_low >= -0.01'; else exit code 100
+    #[arg(long, value_name = "CONDITION", env = "EXP_GATE")]
+    pub gate: Vec<String>,
+    /// Write the gates as JUnit XML
+    #[arg(long, value_name = "FILE", env = "EXP_JUNIT")]
+    pub junit: Option<Utf8PathBuf>,
     /// Do not honour a STOP file
     #[arg(long)]
     pub ignore_stop: bool,
@@ -280,26 +290,6 @@ pub struct WhyArgs {
 #[derive(Debug, Clone, Args)]
 pub struct ListArgs {}
 
-/// Says what to show.
-#[derive(Debug, Clone, Args)]
-pub struct ShowArgs {
-    /// The run: an id, a unique beginning of one, or `latest`
-    #[arg(default_value = "latest")]
-    pub run: String,
-    /// Show where the arms disagree
-    #[arg(long, conflicts_with = "request")]
-    pub items: bool,
-    /// Print the exact body of a request: an item's id, and an arm (`control`, or a prompt set's name)
-    #[arg(long, num_args = 2, value_names = ["ITEM", "ARM"])]
-    pub request: Option<Vec<String>>,
-    /// Print the body's bytes as they are sent, one body a line
-    #[arg(long, requires = "request")]
-    pub exact: bool,
-    /// Show at most so many disagreements
-    #[arg(long, default_value_t = 20, value_name = "N")]
-    pub limit: usize,
-}
-
 /// Says which page to write.
 #[derive(Debug, Clone, Args)]
 #[allow(clippy::struct_excessive_bools)] // Each is a flag of the command line.
@@ -331,6 +321,12 @@ pub struct CompareArgs {
     /// The same as the second
     #[arg(long, value_name = "RUN", conflicts_with = "b")]
     pub run2: Option<String>,
+    /// A condition on what changed, as in 'treatment.f1.ci_low >= -0.01'; else exit code 100
+    #[arg(long, value_name = "CONDITION", env = "EXP_GATE")]
+    pub gate: Vec<String>,
+    /// Write the gates as JUnit XML
+    #[arg(long, value_name = "FILE", env = "EXP_JUNIT")]
+    pub junit: Option<Utf8PathBuf>,
 }
 
 /// Says what to check.
@@ -451,16 +447,6 @@ pub struct ArchiveArgs {
     /// Show what would be archived
     #[arg(long)]
     pub dry_run: bool,
-}
-
-/// Says what to import.
-#[derive(Debug, Clone, Args)]
-pub struct ImportArgs {
-    /// The file
-    pub file: Utf8PathBuf,
-    /// Let its answers and results serve as hits (a signature by one of the config's `trusted_keys` does, too)
-    #[arg(long)]
-    pub trust: bool,
 }
 
 /// Says what to stop.

@@ -58,6 +58,7 @@ pub fn build(project: &Project, args: &BuildArgs, mode: &Mode, out: &Output, clo
         check_run_id(id)?;
     }
     let started = clock.monotonic();
+    super::gates::check_names(&super::gates::parse(&args.gate)?, &project.config)?;
     let limits = step_limits(args)?;
     PlanInputs::check(project, &args.select)?;
     let store = project.home.open_store(Access::ReadWrite, out)?;

@@ -1,5 +1,6 @@
 use super::args::{CompareArgs, Global};
 use super::failure::{Exit, Failure};
+use super::gates;
 use super::output::Output;
 use super::project::Home;
 use crate::run::{
@@ -40,6 +41,7 @@ pub fn compare(global: &Global, args: &CompareArgs, out: &Output) -> Result<Exit
         return Err(Failure::usage("two runs are needed: `exp compare A B`, or --run1 A --run2 B")
             .hint("RUN is an id, an archive's name, a unique beginning, or `latest`; RUN:TRIAL names one trial"));
     };
+    let wanted = gates::parse(&args.gate)?;
     let home = Home::find(global)?;
     let store = home.open_store(Access::ReadOnly, out)?;
     let catalog = Catalog::read(&store)?;
@@ -54,8 +56,12 @@ pub fn compare(global: &Global, args: &CompareArgs, out: &Output) -> Result<Exit
     let side_b = Side::find(&run_b, &home, &store, &catalog)?;
     let comparison = both(&side_a.side(a, trial_a.as_deref(), &store), &side_b.side(b, trial_b.as_deref(), &store))?;
     print(&comparison, out);
-    out.document(&serde_json::to_value(&comparison).unwrap_or_default());
-    Ok(Exit::Done)
+    let numbers = gates::numbers_of_comparison(&comparison);
+    let (exit, results) = gates::judge(&wanted, &numbers, args.junit.as_deref(), out)?;
+    let mut document = serde_json::to_value(&comparison).unwrap_or_default();
+    document["gates"] = serde_json::to_value(&results).unwrap_or_default();
+    out.document(&document);
+    Ok(exit)
 }
 
 fn print(comparison: &Comparison, out: &Output) {

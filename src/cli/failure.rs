@@ -3,6 +3,7 @@ use std::fmt::Write as _;
 use crate::ask::{AskError, HandoutError};
 use crate::engine::{EngineError, NodeFailure};
 use crate::plan::PlanError;
+use crate::report::export::ExportError;
 use crate::run::RunError;
 use crate::step::StepError;
 use crate::store::StoreError;
@@ -26,6 +27,8 @@ pub enum Exit {
     Pending = 6,
     /// The environment: store locked, read-only, full, unfit.
     Environment = 7,
+    /// A gate failed.
+    Gate = 100,
 }
 
 /// Is an error as people see it: what, why, what to do, and the exit code.
@@ -89,6 +92,12 @@ impl Failure {
             let _ = write!(out, "\n  hint: {hint}");
         }
         out
+    }
+}
+
+impl From<ExportError> for Failure {
+    fn from(error: ExportError) -> Self {
+        Self::from_error(Exit::Failed, &error)
     }
 }
 

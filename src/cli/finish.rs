@@ -16,8 +16,9 @@ use crate::engine::{NodeDone, RangeResult, Verdict, spec_of};
 use crate::flow::Clock;
 use crate::plan::{NodeIndex, SourceBlob, StepKind, TrialPlan};
 use crate::run::{
-    ActionEntry, Catalog, CostSummary, FailureEntry, MANIFEST_NAME, Manifest, OutputEntry, PAGE_NAME, PromptEntry,
-    RequestCounts, RunRecord, RunState, SourceEntry, TrialEntry, TrialSettings, ViewDir, ViewEntry, made_files,
+    ActionEntry, Catalog, CostSummary, FailureEntry, GateResult, MANIFEST_NAME, Manifest, OutputEntry, PAGE_NAME,
+    PromptEntry, RequestCounts, RunRecord, RunState, SourceEntry, TrialEntry, TrialSettings, ViewDir, ViewEntry,
+    made_files,
 };
 use crate::store::Store;
 
@@ -321,7 +322,7 @@ pub fn remove_dir(dir: &ViewDir) -> Result<(), Failure> {
 }
 
 /// Prints how a build ended.
-pub fn print(finished: &Finished, project: &Project, out: &Output) {
+pub fn print(finished: &Finished, gates: &[GateResult], project: &Project, out: &Output) {
     let Finished { record, actions, requests, .. } = finished;
     let dir = ViewDir::new(&project.home.experiments, &record.run_id);
     for failure in &finished.failures {
@@ -384,6 +385,7 @@ pub fn print(finished: &Finished, project: &Project, out: &Output) {
         "duration_ms": finished.duration.as_millis() as u64,
         "trials": finished.slugs.iter().map(|slug| serde_json::json!({"slug": slug, "dir": views(slug)})).collect::<Vec<_>>(),
         "failures": finished.failures,
+        "gates": gates,
     }));
 }
 

@@ -1,6 +1,8 @@
-use super::args::{Global, ImportArgs};
+use super::args::Global;
+use super::export_args::ImportArgs;
 use super::failure::{Exit, Failure};
 use super::finish::{self, thousands};
+use super::import_log::{foreign_log, import_log};
 use super::keys::read_keys;
 use super::output::Output;
 use super::project::Home;
@@ -10,6 +12,13 @@ use crate::store::Access;
 /// Takes in a portable file. Every byte is verified before anything is published.
 pub fn import(global: &Global, args: &ImportArgs, out: &Output) -> Result<Exit, Failure> {
     let home = Home::find(global)?;
+    if let Some(log) = foreign_log(&args.file)? {
+        return import_log(args, &home, &log, out);
+    }
+    if args.out.is_some() || args.dataset.is_some() || args.arm.is_some() {
+        return Err(Failure::usage(format!("`{}` is no log of another tool that is known here", args.file))
+            .hint("--out, --dataset and --arm are about logs of Inspect and lm-eval"));
+    }
     let archive = ArchiveFile::open(&args.file)?;
     let signed = signed_by(archive.record(), archive.manifest_digest(), &trusted_keys(global, &home)?);
     let trust = args.trust || signed;

@@ -22,14 +22,19 @@ mod drift_score;
 mod environment;
 mod estimate;
 mod estimator;
+mod export;
+mod export_args;
+mod export_run;
 mod failure;
 mod fetch;
 mod finish;
+mod gates;
 mod gc;
 mod gc_args;
 mod guess;
 mod history;
 mod import;
+mod import_log;
 mod ingest;
 mod init;
 mod jobs;
@@ -61,6 +66,8 @@ mod score;
 mod seal;
 mod sealed;
 mod show;
+mod show_args;
+mod show_items;
 mod sign;
 mod signals;
 mod spending;
@@ -159,6 +166,7 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Doctor(args) => doctor::doctor(global, &args, out, &clock),
         Command::Drift(args) => drift::drift(global, &args, out, &clock),
         Command::Score(args) => score::score(global, &args, out, &clock),
+        Command::Export(args) => export::export(global, &args, out),
         Command::Requests(args) => requests::requests(global, &args, out),
         Command::Ingest(args) => ingest::ingest(global, &args, out, &clock),
         Command::Archive(args) => archive::archive(global, &args, out),

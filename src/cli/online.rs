@@ -8,8 +8,8 @@ use super::who;
 use crate::config::{self, Config, ModelConfig, ProviderApi, ProviderConfig, ProviderKind, Served};
 use crate::flow::Clock;
 use crate::provider::{
-    BatchService, ClientSettings, ModelWire, Online, OnlineSettings, OpenAiBatches, PromptCaching, Protocol, Proxies,
-    Secret, Timeouts, Trusted, WireSettings,
+    ACCOUNT_VARIABLE, AnthropicBatches, BatchService, ClientSettings, FireworksBatches, ModelWire, Online,
+    OnlineSettings, OpenAiBatches, PromptCaching, Protocol, Proxies, Secret, Timeouts, Trusted, WireSettings,
 };
 use crate::request::{Decoding, Request};
 
@@ -163,7 +163,7 @@ const FILE_TIME: Duration = Duration::from_hours(2);
 
 /// Says whether batches of a kind can be sent; none but these has them.
 pub fn has_batches(kind: ProviderKind) -> bool {
-    matches!(kind, ProviderKind::OpenAi)
+    matches!(kind, ProviderKind::OpenAi | ProviderKind::Anthropic | ProviderKind::Fireworks)
 }
 
 /// Makes who takes batches for a provider; `None` where its kind has none.
@@ -179,7 +179,22 @@ pub fn batches(
     let timeouts = &mut settings.client.timeouts;
     (timeouts.send, timeouts.total) = (timeouts.send.max(FILE_TIME), timeouts.total.max(FILE_TIME));
     let online = asking(provider, settings, outside)?;
-    Ok(Some(Arc::new(OpenAiBatches::new(online))))
+    Ok(Some(match provider.kind {
+        ProviderKind::Anthropic => Arc::new(AnthropicBatches::new(online)),
+        ProviderKind::Fireworks => Arc::new(FireworksBatches::new(online, fireworks_account(outside)?)),
+        _ => Arc::new(OpenAiBatches::new(online)),
+    }))
+}
+
+/// Returns the id of the account at Fireworks that the environment names, as an id or as a resource's name.
+fn fireworks_account(outside: &Outside<'_>) -> Result<Option<String>, Failure> {
+    let Some(value) = outside.variables.get(ACCOUNT_VARIABLE) else { return Ok(None) };
+    let id = value.trim().trim_start_matches("accounts/").split('/').next().unwrap_or_default();
+    let is_id = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if id.is_empty() || !id.chars().all(is_id) {
+        return Err(Failure::usage(format!("{ACCOUNT_VARIABLE} holds what is no account's id: `{value}`")));
+    }
+    Ok(Some(id.to_owned()))
 }
 
 fn asking(provider: &ProviderConfig, settings: OnlineSettings, outside: &Outside<'_>) -> Result<Online, Failure> {

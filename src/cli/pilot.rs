@@ -28,6 +28,7 @@ pub fn pilot(
     first.select.limit_items = Some(args.select.limit_items.map_or(items, |limit| limit.min(items)));
     first.run_id = None;
     first.archive = false;
+    (first.gate, first.junit) = (Vec::new(), None);
     let mode = Mode { budget: Some(budget.clone()), ..Mode::default() };
     let exit = build(project, &first, &mode, &out.aside(), clock)?;
     if exit != Exit::Done {

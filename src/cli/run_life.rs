@@ -171,9 +171,10 @@ impl Building<'_, '_> {
             finish::remove_dir(dir)?;
             let twin_dir = ViewDir::new(&project.home.experiments, &twin.run_id);
             let restored = finish::show(&twin_dir, self.store, &twin)?;
+            let (exit, gates) = super::gates::of_build(self.store, &twin, self.args, self.out)?;
             let finished = self.finished(twin, true, restored, done, result, cost, started);
-            finish::print(&finished, project, self.out);
-            return Ok(Exit::Done);
+            finish::print(&finished, &gates, project, self.out);
+            return Ok(exit);
         }
 
         let (circumstances, complaints) = self.origins(&record, done)?;
@@ -211,9 +212,10 @@ impl Building<'_, '_> {
         if exit == Exit::Budget {
             self.out.note("the budget is reached: a larger `--max-cost`, and `exp build` goes on with this run");
         }
+        let (gate, gates) = super::gates::of_build(self.store, &record, self.args, self.out)?;
         let finished = self.finished(record, false, 0, done, result, cost, started);
-        finish::print(&finished, project, self.out);
-        Ok(exit)
+        finish::print(&finished, &gates, project, self.out);
+        Ok(if exit == Exit::Done { gate } else { exit })
     }
 
     /// Writes down what servers said that they serve; what they were not asked this time stands as it was.

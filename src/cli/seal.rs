@@ -5,7 +5,7 @@ use super::project::Project;
 use super::who::FACTS;
 use crate::config::{AnalysisPlan, Config};
 use crate::flow::Clock;
-use crate::plan::{Selection, is_open, select};
+use crate::plan::{Selection, select};
 
 /// Is the name of the file, in the project's root.
 const NAME: &str = "analysis_plan.lock";
@@ -48,8 +48,7 @@ fn plan(config: &Config, sealed_at: String) -> Result<AnalysisPlan, Failure> {
     let mut primary = analysis.primary.clone();
     if primary.is_empty() {
         let first = config.datasets.iter().filter_map(|(name, dataset)| {
-            let open = is_open(dataset);
-            let metric = dataset.scorers.iter().flat_map(|scorer| (FACTS.metrics)(scorer, open)).next()?;
+            let metric = FACTS.metrics_of(dataset).into_iter().next()?;
             Some(format!("{name}.{metric}"))
         });
         primary = first.collect();

@@ -1,11 +1,10 @@
-use std::collections::BTreeMap;
-
-use super::args::{Global, ShowArgs};
+use super::args::Global;
 use super::asked_part::recorded;
 use super::failure::{Exit, Failure};
 use super::online::wire_of;
 use super::output::Output;
 use super::project::Home;
+use super::show_args::ShowArgs;
 use crate::config::Config;
 use crate::digest::{BlobId, RequestKey};
 use crate::plan::{InferParams, StepKind};
@@ -29,7 +28,7 @@ pub fn show(global: &Global, args: &ShowArgs, out: &Output) -> Result<Exit, Fail
         return request_body(&store, &manifest, config.as_ref(), &Wanted { item, arm, exact: args.exact }, out);
     }
     if args.items {
-        return items(&store, &manifest, args.limit, out);
+        return super::show_items::items(&store, &manifest, args, out);
     }
     out.line(&format!("run {} · {} · {}", manifest.run_id, entry.state_words(), manifest.created_utc));
     if let Some(root) = manifest.root {
@@ -188,70 +187,4 @@ fn first_draw(store: &Store, manifest: &Manifest, label: &str, key: &RequestKey)
         None => Redraws::default(),
     };
     Ok(redraws.address(*key, asked.params.read::<InferParams>()?.generation, 0))
-}
-
-type Row = BTreeMap<String, String>;
-
-fn rows(bytes: &[u8]) -> Result<Vec<Row>, Failure> {
-    let damaged = |error: csv::Error| Failure::new(Exit::Damage, format!("predictions.csv cannot be read: {error}"));
-    let mut reader = csv::Reader::from_reader(bytes);
-    let header = reader.headers().map_err(damaged)?.clone();
-    let mut rows = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(damaged)?;
-        rows.push(header.iter().map(str::to_owned).zip(record.iter().map(str::to_owned)).collect());
-    }
-    Ok(rows)
-}
-
-/// Shows the items whose arms score differently, side by side.
-fn items(store: &Store, manifest: &Manifest, limit: usize, out: &Output) -> Result<Exit, Failure> {
-    let mut documents = Vec::new();
-    for trial in &manifest.trials {
-        let Some(scores) = view(store, manifest, &trial.slug, "results/per_item_scores.csv")? else { continue };
-        let Some(predictions) = view(store, manifest, &trial.slug, "results/predictions.csv")? else { continue };
-        let mut texts: BTreeMap<(String, String), String> = BTreeMap::new();
-        for row in rows(&predictions)? {
-            let key = format!("{}|{}", row["dataset"], row["item_id"]);
-            texts.entry((key, row["condition"].clone())).or_insert_with(|| row["response_text"].clone());
-        }
-        let mut sides: BTreeMap<String, BTreeMap<String, Row>> = BTreeMap::new();
-        for row in rows(&scores)? {
-            sides.entry(row["item_key"].clone()).or_default().insert(row["condition"].clone(), row);
-        }
-        let main = ["em", "squad_em", "numeric", "exact", "includes", "regex"];
-        let differing: Vec<(&String, &str, f64, f64)> = sides
-            .iter()
-            .filter_map(|(item, arms)| {
-                let (control, treatment) = (arms.get("control")?, arms.get("treatment")?);
-                main.iter().find_map(|metric| {
-                    let value = |row: &Row| row.get(*metric)?.parse::<f64>().ok();
-                    let (a, b) = (value(control)?, value(treatment)?);
-                    (a != b).then_some((item, *metric, a, b))
-                })
-            })
-            .collect();
-        out.line(&format!("{}: the arms differ on {} of {} items", trial.slug, differing.len(), sides.len()));
-        for (item, metric, control, treatment) in differing.iter().take(limit) {
-            let text = |arm: &str| texts.get(&((*item).clone(), arm.to_owned())).cloned().unwrap_or_default();
-            let (a, b) = (text("control"), text("treatment"));
-            out.line(&format!("  {item}  {metric} {control} -> {treatment}"));
-            out.line(&format!("    control:   {}", one_line(&a)));
-            out.line(&format!("    treatment: {}", one_line(&b)));
-            documents.push(serde_json::json!({
-                "trial": trial.slug, "item_key": item, "metric": metric,
-                "control": {"score": control, "text": a}, "treatment": {"score": treatment, "text": b},
-            }));
-        }
-        if differing.len() > limit {
-            out.line(&format!("  … and {} more (--limit N shows more)", differing.len() - limit));
-        }
-    }
-    out.document(&serde_json::json!(documents));
-    Ok(Exit::Done)
-}
-
-fn one_line(text: &str) -> String {
-    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if flat.chars().count() > 160 { flat.chars().take(159).chain(['…']).collect() } else { flat }
 }

@@ -9,6 +9,7 @@ use crate::config::{ProviderConfig, ProviderMode};
 use crate::digest::BlobId;
 use crate::engine::{NodeDone, NodeFailure, Verdict, output_of};
 use crate::plan::{From, InferParams, NodeIndex};
+use crate::provider::{Protocol, unfit_for_batch};
 use crate::request::{DrawAddress, Redraws};
 use crate::step;
 use crate::store::Store;
@@ -34,6 +35,7 @@ pub fn unaskable(
     variables: &Variables,
 ) -> Result<(), Failure> {
     let mut missing: BTreeMap<String, HashSet<DrawAddress>> = BTreeMap::new();
+    let mut unfit: BTreeMap<String, String> = BTreeMap::new();
     let providers: BTreeMap<&str, &ProviderConfig> =
         planning.trials.iter().map(|trial| (trial.slug.as_str(), trial.provider)).collect();
     let label = &planning.project.config_label;
@@ -53,11 +55,23 @@ pub fn unaskable(
         }
         for node in trial.infer.values().flatten() {
             for wanted in wanted(planning, store, done, *node) {
-                missing.entry(wanted.request.provider.0.clone()).or_default().insert(wanted.address);
+                let identity = wanted.request.provider.0.clone();
+                if silence.is_none() && is_batched(&providers, &trial.label.slug) {
+                    let protocol = if identity.starts_with("anthropic ") { Protocol::Messages } else { Protocol::Chat };
+                    let why = unfit_for_batch(protocol, &wanted.request);
+                    unfit.extend(why.map(|why| (identity.clone(), why)));
+                }
+                missing.entry(identity).or_default().insert(wanted.address);
             }
         }
     }
     let config = &planning.project.config;
+    let mut unfit = unfit.into_iter();
+    if let Some((identity, why)) = unfit.next() {
+        return Err(Failure::usage(format!("requests to `{identity}` cannot be sent in batches: {why}"))
+            .hint("take the field out, or write `mode: online` on the provider")
+            .hint("nothing was sent"));
+    }
     for (identity, addresses) in missing {
         let addresses: Vec<DrawAddress> = addresses.into_iter().collect();
         let found = store.draws(&addresses).map_err(|error| Failure::from(&NodeFailure::Store(error.into())))?;
@@ -92,6 +106,11 @@ pub fn unaskable(
             .map_err(|failure| failure.hint("nothing was sent"))?;
     }
     Ok(())
+}
+
+/// Says whether the requests of a trial are sent in batches.
+fn is_batched(providers: &BTreeMap<&str, &ProviderConfig>, slug: &str) -> bool {
+    providers.get(slug).is_some_and(|provider| provider.mode != ProviderMode::Online)
 }
 
 /// Lists the draws of an `infer` action that is to run and whose requests are made.

@@ -124,8 +124,9 @@ impl<'b> UpToDate<'b> {
         if self.args.archive {
             super::archive::write(&project.home, store, &record.run_id, self.out)?;
         }
-        finish::print(&finished, project, self.out);
-        Ok(Some(Exit::Done))
+        let (exit, gates) = super::gates::of_build(store, record, self.args, self.out)?;
+        finish::print(&finished, &gates, project, self.out);
+        Ok(Some(exit))
     }
 
     /// Keeps what was found, where it is certain that it holds for this program and these rows alone.

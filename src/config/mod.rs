@@ -17,6 +17,7 @@ mod edit;
 mod experiment;
 mod files;
 mod floating;
+mod labels;
 mod language;
 mod load;
 mod model;
@@ -44,6 +45,7 @@ pub use experiment::{
 };
 pub use files::{Disk, FileKind, Files};
 pub use floating::{FLOATING_AS_OF, floating_name};
+pub use labels::{LabelFields, LabelReading, LabelRule, LabelsConfig};
 pub use language::json_schema;
 pub use load::{ConfigFile, Loaded, load, project_root};
 pub use model::{

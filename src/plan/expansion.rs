@@ -2,11 +2,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::graph::{From, Node, NodeIndex, SourceBlob};
+use super::overall::Reported;
 use super::plan::{Facts, Plan, Sources, TrialPlan, View, arm_files, instructions, is_open};
 use super::selection::{SelectedTrial, Side, max_output_tokens};
 use super::spec::{Name, ParamsDoc};
 use super::{
-    AggregateParams, BuildParams, CostsParams, Effectiveness, Frame, InferParams, MergeParams, ParseParams, PlanError,
+    BuildParams, CostsParams, Effectiveness, Frame, InferParams, MergeParams, ParseParams, PlanError, RatedDataset,
     ReplayParams, ReportParams, RevisedScorer, ScoreParams, StatsParams, StepKind, TrialDataset, TrialLabel,
 };
 use crate::config::{ArmConfig, Config, DatasetConfig, OptionalAnalyses, ProviderKind, Source, SourceFile};
@@ -45,26 +46,19 @@ fn part_name(pieces: &[&str], part: u32) -> Name {
 struct Chain {
     infer: Vec<NodeIndex>,
     parse: Vec<NodeIndex>,
+    /// By part, in the order of the dataset's scorers by people.
+    labels: Vec<Vec<NodeIndex>>,
     score: Vec<NodeIndex>,
 }
 
 /// Is the second stage of a plan at work.
 pub(super) struct Expansion<'p, 'c> {
-    plan: &'p mut Plan,
-    config: &'c Config,
-    sources: &'c Sources,
+    pub(super) plan: &'p mut Plan,
+    pub(super) config: &'c Config,
+    pub(super) sources: &'c Sources,
     parts: &'c BTreeMap<String, Vec<u32>>,
     facts: &'c Facts<'c>,
     chains: HashMap<Digest, Chain>,
-}
-
-/// Is what the run's report needs of a trial.
-pub(super) struct Reported {
-    label: TrialLabel,
-    stats: NodeIndex,
-    costs: NodeIndex,
-    /// The `infer` actions of the control: trials that have the same share it.
-    control: Vec<NodeIndex>,
 }
 
 impl<'p, 'c> Expansion<'p, 'c> {
@@ -85,6 +79,7 @@ impl<'p, 'c> Expansion<'p, 'c> {
         let mut merge_inputs: Vec<(Name, From)> = Vec::new();
         let mut redrawn: Vec<(Name, From)> = Vec::new();
         let mut datasets = Vec::new();
+        let mut rated = Vec::new();
         let mut infer: BTreeMap<&'static str, Vec<NodeIndex>> = BTreeMap::new();
         for (name, dataset) in &config.datasets {
             let prepare = self.plan.prepare[name];
@@ -99,7 +94,11 @@ impl<'p, 'c> Expansion<'p, 'c> {
                     merge_inputs.push((part_name(&["items", name], *part), items));
                 }
             }
-            let metrics = dataset.scorers.iter().flat_map(|scorer| (self.facts.metrics)(scorer, open)).collect();
+            let metrics = self.facts.metrics_of(dataset);
+            if !dataset.labels.is_empty() {
+                let labels = dataset.labels.iter().map(|labels| labels.name.clone()).collect();
+                rated.push(RatedDataset { dataset: name.clone(), labels });
+            }
             datasets.push(TrialDataset { name: name.clone(), open, metrics });
             for side in sides {
                 let chain = self.chain(trial, *side, name, dataset)?;
@@ -114,6 +113,10 @@ impl<'p, 'c> Expansion<'p, 'c> {
                     let scores = From::Output(chain.score[at], "scores".into());
                     merge_inputs.push((part_name(&["parsed", side, name], *part), parsed));
                     merge_inputs.push((part_name(&["scores", side, name], *part), scores));
+                    for (labels, node) in dataset.labels.iter().zip(&chain.labels[at]) {
+                        let verdicts = From::Output(*node, "verdicts".into());
+                        merge_inputs.push((part_name(&["verdicts", side, &labels.name, name], *part), verdicts));
+                    }
                 }
             }
         }
@@ -127,6 +130,7 @@ impl<'p, 'c> Expansion<'p, 'c> {
                 datasets: datasets.clone(),
                 conditions: sides.iter().map(|side| side.as_str().to_owned()).collect(),
                 subgroups: config.analysis.subgroups.clone(),
+                rated: rated.clone(),
             },
             merge_inputs,
             &scope,
@@ -172,6 +176,9 @@ impl<'p, 'c> Expansion<'p, 'c> {
             ("costs".into(), From::Output(costs, "costs.json".into())),
         ];
         report_inputs.extend(redrawn);
+        if !rated.is_empty() {
+            report_inputs.push(("agreement".into(), From::Output(merge, "agreement.json".into())));
+        }
         let mut prompts = [None, None];
         for side in sides {
             let arm = arm_of(trial, *side);
@@ -208,6 +215,7 @@ impl<'p, 'c> Expansion<'p, 'c> {
                 stats,
                 "unsupported_sensitivity.json",
             ),
+            (!rated.is_empty(), "results/agreement.json", merge, "agreement.json"),
             (is_priced, "results/cost_effectiveness.json", costs, "cost_effectiveness.json"),
         ];
         let optional = optional.into_iter().filter(|view| view.0).map(|(_, name, node, output)| (name, node, output));
@@ -226,35 +234,7 @@ impl<'p, 'c> Expansion<'p, 'c> {
         Ok(Reported { label, stats, costs, control })
     }
 
-    /// Adds the run's report over all trials.
-    pub(super) fn aggregate(&mut self, trials: &[Reported]) -> Result<(), PlanError> {
-        let mut inputs: Vec<(Name, From)> = Vec::new();
-        for trial in trials {
-            let slug = &trial.label.slug;
-            inputs.push((format!("significance/{slug}").into(), From::Output(trial.stats, "significance.json".into())));
-            inputs.push((format!("differences/{slug}").into(), From::Output(trial.stats, "differences".into())));
-            inputs.push((format!("costs/{slug}").into(), From::Output(trial.costs, "costs.json".into())));
-        }
-        if let Some(lock) = &self.config.plan_lock {
-            inputs.push(("plan".into(), self.plan.graph.source(find(self.sources, lock)?)));
-        }
-        let analysis = &self.config.analysis;
-        let params = AggregateParams {
-            trials: trials.iter().map(|trial| trial.label.clone()).collect(),
-            alpha: analysis.alpha,
-            shared_controls: shared_controls(trials),
-            resamples: analysis.permutation_samples,
-            random_seed: analysis.random_seed,
-            cluster: analysis.cluster,
-        };
-        let node = self.node(StepKind::Aggregate, &params, inputs, &Arc::from(""))?;
-        for name in ["aggregate_report.md", "multiplicity.json", "effects.json"] {
-            self.plan.views.push(View { slug: String::new(), name, node, output: name });
-        }
-        Ok(())
-    }
-
-    fn node<T: serde::Serialize>(
+    pub(super) fn node<T: serde::Serialize>(
         &mut self,
         step: StepKind,
         params: &T,
@@ -297,6 +277,11 @@ impl<'p, 'c> Expansion<'p, 'c> {
         let infer = InferParams { generation, draws: trial.point.draws };
         let infer = Arc::new(ParamsDoc::new(&infer)?);
 
+        let arm_label = match side {
+            Side::Treatment => trial.prompt_set_name.to_owned(),
+            Side::Control if *arm == self.config.control => "control".to_owned(),
+            Side::Control => format!("{}.control", trial.prompt_set_name),
+        };
         let mut encoder = Encoder::new("exp 2026-11 chain");
         encoder.text(name);
         encoder.digest(build.digest());
@@ -306,6 +291,11 @@ impl<'p, 'c> Expansion<'p, 'c> {
             if let From::Source(at) = from {
                 encoder.int(i64::from(*at));
             }
+        }
+        if !dataset.labels.is_empty() {
+            // Who rated answers may have named their model and arm.
+            encoder.text(&trial.model.name);
+            encoder.text(&arm_label);
         }
         let identity = encoder.finish();
         if let Some(chain) = self.chains.get(&identity) {
@@ -319,18 +309,15 @@ impl<'p, 'c> Expansion<'p, 'c> {
             .map(|scorer| RevisedScorer { scorer: scorer.clone(), revision: (self.facts.scorer_revision)(scorer) })
             .collect();
         let support_shares = open && self.config.optional.unsupported_sensitivity;
-        let score = ScoreParams { scorers, outcomes: self.config.outcomes, open, support_shares };
+        let labels = dataset.labels.iter().map(|labels| labels.name.clone()).collect();
+        let score = ScoreParams { scorers, outcomes: self.config.outcomes, open, support_shares, labels };
         let score = Arc::new(ParamsDoc::new(&score)?);
-        let arm_label = match side {
-            Side::Treatment => trial.prompt_set_name.to_owned(),
-            Side::Control if *arm == self.config.control => "control".to_owned(),
-            Side::Control => format!("{}.control", trial.prompt_set_name),
-        };
         let scope: Arc<str> =
             Arc::from(format!("{}/{}/{name}/{arm_label}", trial.model.name, trial.decoding_label).as_str());
+        let labels = self.labels(dataset, &trial.model.name, &arm_label, &scope)?;
         let prepare = self.plan.prepare[name];
         let redraws = self.redraws()?;
-        let mut chain = Chain { infer: Vec::new(), parse: Vec::new(), score: Vec::new() };
+        let mut chain = Chain { infer: Vec::new(), parse: Vec::new(), labels: Vec::new(), score: Vec::new() };
         for part in self.parts.get(name).map_or(&[][..], Vec::as_slice) {
             let mut inputs = Vec::with_capacity(shared.len() + 1);
             inputs.extend(shared.iter().cloned());
@@ -350,7 +337,11 @@ impl<'p, 'c> Expansion<'p, 'c> {
             if dataset.scorers.iter().any(|scorer| scorer.settings.item_field().is_some()) {
                 scoring.push(("items".into(), From::Output(prepare, part_name(&["items"], *part))));
             }
-            let scored = add(StepKind::Score, &score, scoring);
+            let people: Vec<NodeIndex> =
+                labels.iter().map(|labels| labels.add(self.plan, parsed, *part, &mut scoring)).collect();
+            let (step, params, scope, part) = (StepKind::Score, score.clone(), scope.clone(), Some(*part));
+            let scored = self.plan.graph.add(Node { step, params, inputs: scoring, scope, part });
+            chain.labels.push(people);
             chain.infer.push(asked);
             chain.parse.push(parsed);
             chain.score.push(scored);
@@ -455,20 +446,6 @@ fn arm_of<'t>(trial: &SelectedTrial<'t>, side: Side) -> &'t ArmConfig {
         Side::Control => &trial.prompt_set.control,
         Side::Treatment => &trial.prompt_set.treatment,
     }
-}
-
-/// Lists the trials that share a control: those whose control is the same actions.
-fn shared_controls(trials: &[Reported]) -> Vec<Vec<String>> {
-    let mut groups: BTreeMap<&[NodeIndex], Vec<String>> = BTreeMap::new();
-    for trial in trials.iter().filter(|trial| !trial.control.is_empty()) {
-        groups.entry(&trial.control).or_default().push(trial.label.slug.clone());
-    }
-    let mut groups: Vec<_> = groups.into_values().filter(|slugs| slugs.len() > 1).collect();
-    for slugs in &mut groups {
-        slugs.sort();
-    }
-    groups.sort();
-    groups
 }
 
 fn words(value: &crate::digest::Value) -> String {

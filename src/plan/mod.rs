@@ -3,7 +3,9 @@
 mod error;
 mod expansion;
 mod graph;
+mod overall;
 mod params;
+mod people;
 #[allow(clippy::module_inception)] // The module is named for its principal type.
 mod plan;
 mod selection;
@@ -14,9 +16,9 @@ mod step_kind;
 pub use error::PlanError;
 pub use graph::{From, Graph, Node, NodeIndex, SourceBlob};
 pub use params::{
-    AggregateParams, BuildParams, CostsParams, Effectiveness, FetchParams, Frame, InferParams, MergeParams,
-    ParseParams, PrepareParams, ReplayParams, ReportParams, RevisedScorer, ScoreParams, StatsParams, TrialDataset,
-    TrialLabel,
+    AggregateParams, BuildParams, CostsParams, Effectiveness, FetchParams, Frame, InferParams, LabelsParams,
+    MergeParams, ParseParams, PrepareParams, RatedDataset, ReplayParams, ReportParams, RevisedScorer, ScoreParams,
+    StatsParams, TrialDataset, TrialLabel,
 };
 pub use plan::{Facts, Plan, Sources, TrialPlan, View, is_open, needed_files};
 pub use selection::{SelectedTrial, Selection, Side, select};
@@ -27,6 +29,7 @@ pub use step_kind::StepKind;
 // Steps see the config's vocabulary through the plan, and only what is part of a parameter.
 pub use crate::config::{
     Analysis, AnalysisPlan, AnswerConfig, Condition, DatasetFormat, DuplicateIds, Exclusions, FieldMap, GoldOption,
-    IfAbsent, JsonMatch, LongPromptPrice, Multiplicity, OptionalAnalyses, Options, OutcomeRule, Outcomes, Parts, Pick,
-    Price, RecordingFormat, RecordingMapping, ScorerConfig, ScorerSettings, Support, ZeroRule,
+    IfAbsent, JsonMatch, LabelFields, LabelReading, LabelRule, LongPromptPrice, Multiplicity, OptionalAnalyses,
+    Options, OutcomeRule, Outcomes, Parts, Pick, Price, RecordingFormat, RecordingMapping, ScorerConfig,
+    ScorerSettings, Support, ZeroRule,
 };

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use crate::config::{
-    Analysis, AnswerConfig, Condition, DatasetFormat, DuplicateIds, Exclusions, FieldMap, OptionalAnalyses, Outcomes,
-    Parts, Price, RecordingMapping, ScorerConfig,
+    Analysis, AnswerConfig, Condition, DatasetFormat, DuplicateIds, Exclusions, FieldMap, LabelReading,
+    OptionalAnalyses, Outcomes, Parts, Price, RecordingMapping, ScorerConfig,
 };
 use crate::digest::Decimal;
 use crate::request::{Decoding, ProviderIdentity};
@@ -102,6 +102,21 @@ pub struct ParseParams {
     pub extraction: Option<AnswerConfig>,
 }
 
+/// Says how verdicts of people are found. Inputs `parsed`, `labels` (their file); outputs `scores`, with the one metric
+/// `name`, and `verdicts`: what each rater said.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabelsParams {
+    /// The name of the metric.
+    pub name: String,
+    /// How the file is read.
+    pub reading: LabelReading,
+    /// The name of the model whose answers they are.
+    pub model: String,
+    /// The arm: `control`, or the prompt set's name.
+    pub arm: String,
+}
+
 /// Is a scorer and the revision of its code.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -126,6 +141,9 @@ pub struct ScoreParams {
     /// Writes which share of an answer's words its passage holds, for the sweep of the support threshold.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub support_shares: bool,
+    /// The scorers by people: each gives the metric of its name, in the input `labels/NAME`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
 }
 
 /// Names one dataset of a trial.
@@ -172,6 +190,20 @@ pub struct MergeParams {
     /// The fields of items that make subgroups; where there are any, `items/D/NNNNN` are inputs too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subgroups: Vec<String>,
+    /// The datasets that people rated; where there are any, `verdicts/ARM/NAME/D/NNNNN` are inputs too, and `agreement.json`
+    /// is an output.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rated: Vec<RatedDataset>,
+}
+
+/// Names a dataset that people rated.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RatedDataset {
+    /// The dataset's name.
+    pub dataset: String,
+    /// The metrics that raters come to: the names of its scorers by people.
+    pub labels: Vec<String>,
 }
 
 /// Says what is tested. Inputs `paired` and, where one is sealed, `plan`; outputs `significance.json`, `differences`, and
@@ -259,7 +291,7 @@ pub struct TrialLabel {
 
 /// Says what a trial's report is about. Inputs `significance`, `costs`, the prompt files as
 /// `prompt/ARM/{system,user,examples,messages,prefill}`, and where the config names a file of redraws
-/// `redraws/ARM/D/NNNNN`; output `report.md`.
+/// `redraws/ARM/D/NNNNN`, `agreement` where people rated answers; output `report.md`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReportParams {

@@ -22,6 +22,15 @@ pub struct Facts<'a> {
     pub scorer_revision: &'a dyn Fn(&ScorerConfig) -> u32,
 }
 
+impl Facts<'_> {
+    /// Lists the metrics of a dataset, in the order of columns: those of its scorers by rule, then those of people.
+    pub fn metrics_of(&self, dataset: &DatasetConfig) -> Vec<String> {
+        let open = is_open(dataset);
+        let by_rule = dataset.scorers.iter().flat_map(|scorer| (self.metrics)(scorer, open));
+        by_rule.chain(dataset.labels.iter().map(|labels| labels.name.clone())).collect()
+    }
+}
+
 /// Is one file that the run shows: where, and which output of which action it is.
 #[derive(Clone, Debug)]
 pub struct View {
@@ -81,6 +90,7 @@ pub fn needed_files<'a>(config: &'a Config, trials: &[SelectedTrial<'a>]) -> Vec
             files.push(file);
         }
         files.extend(dataset.user.iter());
+        files.extend(dataset.labels.iter().map(|labels| &labels.source));
         files.extend(instructions(dataset));
     }
     files.extend(config.plan_lock.iter());

@@ -14,6 +14,8 @@ pub enum StepKind {
     Infer,
     /// Takes reasoning and answer out of each text.
     Parse,
+    /// Finds what people said of each answer.
+    Labels,
     /// Compares answers with gold answers.
     Score,
     /// Joins a trial's parts into its tables.
@@ -30,12 +32,13 @@ pub enum StepKind {
 
 impl StepKind {
     /// Lists every kind, in the order of the pipeline.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Fetch,
         Self::Prepare,
         Self::Build,
         Self::Infer,
         Self::Parse,
+        Self::Labels,
         Self::Score,
         Self::Merge,
         Self::Stats,
@@ -52,6 +55,7 @@ impl StepKind {
             Self::Build => "build",
             Self::Infer => "infer",
             Self::Parse => "parse",
+            Self::Labels => "labels",
             Self::Score => "score",
             Self::Merge => "merge",
             Self::Stats => "stats",
@@ -71,7 +75,7 @@ impl StepKind {
     /// `tests/revisions.rs` holds the digest of each step's output on a fixture against this number.
     pub fn revision(self) -> u32 {
         match self {
-            Self::Fetch | Self::Prepare | Self::Build | Self::Infer | Self::Parse => 1,
+            Self::Fetch | Self::Prepare | Self::Build | Self::Infer | Self::Parse | Self::Labels => 1,
             Self::Score | Self::Merge | Self::Costs => 2,
             Self::Stats | Self::Report => 3,
             Self::Aggregate => 4,

@@ -16,6 +16,25 @@ pub(super) struct Calls {
     online: Online,
 }
 
+/// Says where a file can be fetched.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place<'u> {
+    /// At the provider's own address, with the key.
+    Own(&'u str),
+    /// At an address that lets anybody in for a while, whoever's it is: it is told no key, and is not shown whole.
+    Signed(&'u str),
+}
+
+impl Place<'_> {
+    /// Returns the address as it may be shown.
+    fn shown(&self) -> &str {
+        match self {
+            Self::Own(url) => url,
+            Self::Signed(url) => url.split('?').next().unwrap_or_default(),
+        }
+    }
+}
+
 /// Returns a member that is a text.
 pub(super) fn text(value: &Value, name: &str) -> Option<String> {
     value.get(name)?.as_str().map(str::to_owned)
@@ -133,10 +152,10 @@ impl Calls {
     }
 
     /// Writes the lines of a file at the provider, without the keys in them.
-    pub fn fetch_lines(&self, line: &mut Line, url: &str, into: &mut dyn Write) -> Result<()> {
+    pub fn fetch_lines(&self, line: &mut Line, file: Place<'_>, into: &mut dyn Write) -> Result<()> {
         let redaction = self.redaction().clone();
         let mut failed = None;
-        let fetched = self.visit_lines(line, url, &mut |text| {
+        let fetched = self.visit_lines(line, file, &mut |text| {
             let mut text = redaction.keys(text.to_vec(), false);
             text.push(b'\n');
             into.write_all(&text).inspect_err(|error| failed = Some(error.to_string()))
@@ -153,12 +172,12 @@ impl Calls {
     }
 
     /// Visits the `custom_id`s of a file at the provider.
-    pub fn visit_custom_ids(&self, line: &mut Line, url: &str, visit: &mut dyn FnMut(&str)) -> Result<()> {
+    pub fn visit_custom_ids(&self, line: &mut Line, file: Place<'_>, visit: &mut dyn FnMut(&str)) -> Result<()> {
         #[derive(serde::Deserialize)]
         struct Wire {
             custom_id: String,
         }
-        self.visit_lines(line, url, &mut |text| {
+        self.visit_lines(line, file, &mut |text| {
             if let Ok(Wire { custom_id }) = serde_json::from_slice(text) {
                 visit(&custom_id);
             }
@@ -166,12 +185,20 @@ impl Calls {
         })
     }
 
-    fn visit_lines(&self, line: &mut Line, url: &str, visit: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<()> {
-        let call = self.online.call(url, None, None);
+    fn visit_lines(
+        &self,
+        line: &mut Line,
+        file: Place<'_>,
+        visit: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    ) -> Result<()> {
+        let call = match file {
+            Place::Own(url) => self.online.call(url, None, None),
+            Place::Signed(url) => Call { url: url.to_owned(), ..Call::default() },
+        };
         let mut lines = Lines::new(visit);
         let sent = self.online.client(line).send_into(&call, &mut lines);
-        self.reply(url, sent)?;
-        lines.end().map_err(|error| self.unreadable(url, &error.to_string()))
+        self.reply(file.shown(), sent)?;
+        lines.end().map_err(|error| self.unreadable(file.shown(), &error.to_string()))
     }
 
     fn value(&self, url: &str, sent: std::result::Result<Reply, SendFailure>) -> Result<Value> {

@@ -1,7 +1,7 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use super::{Given, Line};
+use super::{Given, Line, Protocol};
 use crate::request::{DrawAddress, ProviderIdentity, Request};
 
 /// Says how an input is written around its lines, so that it can be counted before it is sent.
@@ -50,6 +50,12 @@ pub struct BatchTicket<'t> {
     pub sample: &'t Request,
     /// The bytes of its input.
     pub size: u64,
+    /// How many requests it has.
+    pub requests: u64,
+    /// How many batches of the same draws there were here before.
+    pub ordinal: u32,
+    /// The provider's id of the batch that it goes on with.
+    pub continues: Option<&'t str>,
 }
 
 /// Says how far a provider is with a batch.
@@ -148,6 +154,21 @@ pub struct BatchResult {
     pub given: Given,
 }
 
+/// Are the fields of a message that no batch of Anthropic's takes (November 2026): what streams, is faster for money, or falls
+/// back to another model.
+const NOT_IN_BATCHES: [&str; 3] = ["stream", "speed", "fallbacks"];
+
+/// Says why a request cannot be sent in a batch, whoever takes it; `None`: it can.
+pub fn unfit_for_batch(protocol: Protocol, request: &Request) -> Option<String> {
+    let own = ["headers", "query"].into_iter().find(|part| request.extra.contains_key(*part));
+    if let Some(part) = own {
+        return Some(format!("a batch has no `{part}` of its own for each request"));
+    }
+    let fields = if protocol == Protocol::Messages { &NOT_IN_BATCHES[..] } else { &[] };
+    let field = fields.iter().find(|field| request.extra.contains_key(**field))?;
+    Some(format!("batches take no `{field}`"))
+}
+
 /// Takes requests in batches: one implementation for each API.
 ///
 /// A call does what it says once and returns; waiting, trying again, finding again and every decision are in `ask/batches`.
@@ -201,6 +222,16 @@ pub trait BatchService: Send + Sync {
 
     /// Asks for it to be cancelled.
     fn cancel(&self, line: &mut Line, id: &str) -> Result<(), BatchTrouble>;
+
+    /// Returns what there is of a batch that was cancelled and that the provider does not show any more; `None`: it shows them.
+    fn left_by_cancelling(&self, _id: &str) -> Option<RemoteBatch> {
+        None
+    }
+
+    /// Says whether a batch can be one that goes on with another which has expired.
+    fn goes_on_with_expired(&self) -> bool {
+        false
+    }
 
     /// Visits the `custom_id`s of the input of a batch found at the provider; `false`: they cannot be known before it ends.
     fn contents(&self, line: &mut Line, batch: &RemoteBatch, visit: &mut dyn FnMut(&str))

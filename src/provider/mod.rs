@@ -2,10 +2,12 @@
 
 mod address;
 mod anthropic;
+mod anthropic_batches;
 mod batch_calls;
 mod batch_service;
 mod body;
 mod fetch;
+mod fireworks_batches;
 mod http;
 mod json;
 pub mod lexical;
@@ -31,11 +33,13 @@ mod send_failure;
 mod verdict;
 mod wire;
 
+pub use anthropic_batches::AnthropicBatches;
 pub use batch_service::{
     BatchComplaint, BatchLimits, BatchResult, BatchService, BatchTicket, BatchTrouble, BatchTroubleKind, Framing,
-    Recognition, RemoteBatch, RemotePhase,
+    Recognition, RemoteBatch, RemotePhase, unfit_for_batch,
 };
 pub use fetch::{FetchError, fetch_pinned};
+pub use fireworks_batches::{ACCOUNT_VARIABLE, FireworksBatches};
 pub use http::{ClientSettings, MAX_RESPONSE, Timeouts, Trusted};
 pub use lexical::{Corpus, CorpusError, CorpusLoader, Lexical, LexicalSettings};
 pub use line::Line;

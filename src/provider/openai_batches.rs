@@ -5,10 +5,10 @@ use std::io::{Read, Write};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::batch_calls::{Calls, id_in, seconds, text};
+use super::batch_calls::{Calls, Place, id_in, seconds, text};
 use super::batch_service::{
     BatchComplaint, BatchLimits, BatchResult, BatchService, BatchTicket, BatchTrouble, BatchTroubleKind, Framing,
-    Recognition, RemoteBatch, RemotePhase,
+    Recognition, RemoteBatch, RemotePhase, unfit_for_batch,
 };
 use super::body::quoted;
 use super::{Given, Line, Online, Protocol, wire_body};
@@ -174,10 +174,8 @@ impl BatchService for OpenAiBatches {
     }
 
     fn line(&self, request: &Request, draw: &DrawAddress) -> Result<String, String> {
-        for part in ["headers", "query"] {
-            if request.extra.contains_key(part) {
-                return Err(format!("a batch has no `{part}` of its own for each request"));
-            }
+        if let Some(why) = unfit_for_batch(Protocol::Chat, request) {
+            return Err(why);
         }
         let body = wire_body(&self.calls.online().settings().wire, request, draw);
         Ok(format!(
@@ -260,7 +258,7 @@ impl BatchService for OpenAiBatches {
     ) -> Result<bool, BatchTrouble> {
         let Some(input) = &batch.input else { return Ok(false) };
         let url = self.url(&format!("/files/{input}/content"));
-        match self.calls.visit_custom_ids(line, &url, visit) {
+        match self.calls.visit_custom_ids(line, Place::Own(&url), visit) {
             Ok(()) => Ok(true),
             // A file may be gone, or be kept from its owner: the results will say.
             Err(BatchTrouble { kind: BatchTroubleKind::Absent | BatchTroubleKind::Refused, .. }) => Ok(false),
@@ -270,7 +268,7 @@ impl BatchService for OpenAiBatches {
 
     fn fetch(&self, line: &mut Line, batch: &RemoteBatch, into: &mut dyn Write) -> Result<(), BatchTrouble> {
         for file in &batch.outputs {
-            self.calls.fetch_lines(line, &self.url(&format!("/files/{file}/content")), into)?;
+            self.calls.fetch_lines(line, Place::Own(&self.url(&format!("/files/{file}/content"))), into)?;
         }
         Ok(())
     }

@@ -8,13 +8,16 @@ mod aggregate_report;
 mod chart;
 mod cost_summary;
 mod detail;
+pub mod export;
 mod inline;
+mod junit;
 mod markdown;
 mod metric_row;
 mod number;
 mod page;
 mod prompt_file;
 mod provenance_page;
+mod rater_agreement;
 mod section;
 mod trial_report;
 mod verdict;
@@ -22,6 +25,7 @@ mod verdict;
 pub use aggregate_report::{AggregateReport, AggregateRow, AggregateTrial, InteractionRow};
 pub use cost_summary::{ArmCost, CostSummary, PairedCostDifference};
 pub use detail::{Detail, DrawsRow, EquivalenceRow, MissingRow};
+pub use junit::{Case, End, Suite, junit_xml};
 pub use metric_row::{Delta, Estimate, MetricRow, Unit};
 pub use page::{
     DiffPart, ItemList, Methods, PageAnswer, PageItem, PageTrial, PooledEffects, RiskCurve, RunPage, SourceFile,
@@ -29,6 +33,7 @@ pub use page::{
 };
 pub use prompt_file::PromptFile;
 pub use provenance_page::{ArmOrigin, ProvenancePage};
+pub use rater_agreement::{RaterAgreement, RaterAgreementRow};
 pub use section::{ArmCounts, McNemarRow, Section, SectionKind};
 pub use trial_report::{FamilyNote, TrialReport};
 pub use verdict::{Direction, Verdict};

@@ -3,7 +3,7 @@ use std::fmt::Write;
 use super::aggregate_report::deviation_text;
 use super::markdown::{Table, code, prose};
 use super::number::{count, level};
-use super::{CostSummary, PromptFile, Section, Verdict};
+use super::{CostSummary, PromptFile, RaterAgreement, Section, Verdict};
 
 /// Is all that a trial's report says.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +26,8 @@ pub struct TrialReport {
     pub prompts: Vec<PromptFile>,
     /// The comparisons.
     pub sections: Vec<Section>,
+    /// How far scorers agree with people; empty where nobody rated answers.
+    pub agreement: Vec<RaterAgreement>,
     /// How many items were drawn anew in both arms for a status of an earlier draw, by that status; empty where none was.
     pub redrawn: Vec<(String, u64)>,
     /// What it cost.
@@ -109,6 +111,9 @@ impl TrialReport {
         }
         for section in &self.sections {
             text.push_str(&section.render(&self.family.level()));
+        }
+        for agreement in &self.agreement {
+            text.push_str(&agreement.render());
         }
         text.push_str(&self.redrawn());
         text + &self.cost.render(&self.family.level())

@@ -31,11 +31,14 @@ mod compare_items;
 mod compare_tests;
 mod drift_report;
 mod error;
+mod eval_file;
 mod explain;
 mod explain_diff;
 #[cfg(test)]
 mod explain_tests;
 mod finding;
+mod foreign_log;
+mod gate;
 mod gc;
 #[cfg(test)]
 mod gc_tests;
@@ -79,6 +82,8 @@ pub use drift_report::{DriftDraw, DriftPair, DriftReport, DriftRule, DriftTest, 
 pub use error::RunError;
 pub use explain::{Cause, Change, Explanation, explain};
 pub use finding::Finding;
+pub use foreign_log::{ForeignAnswer, ForeignLog, read_foreign};
+pub use gate::{Gate, GateError, GateResult};
 pub use gc::{GcOptions, GcPlan, apply_gc, plan_gc};
 pub use import::{Imported, import};
 pub use made_files::{MadeFile, made_files};

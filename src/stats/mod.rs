@@ -10,6 +10,7 @@
 //! rounded to a lattice and collapsed to distinct values, built once per block.
 
 mod adjust;
+mod agreement;
 mod arm_cells;
 mod binomial;
 mod binomial_draw;
@@ -51,6 +52,7 @@ mod walsh;
 mod wilcoxon;
 
 pub use adjust::{Adjustment, adjust, benjamini_hochberg, holm};
+pub use agreement::{PairAgreement, Scale, cohen_kappa, krippendorff_alpha};
 pub use arm_cells::{ArmCells, ArmModel};
 pub use binomial::{binomial_ln_tails, binomial_test, half_binomial_cdf};
 pub use bootstrap::{Bootstrap, Resampling, bootstrap, cluster_bootstrap, jackknife_acceleration, quantile};

@@ -18,6 +18,7 @@ pub fn run(
         StepKind::Prepare => super::prepare::run(&read(params)?, inputs, outputs),
         StepKind::Build => super::build::run(&read(params)?, inputs, outputs),
         StepKind::Parse => super::parse::run(&read(params)?, inputs, outputs),
+        StepKind::Labels => super::labels::run(&read(params)?, inputs, outputs),
         StepKind::Score => super::score::run(&read(params)?, inputs, outputs),
         StepKind::Merge => super::merge::run(&read(params)?, inputs, outputs),
         StepKind::Stats => super::stats::run(&read(params)?, inputs, outputs),

@@ -1,5 +1,6 @@
 //! Joins a trial's parts into its tables.
 
+mod agreement;
 mod arm_draws;
 mod item_scores;
 mod predictions;
@@ -7,14 +8,16 @@ mod temperature;
 
 use std::collections::{BTreeMap, HashMap};
 
+use agreement::Ratings;
 use arm_draws::ArmDraws;
 use item_scores::ItemScoresTable;
 use predictions::PredictionsTable;
 pub use temperature::temperature_label;
 
+use super::agreement::Agreement;
 use super::dataset::Item;
 use super::gold_line::GoldLabels;
-use super::json_lines::{read_lines, unexpected, write_line};
+use super::json_lines::{read_lines, unexpected, write_document, write_line};
 use super::paired_item::PairedItem;
 use super::{InputProblem, Inputs, Outputs, StepError};
 use crate::plan::{MergeParams, TrialDataset};
@@ -50,6 +53,7 @@ pub fn run(params: &MergeParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs)
     let mut scores = ItemScoresTable::new(params)?;
     let mut paired = Vec::new();
     let mut found = vec![false; params.subgroups.len()];
+    let mut agreement = BTreeMap::new();
     let mut datasets: Vec<&TrialDataset> = params.datasets.iter().collect();
     datasets.sort_by(|a, b| a.name.cmp(&b.name));
     for dataset in datasets {
@@ -67,6 +71,19 @@ pub fn run(params: &MergeParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs)
         };
         let texts = [arm("control")?, arm("treatment")?];
         let arms = [ArmDraws::of(texts[0].as_ref())?, ArmDraws::of(texts[1].as_ref())?];
+        let rated = params.rated.iter().find(|rated| rated.dataset == dataset.name);
+        for labels in rated.map(|rated| rated.labels.as_slice()).unwrap_or_default() {
+            let mut ratings = Ratings::new(labels, &dataset.metrics);
+            for (condition, arm) in ["control", "treatment"].into_iter().zip(&arms) {
+                let Some(arm) = arm else { continue };
+                let verdicts = Parts::read(inputs, &format!("verdicts/{condition}/{labels}"), &dataset.name)?;
+                ratings.add(condition, &verdicts, arm.scored())?;
+            }
+            agreement
+                .entry(dataset.name.clone())
+                .or_insert_with(BTreeMap::new)
+                .insert(labels.clone(), ratings.finish());
+        }
         for id in item_ids(&dataset.name, &order) {
             let id = id?;
             let known = labels.get(id.as_str());
@@ -96,10 +113,15 @@ pub fn run(params: &MergeParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs)
     if !absent.is_empty() {
         return Err(StepError::Inputs(absent));
     }
+    if !params.rated.is_empty() {
+        outputs.put(AGREEMENT, write_document(AGREEMENT, &Agreement { schema_version: 1, datasets: agreement })?)?;
+    }
     outputs.put("predictions.csv", predictions.finish()?)?;
     outputs.put("per_item_scores.csv", scores.finish()?)?;
     outputs.put("paired", paired)
 }
+
+const AGREEMENT: &str = "agreement.json";
 
 /// Holds the texts of a dataset's parts, by part.
 struct Parts {
@@ -194,6 +216,7 @@ mod tests {
             datasets: vec![dataset("alpha", true, &["em", "exact"]), dataset("beta", false, &["em"])],
             conditions: conditions.iter().map(ToString::to_string).collect(),
             subgroups: Vec::new(),
+            rated: Vec::new(),
         }
     }
 

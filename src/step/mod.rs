@@ -4,6 +4,7 @@
 //! it. `infer` is two such functions, *demand* and *collect*, with the asking between them left to the engine.
 
 pub mod aggregate;
+mod agreement;
 mod answers;
 pub mod build;
 mod cost_table;
@@ -18,6 +19,7 @@ pub mod infer;
 mod input;
 mod intervals;
 mod json_lines;
+mod labels;
 #[cfg(test)]
 mod memory;
 pub mod merge;
@@ -60,3 +62,4 @@ pub use requests::{ItemRequest, REQUESTS_FORMAT, RequestsReader, RequestsWriter}
 pub use scored_draw::ScoredDraw;
 pub use scorers::{metric_names, scorer_revision};
 pub use significance::{PooledEffect, Significance};
+pub use stats::OUTPUT_TOKENS;

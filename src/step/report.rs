@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::agreement::agreement;
 use super::cost_table::{ArmCosts, CostTable};
 use super::infer::RedrawnItem;
 use super::json_lines::{read_lines, unexpected};
@@ -69,6 +70,7 @@ pub fn compose(params: &ReportParams, inputs: &Inputs<'_>) -> Result<TrialReport
         }),
         prompts: prompts(inputs)?,
         sections: sections.chain(pooled).collect(),
+        agreement: agreement(inputs)?,
         redrawn: redrawn(inputs)?,
         cost: cost(&costs),
     })

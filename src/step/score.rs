@@ -7,7 +7,7 @@ use super::draw_status::DrawStatus;
 use super::gold_line::GoldLine;
 use super::json_lines::{read_lines, unexpected, write_line};
 use super::metric_values::MetricValues;
-use super::outcome::rule_for;
+use super::outcome::{rule_for, wrong_score};
 use super::parsed_draw::ParsedDraw;
 use super::scored_draw::ScoredDraw;
 use super::scorers::ColumnScorer;
@@ -25,6 +25,16 @@ pub fn run(params: &ScoreParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs)
         .iter()
         .map(|revised| ColumnScorer::new(&revised.scorer, params.open))
         .collect::<Result<Vec<_>, _>>()?;
+    // Whoever scores recorded answers alone, without those who rated them, leaves their files out.
+    let named = |name: &&String| inputs.find(&format!("labels/{name}")).is_some();
+    let people: Vec<(&String, String)> = params
+        .labels
+        .iter()
+        .filter(named)
+        .map(|name| Ok((name, inputs.text(&format!("labels/{name}"))?)))
+        .collect::<Result<_, StepError>>()?;
+    let mut people: Vec<_> =
+        people.iter().map(|(name, text)| (*name, read_lines::<ScoredDraw<'_>>(name, text))).collect();
     let (parsed, gold) = (inputs.text("parsed")?, inputs.text("gold")?);
     let mut gold = read_lines::<GoldLine<'_>>("gold", &gold);
     let items = match inputs.find("items") {
@@ -52,7 +62,15 @@ pub fn run(params: &ScoreParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs)
         if options.is_empty() && !fields.is_empty() {
             options = options_of(&mut items, &draw.item, &fields)?;
         }
-        write_line("scores", &mut out, &scored(&draw, truth, &normal_context, &options, &scorers, params))?;
+        let mut line = scored(&draw, truth, &normal_context, &options, &scorers, params);
+        for (name, verdicts) in &mut people {
+            let said = verdicts.next().ok_or_else(|| unexpected(name, "it has fewer draws than `parsed`"))??;
+            if said.item.as_str() != draw.item.as_str() || said.n != draw.n {
+                return Err(unexpected(name, "its draws are not those of `parsed`"));
+            }
+            add_said(&mut line, name, said.scores.and_then(|scores| scores.get(name)), &draw, params);
+        }
+        write_line("scores", &mut out, &line)?;
     }
     outputs.put("scores", out)
 }
@@ -104,6 +122,24 @@ fn scored<'a>(
         scores: (!missing).then_some(MetricValues(scores)),
         support: support.filter(|_| !missing),
         missing,
+    }
+}
+
+/// Adds what people said of a draw; one that is wrong by its status is wrong without being read.
+fn add_said<'a>(
+    line: &mut ScoredDraw<'a>,
+    name: &'a str,
+    said: Option<f64>,
+    draw: &ParsedDraw<'_>,
+    params: &ScoreParams,
+) {
+    let value = match rule_for(draw.status, draw.answer.is_some(), params.outcomes) {
+        OutcomeRule::AsIs => said,
+        OutcomeRule::Wrong => Some(wrong_score(name, false)),
+        OutcomeRule::Missing => None,
+    };
+    if let (Some(scores), Some(value)) = (&mut line.scores, value) {
+        scores.0.push((name.into(), value));
     }
 }
 
@@ -170,6 +206,7 @@ mod tests {
             outcomes,
             open: true,
             support_shares: false,
+            labels: Vec::new(),
         }
     }
 
@@ -226,7 +263,7 @@ mod tests {
         let run_with = |no_answer, items: &str| {
             let outcomes = Outcomes { no_answer, ..Outcomes::default() };
             let scorers = vec![RevisedScorer { scorer: scorer.clone(), revision: 1 }];
-            let params = ScoreParams { scorers, outcomes, open: false, support_shares: false };
+            let params = ScoreParams { scorers, outcomes, open: false, support_shares: false, labels: Vec::new() };
             let parsed = concat!(
                 r#"{"item":"a","n":0,"status":"stop","text":"B","answer":"B"}"#,
                 "\n",

@@ -18,6 +18,7 @@ mod verdict;
 
 use std::collections::BTreeMap;
 
+pub use block::OUTPUT_TOKENS;
 use block::block;
 use item_set::ItemSet;
 use item_table::ItemTable;

@@ -1,3 +1,4 @@
+use crate::digest::{DrawId, Encoder};
 use crate::request::DrawAddress;
 
 use super::BlobRef;
@@ -67,6 +68,12 @@ pub struct BatchHead {
     pub models: Vec<String>,
     /// The hash of its draws' sorted ids.
     pub key: String,
+    /// How many batches of the same draws there were here before, where a batch's name at the provider is made of its draws.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub ordinal: u32,
+    /// The provider's id of the expired batch that it goes on with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continues: Option<String>,
     /// How many requests it has.
     pub requests: u64,
     /// The input; absent for one that was found at the provider.
@@ -81,6 +88,26 @@ pub struct BatchHead {
     pub created_at: String,
     /// The session that prepared it.
     pub session: String,
+}
+
+// Serde hands a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+impl BatchHead {
+    /// Returns the key of a batch: the hash of its draws, whatever their order.
+    pub fn key_of(draws: &[DrawAddress]) -> String {
+        let mut ids: Vec<DrawId> = draws.iter().map(DrawAddress::id).collect();
+        ids.sort_unstable();
+        let mut encoder = Encoder::new("exp 2026-11 batch");
+        encoder.list(ids.len());
+        for id in &ids {
+            encoder.digest(id.digest());
+        }
+        encoder.finish().to_hex()
+    }
 }
 
 /// Is one step in the life of a batch.

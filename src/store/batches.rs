@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use super::batch::{BatchHead, BatchState, BatchStep, StoredBatch};
+use super::batch::{BatchHead, BatchStep, StoredBatch};
 use super::folder::{Folder, read_whole, write_whole};
 use super::layout::{Layout, is_name};
 use super::line::{checked, framed, put_addresses, put_json, read_addresses};
@@ -93,7 +93,11 @@ pub(super) fn all(layout: &Layout, notices: &Notices) -> Result<Vec<StoredBatch>
         Err(error) if error.is_not_found() => return Ok(Vec::new()),
         other => other?,
     };
-    let mut batches = open(layout)?;
+    let mut batches = Vec::new();
+    // Also those that are over and whose logs a crash left without their new name.
+    for name in names(folder, OPEN)? {
+        batches.extend(read(folder, &format!("{name}{OPEN}"))?.map(|(stored, _)| stored));
+    }
     for name in names(folder, OVER)? {
         match read(folder, &format!("{name}{OVER}")) {
             Ok(batch) => batches.extend(batch.map(|(batch, _)| batch)),
@@ -211,34 +215,49 @@ impl HeldBatch {
 }
 
 impl Session {
-    /// Begins a batch: from here on its draws are claimed by it, whatever becomes of this process. The head's name is chosen
-    /// here.
-    pub fn prepare_batch(
+    /// Begins a batch with its first step: from here on its draws are claimed by it, whatever becomes of this process. The
+    /// head's name is chosen here.
+    ///
+    /// Its log is there with that step or not at all: one that was found at a provider is never seen without its id there.
+    pub fn begin_batch(
         &self,
-        mut head: BatchHead,
+        head: BatchHead,
         draws: Vec<DrawAddress>,
         account: impl FnOnce(&str) -> String,
-        at: &str,
+        step: BatchStep,
     ) -> Result<HeldBatch> {
-        head.batch = 1;
-        head.name = fresh_name();
-        head.account = account(&head.name);
-        at.clone_into(&mut head.created_at);
-        self.id().clone_into(&mut head.session);
-        head.requests = draws.len() as u64;
-        head.key = key(&draws);
+        let (head, end) = self.put_batch(head, &draws, account, &step, OPEN)?;
         let folder = self.layout.batches()?;
-        let step = BatchStep::new(BatchState::Prepared, at.to_owned());
-        let mut bytes = Vec::with_capacity(draws.len() * 80 + 512);
-        put_head(&mut bytes, &head, &draws);
-        put_step(&mut bytes, &step);
         let file_name = format!("{}{OPEN}", head.name);
-        let mode = Mode::RUSR | Mode::WUSR;
-        folder.write_atomic(&file_name, &bytes, self.layout.tmp()?, &self.temp_name(), mode)?;
         let (file, _) = folder.open_append(&file_name)?;
         file.lock().map_err(StoreError::io("lock", folder.path().join(&file_name)))?;
         let stored = StoredBatch { head, draws, steps: vec![step] };
-        Ok(HeldBatch { layout: Arc::clone(&self.layout), file, stored, end: bytes.len() as u64 })
+        Ok(HeldBatch { layout: Arc::clone(&self.layout), file, stored, end })
+    }
+
+    /// Writes the log of a batch whole; returns its head, completed, and its length.
+    fn put_batch(
+        &self,
+        mut head: BatchHead,
+        draws: &[DrawAddress],
+        account: impl FnOnce(&str) -> String,
+        step: &BatchStep,
+        end: &str,
+    ) -> Result<(BatchHead, u64)> {
+        head.batch = 1;
+        head.name = fresh_name();
+        head.account = account(&head.name);
+        step.at.clone_into(&mut head.created_at);
+        self.id().clone_into(&mut head.session);
+        head.requests = draws.len() as u64;
+        head.key = BatchHead::key_of(draws);
+        let mut bytes = Vec::with_capacity(draws.len() * 80 + 512);
+        put_head(&mut bytes, &head, draws);
+        put_step(&mut bytes, step);
+        let file_name = format!("{}{end}", head.name);
+        let mode = Mode::RUSR | Mode::WUSR;
+        self.layout.batches()?.write_atomic(&file_name, &bytes, self.layout.tmp()?, &self.temp_name(), mode)?;
+        Ok((head, bytes.len() as u64))
     }
 
     /// Takes up a batch that is not over; `None` where it is over, or somebody else is at work on it.
@@ -269,21 +288,11 @@ impl Session {
         Ok(Some(HeldBatch { layout: Arc::clone(&self.layout), file, stored, end: end as u64 }))
     }
 
-    /// Writes down a batch at a provider that is none of ours, or that people want to be left alone: it is not looked at again.
-    pub fn note_foreign_batch(
-        &self,
-        provider: &str,
-        remote: &str,
-        state: BatchState,
-        note: &str,
-        at: &str,
-    ) -> Result<()> {
-        let head = BatchHead { provider: provider.to_owned(), ..BatchHead::default() };
-        let mut held = self.prepare_batch(head, Vec::new(), |_| String::new(), at)?;
-        let mut step = BatchStep::new(state, at.to_owned());
-        step.remote = vec![remote.to_owned()];
-        step.note = Some(note.to_owned());
-        held.step(step)
+    /// Writes down a batch at a provider that nobody here waits for: it is not looked at again.
+    ///
+    /// Whatever draws of ours it holds are noted with it, so that it is known when one of them comes to be wanted.
+    pub fn note_foreign_batch(&self, head: BatchHead, draws: &[DrawAddress], step: &BatchStep) -> Result<()> {
+        self.put_batch(head, draws, |_| String::new(), step, OVER).map(drop)
     }
 
     /// Takes the right to look for batches that are not known here; `None` while another process has it.
@@ -322,23 +331,11 @@ fn mark(provider: &str) -> String {
     format!("known-{}", Digest::of(provider.as_bytes()).short(16))
 }
 
-/// Returns the key of a batch: the hash of its draws, whatever their order.
-pub(super) fn key(draws: &[DrawAddress]) -> String {
-    let mut ids: Vec<DrawId> = draws.iter().map(DrawAddress::id).collect();
-    ids.sort_unstable();
-    let mut encoder = crate::digest::Encoder::new("exp 2026-11 batch");
-    encoder.list(ids.len());
-    for id in &ids {
-        encoder.digest(id.digest());
-    }
-    encoder.finish().to_hex()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::line::tests::address;
-    use crate::store::{Access, Claim, Store};
+    use crate::store::{Access, BatchState, Claim, Store};
 
     fn store(dir: &tempfile::TempDir) -> Store {
         let path = camino::Utf8Path::from_path(dir.path()).unwrap().join("store");
@@ -348,7 +345,7 @@ mod tests {
     fn prepare(session: &Session, numbers: std::ops::Range<u32>) -> HeldBatch {
         let draws: Vec<DrawAddress> = numbers.map(address).collect();
         let head = BatchHead { provider: "p".into(), ..BatchHead::default() };
-        session.prepare_batch(head, draws, |name| format!("salted {name}"), "t0").unwrap()
+        session.begin_batch(head, draws, |name| format!("salted {name}"), step(BatchState::Prepared)).unwrap()
     }
 
     fn step(state: BatchState) -> BatchStep {
@@ -431,6 +428,12 @@ mod tests {
         let (open, over) = (folder.join(format!("{name}{OPEN}")), folder.join(format!("{name}{OVER}")));
         std::fs::rename(&over, &open).unwrap();
         assert_eq!(session.claim(&[address(1)]).unwrap(), [Claim::Mine]);
+        assert_eq!(
+            session.store().batches().unwrap()[0].state(),
+            BatchState::Committed,
+            "it is known, under either name"
+        );
+        assert!(session.store().open_batches().unwrap().is_empty());
         assert!(session.hold_batch(&name).unwrap().is_none());
         assert!(over.exists() && !open.exists());
     }
@@ -441,9 +444,12 @@ mod tests {
         let session = store(&dir).session().unwrap();
         assert!(!session.knows_batches_of("p").unwrap());
         session.note_batches_known("p").unwrap();
-        session.note_foreign_batch("p", "batch_1", BatchState::Foreign, "not ours", "t").unwrap();
+        let foreign = BatchStep { remote: vec!["batch_1".into()], ..step(BatchState::Foreign) };
+        session.note_foreign_batch(BatchHead::default(), &[address(7)], &foreign).unwrap();
         assert!(session.knows_batches_of("p").unwrap() && !session.knows_batches_of("q").unwrap());
-        assert_eq!(session.store().batches().unwrap()[0].remote(), Some("batch_1"));
+        let known = session.store().batches().unwrap();
+        assert_eq!((known[0].remote(), known[0].draws.as_slice()), (Some("batch_1"), &[address(7)][..]));
+        assert_eq!(session.claim(&[address(7)]).unwrap(), [Claim::Mine], "it claims nothing");
         drop(session);
         std::fs::remove_dir_all(dir.path().join("store/batches")).unwrap();
         let session = store(&dir).session().unwrap();

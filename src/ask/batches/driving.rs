@@ -1,4 +1,4 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +34,10 @@ pub(super) struct Driving<'l, 'a> {
     pub(super) others: Vec<(String, Vec<DrawId>, Duration)>,
     /// Batches at the provider of which it is not known whose they are.
     pub(super) unknown: Vec<Unknown>,
+    /// Batches that have expired, by the provider's ids, with what they left: a batch of just that may go on with them.
+    pub(super) expired: Vec<(String, HashSet<DrawId>)>,
+    /// The draws of batches that nobody waited for when they were found, with the provider's ids of these.
+    pub(super) foreign: HashMap<DrawId, String>,
     /// Since when batches of ours that are not known here have been looked for; nothing is submitted before they were.
     pub(super) sought: Option<Duration>,
     pub(super) is_reconciled: bool,
@@ -77,6 +81,8 @@ impl<'l, 'a> Driving<'l, 'a> {
             batches: Vec::new(),
             others: Vec::new(),
             unknown: Vec::new(),
+            expired: Vec::new(),
+            foreign: HashMap::new(),
             sought: None,
             is_reconciled: false,
             adopts_all: false,
@@ -95,15 +101,15 @@ impl<'l, 'a> Driving<'l, 'a> {
         loop {
             let Handed { draws, watched, is_last, is_broken, .. } = self.lane.wait(sleep);
             let went = if is_broken || self.lane.asker.stop.is_raised() {
-                self.take_in(draws, watched);
+                let taken = self.take_in(draws, watched);
                 self.give_up_all(&AskError::Stopped);
                 self.batches.clear();
-                Ok(())
+                taken
             } else {
                 let begun = if has_begun { Ok(()) } else { self.take_over() };
                 has_begun = true;
-                self.take_in(draws, watched);
-                begun.and_then(|()| self.go_on())
+                let taken = self.take_in(draws, watched);
+                begun.and(taken).and_then(|()| self.go_on())
             };
             if let Err(error) = went {
                 let error = Arc::new(error);
@@ -174,11 +180,12 @@ impl<'l, 'a> Driving<'l, 'a> {
         Ok(true)
     }
 
-    fn take_in(&mut self, draws: Vec<Claimed>, watched: Vec<(String, Vec<Claimed>)>) {
+    fn take_in(&mut self, draws: Vec<Claimed>, watched: Vec<(String, Vec<Claimed>)>) -> Result<()> {
         for draw in &draws {
             self.wanted.insert(draw.id, (draw.address, draw.request.clone()));
         }
-        self.queue.extend(draws);
+        let free = if draws.is_empty() { draws } else { self.without_batched(draws)? };
+        self.queue.extend(free);
         for (name, draws) in watched {
             let ids: Vec<DrawId> = draws.iter().map(|draw| draw.id).collect();
             self.wanted.extend(draws.into_iter().map(|draw| (draw.id, (draw.address, draw.request))));
@@ -186,6 +193,7 @@ impl<'l, 'a> Driving<'l, 'a> {
                 self.others.push((name, ids, Duration::ZERO));
             }
         }
+        Ok(())
     }
 
     /// Does for each batch what is due.

@@ -1,18 +1,24 @@
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use super::driving::{Driving, Result, backoff};
-use super::packing::addresses;
-use super::under_way::UnderWay;
-use crate::digest::DrawId;
-use crate::flow::Money;
 use crate::provider::{BatchTrouble, BatchTroubleKind, Recognition, RemoteBatch, RemotePhase};
 use crate::request::DrawAddress;
-use crate::store::{BatchHead, BatchState, BatchStep};
+use crate::store::{BatchState, BatchStep};
 
 /// Is a batch at the provider of which it is not known whose it is: nothing is submitted while there is one.
 pub(super) struct Unknown {
     pub remote: RemoteBatch,
+}
+
+/// Is what came of looking for a batch that nothing but its results tells from others.
+enum Search {
+    /// It is this one.
+    Is(Box<RemoteBatch>),
+    /// It may be one that has not ended.
+    MayBe,
+    /// None that is shown can be it.
+    IsNone,
 }
 
 /// Is how far back batches are looked for, in seconds: no provider keeps results for longer.
@@ -21,6 +27,8 @@ const HORIZON: i64 = 31 * 86_400;
 const SKEW: i64 = 3600;
 /// Into how many looks the delay of a list is divided.
 const LOOKS: u32 = 6;
+/// Is why a batch is left alone that nobody here waits for.
+const NOT_WANTED: &str = "it holds nothing that was wanted";
 
 impl Driving<'_, '_> {
     /// Looks for a batch that may have been created without its id being written down.
@@ -34,8 +42,10 @@ impl Driving<'_, '_> {
             Recognition::Name => self.find_by_name(at),
             Recognition::Tag => self.find_by_tag(at),
             Recognition::Results => match self.find_by_results(at)? {
-                Ok(None) if self.batches[at].state() == BatchState::Adopting => return Ok(()),
-                found => found,
+                Ok(Search::MayBe) => return Ok(()),
+                Ok(Search::Is(remote)) => Ok(Some(*remote)),
+                Ok(Search::IsNone) => Ok(None),
+                Err(trouble) => Err(trouble),
             },
         };
         match found {
@@ -88,13 +98,13 @@ impl Driving<'_, '_> {
 
     /// Finds a batch among those of its time with as many requests, by what their results are about; while one of them works,
     /// it may be this one.
-    fn find_by_results(&mut self, at: usize) -> Result<std::result::Result<Option<RemoteBatch>, BatchTrouble>> {
+    fn find_by_results(&mut self, at: usize) -> Result<std::result::Result<Search, BatchTrouble>> {
         let since = self.prepared_at(at);
         let list = match self.lane.service.list(&mut self.line, since) {
             Ok(list) => list,
             Err(trouble) => return Ok(Err(trouble)),
         };
-        let known = self.known_remotes()?;
+        let known = self.read_known()?;
         let requests = self.batches[at].held.stored().head.requests;
         let candidates: Vec<RemoteBatch> = list
             .into_iter()
@@ -109,18 +119,17 @@ impl Driving<'_, '_> {
                 continue;
             }
             match self.draws_in_results(&remote) {
-                Ok(draws) if draws.iter().any(|draw| own.contains(draw)) => return Ok(Ok(Some(remote))),
-                Ok(_) => self.note_foreign(&remote)?,
+                Ok(draws) if draws.iter().any(|draw| own.contains(draw)) => {
+                    return Ok(Ok(Search::Is(Box::new(remote))));
+                }
+                // Another batch of ours may be looked for at the same time.
+                Ok(draws) if self.are_of_an_open_batch(&draws)? => {}
+                Ok(draws) => self.note_foreign(&remote.id, &draws, NOT_WANTED)?,
                 Err(trouble) => return Ok(Err(trouble)),
             }
         }
-        let state = self.batches[at].state();
         if open.is_empty() {
-            if state == BatchState::Adopting {
-                // The last one that could have been it was somebody else's.
-                self.abandon(at, "it is not at the provider: it was never created")?;
-            }
-            return Ok(Ok(None));
+            return Ok(Ok(Search::IsNone));
         }
         let next = self.lane.asker.clock.monotonic() + self.lane.policy.poll;
         let step = BatchStep { remote: open.clone(), ..BatchStep::new(BatchState::Adopting, self.at()) };
@@ -131,27 +140,14 @@ impl Driving<'_, '_> {
             let named = batch.named();
             self.tell(format!("{named} may be {} at the provider: its results will say", open.join(" or ")));
         }
-        Ok(Ok(None))
+        Ok(Ok(Search::MayBe))
     }
 
-    /// Lists the provider's ids of all batches that are known here.
-    fn known_remotes(&self) -> Result<BTreeSet<String>> {
-        let identity = &self.lane.service.identity().0;
-        let all = self.lane.asker.session.store().batches()?;
-        let own = all.iter().filter(|stored| stored.head.provider == *identity);
-        Ok(own.filter_map(|stored| stored.remote().map(str::to_owned)).collect())
-    }
-
-    fn note_foreign(&self, remote: &RemoteBatch) -> Result<()> {
-        let identity = &self.lane.service.identity().0;
-        let session = self.lane.asker.session;
-        session.note_foreign_batch(
-            identity,
-            &remote.id,
-            BatchState::Foreign,
-            "it holds nothing that was wanted",
-            &self.at(),
-        )
+    /// Says whether one of these draws is in a batch of ours that is not over.
+    fn are_of_an_open_batch(&self, draws: &[DrawAddress]) -> Result<bool> {
+        let draws: HashSet<&DrawAddress> = draws.iter().collect();
+        let open = self.lane.asker.session.store().open_batches()?;
+        Ok(open.iter().any(|batch| batch.draws.iter().any(|draw| draws.contains(draw))))
     }
 
     /// Reads which draws the results of an ended batch are of.
@@ -159,8 +155,18 @@ impl Driving<'_, '_> {
         let mut draws = Vec::new();
         let service = self.lane.service;
         let mut lines = Vec::new();
-        let mut take = Collect { service, line: &mut lines, draws: &mut draws };
+        let mut take = Collect { service, line: &mut lines, draws: &mut draws, read: 0 };
         service.fetch(&mut self.line, remote, &mut take)?;
+        let is_silent = take.read == 0 && service.recognition() == Recognition::Results;
+        if is_silent && remote.requests.is_some_and(|count| count > 0) {
+            // It would tell whose it is, and does not: nobody may say that it is somebody else's.
+            return Err(BatchTrouble {
+                kind: BatchTroubleKind::Passing,
+                may_have_arrived: false,
+                after: None,
+                why: format!("the results of {} say nothing of its requests", remote.id),
+            });
+        }
         Ok(draws)
     }
 
@@ -170,7 +176,7 @@ impl Driving<'_, '_> {
     /// `store/batches/` was begun. In that case it is asked again until the delay that lists may have is over: what is known
     /// here may have been lost a moment after a batch was created.
     pub(super) fn reconcile(&mut self) -> Result<bool> {
-        if self.is_reconciled {
+        if self.is_reconciled && !self.waits_for_foreign() {
             return Ok(self.unknown.is_empty());
         }
         let now = self.lane.asker.clock.monotonic();
@@ -180,24 +186,25 @@ impl Driving<'_, '_> {
         let (asker, service) = (self.lane.asker, self.lane.service);
         let identity = service.identity().0.clone();
         let knows = asker.session.knows_batches_of(&identity)?;
-        if knows && service.recognition() != Recognition::Tag {
-            self.is_reconciled = true;
-            return Ok(true);
-        }
         // One looks at a time: two would both take the same batch for theirs.
         let Some(_lock) = asker.session.lock_batches()? else {
             self.next_search = now + self.look_again();
             return Ok(false);
         };
+        if self.is_reconciled || (knows && service.recognition() != Recognition::Tag) {
+            self.take_up_foreign()?;
+            self.is_reconciled = true;
+            return Ok(self.unknown.is_empty());
+        }
         let first = *self.sought.get_or_insert(now);
         if first == now && !knows {
             self.tell("looking for batches of this project at the provider".to_owned());
         }
         let today = self.at().parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_second);
         let searched = service.list(&mut self.line, today - HORIZON);
-        let searched = searched.map_err(Some).and_then(|list| self.sort_out(list, now));
+        let searched = searched.map_err(Some).and_then(|list| self.sort_out(list));
         match searched {
-            Ok(()) => {}
+            Ok(()) => self.take_up_foreign()?,
             Err(None) => return Ok(false),
             Err(Some(trouble)) => {
                 self.searches_failed += 1;
@@ -224,13 +231,15 @@ impl Driving<'_, '_> {
     }
 
     /// Takes up what is ours of a list, and notes what is not. The error is a trouble, or that the store failed and was told of.
-    fn sort_out(&mut self, list: Vec<RemoteBatch>, now: Duration) -> std::result::Result<(), Option<BatchTrouble>> {
+    fn sort_out(&mut self, list: Vec<RemoteBatch>) -> std::result::Result<(), Option<BatchTrouble>> {
         let broken = |driving: &mut Self, error| {
             drop(driving.outlets.inbox.send(super::super::ticket::Message::Broken(std::sync::Arc::new(error))));
             None
         };
-        let known = self.known_remotes().map_err(|error| broken(self, error))?;
-        let open: BTreeSet<String> = self.batches.iter().map(|batch| batch.held.name().to_owned()).collect();
+        let known = self.read_known().map_err(|error| broken(self, error))?;
+        // Also those of other processes, which may be about to write down the id.
+        let open = self.lane.asker.session.store().open_batches().map_err(|error| broken(self, error))?;
+        let open: BTreeSet<String> = open.into_iter().map(|stored| stored.head.name).collect();
         let carries = self.lane.service.recognition() != Recognition::Results;
         let before: BTreeSet<String> = self.unknown.drain(..).map(|unknown| unknown.remote.id).collect();
         for remote in list {
@@ -239,15 +248,7 @@ impl Driving<'_, '_> {
                 continue;
             }
             if self.is_ignored(&remote.id) {
-                let identity = &self.lane.service.identity().0;
-                let noted = self.lane.asker.session.note_foreign_batch(
-                    identity,
-                    &remote.id,
-                    BatchState::Foreign,
-                    "it is to be ignored",
-                    &self.at(),
-                );
-                noted.map_err(|error| broken(self, error))?;
+                self.note_foreign(&remote.id, &[], "it is to be ignored").map_err(|error| broken(self, error))?;
                 continue;
             }
             let mut draws = Vec::new();
@@ -270,51 +271,18 @@ impl Driving<'_, '_> {
             }
             draws.sort_unstable();
             draws.dedup();
+            // One that is looked for here is nobody else's.
+            if self.are_of_an_open_batch(&draws).map_err(|error| broken(self, error))? && !carries {
+                continue;
+            }
             let is_wanted = draws.iter().any(|draw| self.wanted.contains_key(&draw.id()));
             if is_wanted || (self.adopts_all && !draws.is_empty()) {
-                self.adopt(&remote, draws, now).map_err(|error| broken(self, error))?;
+                self.adopt_found(&remote, &draws).map_err(|error| broken(self, error))?;
             } else {
-                self.note_foreign(&remote).map_err(|error| broken(self, error))?;
+                self.note_foreign(&remote.id, &draws, NOT_WANTED).map_err(|error| broken(self, error))?;
             }
         }
         Ok(())
-    }
-
-    /// Takes up a batch that was found at the provider, with the draws it holds.
-    fn adopt(&mut self, remote: &RemoteBatch, draws: Vec<DrawAddress>, now: Duration) -> Result<()> {
-        let (asker, service) = (self.lane.asker, self.lane.service);
-        let ids: HashMap<DrawId, DrawAddress> = draws.iter().map(|draw| (draw.id(), *draw)).collect();
-        let mut models = BTreeSet::new();
-        let mut ceiling = Some(Money::ZERO);
-        for id in ids.keys() {
-            let Some((_, request)) = self.wanted.get(id) else {
-                ceiling = None;
-                continue;
-            };
-            models.insert(request.model.clone());
-            ceiling = match asker.tariffs.ceiling(request) {
-                super::super::Ceiling::Known(more) => ceiling.map(|sum| sum.plus(more)),
-                super::super::Ceiling::Unknown => None,
-            };
-        }
-        let head = BatchHead {
-            provider: service.identity().0.clone(),
-            service: service.name().to_owned(),
-            models: models.into_iter().collect(),
-            ceiling_usd: ceiling.map(Money::digits),
-            ..BatchHead::default()
-        };
-        let held = asker.session.prepare_batch(head, draws, |salt| service.account(salt), &self.at())?;
-        let queue = std::mem::take(&mut self.queue);
-        let (taken, left): (Vec<_>, Vec<_>) = queue.into_iter().partition(|draw| ids.contains_key(&draw.id));
-        self.queue = left;
-        let reserved = ceiling.map(|ceiling| asker.budget.owe(ceiling));
-        let mut batch = UnderWay::new(held, false, reserved);
-        batch.next = now;
-        self.batches.push(batch);
-        // Its id is durable before its draws are anybody's but the batch's.
-        self.submitted(self.batches.len() - 1, remote, Some("found at the provider, and taken up"))?;
-        asker.session.release(&addresses(&taken))
     }
 }
 
@@ -323,14 +291,18 @@ struct Collect<'c> {
     service: &'c dyn crate::provider::BatchService,
     line: &'c mut Vec<u8>,
     draws: &'c mut Vec<DrawAddress>,
+    /// How many lines could be read.
+    read: u64,
 }
 
 impl std::io::Write for Collect<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         for byte in bytes {
             if *byte == b'\n' {
-                let result = self.service.read(self.line).ok();
-                self.draws.extend(result.and_then(|result| DrawAddress::from_custom_id(&result.custom_id)));
+                if let Ok(result) = self.service.read(self.line) {
+                    self.read += 1;
+                    self.draws.extend(DrawAddress::from_custom_id(&result.custom_id));
+                }
                 self.line.clear();
             } else {
                 self.line.push(*byte);

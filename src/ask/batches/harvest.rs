@@ -234,11 +234,17 @@ impl Driving<'_, '_> {
                 group.draws.push(LoggedDraw { address, answer, circumstances, raw });
             }
             Outcome::Failure(code) => {
-                tally.brought.failures += 1;
                 match advice {
-                    Advice::Retry { .. } => tally.again.push((id, code)),
-                    Advice::Keep => group.settled.push((id, Err(code))),
+                    Advice::Retry { .. } => {
+                        tally.brought.unanswered += 1;
+                        tally.again.push((id, code));
+                    }
+                    Advice::Keep => {
+                        tally.brought.failures += 1;
+                        group.settled.push((id, Err(code)));
+                    }
                     Advice::StopProvider { why } => {
+                        tally.brought.failures += 1;
                         self.close(why);
                         group.settled.push((id, Err(code)));
                     }
@@ -288,6 +294,7 @@ impl Driving<'_, '_> {
         let ended = stored.step(BatchState::Ended).cloned();
         let status = ended.as_ref().and_then(|step| step.status.clone()).unwrap_or_default();
         let draws = stored.draws.clone();
+        let remote = stored.remote().map(str::to_owned);
         let is_late = stored.step(BatchState::Cancelling).is_some_and(|step| step.note.is_some());
         let was_running = batch.was_running;
         // After a crash between fetching and here, what the batch failed of has to be asked for again; where it cannot be, the
@@ -305,7 +312,7 @@ impl Driving<'_, '_> {
             complaints.push(BatchComplaint { code: code.to_owned(), message: message.to_owned(), line: None });
         }
         let missing: Vec<usize> = (0..draws.len()).filter(|n| seen[*n].is_none()).collect();
-        tally.brought.unanswered = missing.len() as u64;
+        tally.brought.unanswered += missing.len() as u64;
         let code = match status.as_str() {
             "expired" => FailureCode::Timeout,
             "cancelled" | "canceled" => FailureCode::NotSent,
@@ -379,6 +386,11 @@ impl Driving<'_, '_> {
             }
         }
         self.settle(too_often);
+        if status == "expired" && self.lane.service.goes_on_with_expired() {
+            let left: HashSet<DrawId> = missing.iter().map(|n| draws[*n].id()).collect();
+            let left: HashSet<DrawId> = once_more.iter().filter(|id| left.contains(id)).copied().collect();
+            self.expired.extend(remote.filter(|_| !left.is_empty()).map(|remote| (remote, left)));
+        }
         self.again(once_more);
         if self.lane.policy.removes_files {
             self.remove_files(ended.map(|step| step.files).unwrap_or_default());

@@ -21,7 +21,12 @@ impl Driving<'_, '_> {
         let Some(id) = self.batches[at].held.stored().remote().map(str::to_owned) else {
             return self.abandon(at, "it has no id");
         };
-        match self.lane.service.look(&mut self.line, &id) {
+        let is_cancelled = self.batches[at].state() == BatchState::Cancelling;
+        let looked = self.lane.service.look(&mut self.line, &id).or_else(|trouble| {
+            let is_gone = is_cancelled && trouble.kind == BatchTroubleKind::Absent;
+            is_gone.then(|| self.lane.service.left_by_cancelling(&id)).flatten().ok_or(trouble)
+        });
+        match looked {
             Ok(remote) if remote.phase == RemotePhase::Ended => {
                 let mut step = BatchStep::new(BatchState::Ended, self.at());
                 step.status = Some(remote.status.clone());

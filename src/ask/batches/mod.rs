@@ -5,6 +5,7 @@
 //! batch is created by anybody but the process that prepared it; whoever finds one of which it cannot be known whether it was
 //! created looks for it at the provider, and only when it is not there are its draws free again.
 
+mod adopting;
 mod batching;
 mod driving;
 mod finding;

@@ -1,9 +1,12 @@
+use std::collections::HashSet;
 use std::io::Write as _;
 
 use super::super::waiting::Claimed;
 use super::super::{AskError, Ceiling};
 use super::driving::Driving;
+use crate::digest::DrawId;
 use crate::flow::{Money, Reservation};
+use crate::provider::Recognition;
 use crate::request::{DrawAddress, Request};
 use crate::store::{BatchHead, BlobRef, Commit, StoreError};
 
@@ -13,6 +16,8 @@ pub(super) struct Pack {
     pub input: BlobRef,
     pub reserved: Option<Reservation>,
     pub ceiling: Option<Money>,
+    /// The provider's id of the expired batch that it goes on with.
+    pub continues: Option<String>,
 }
 
 /// Says what came of packing.
@@ -35,11 +40,33 @@ fn alike(limits: &crate::provider::BatchLimits, a: &Request, b: &Request) -> boo
 }
 
 impl Driving<'_, '_> {
+    /// Packs what an expired batch left, once all of it waits again, to be gone on with; else what is next.
+    pub(super) fn pack_next(&mut self) -> Result<Packed, StoreError> {
+        let waits = |ids: &HashSet<DrawId>| self.queue.iter().filter(|draw| ids.contains(&draw.id)).count();
+        let waiting: Vec<usize> = self.expired.iter().map(|(_, ids)| waits(ids)).collect();
+        let Some(at) = waiting.iter().position(|count| *count > 0) else { return self.pack() };
+        let (remote, ids) = self.expired.remove(at);
+        if waiting[at] < ids.len() {
+            return self.pack();
+        }
+        let (left, rest) = std::mem::take(&mut self.queue).into_iter().partition(|draw| ids.contains(&draw.id));
+        self.queue = left;
+        let packed = self.pack();
+        self.queue.extend(rest);
+        Ok(match packed? {
+            Packed::Some(mut pack) => {
+                pack.continues = (pack.draws.len() == ids.len()).then_some(remote);
+                Packed::Some(pack)
+            }
+            other => other,
+        })
+    }
+
     /// Takes as many of the waiting draws as one batch holds, in their order, and writes their input into the store.
     ///
     /// All draws of an item that are alike go together, so that both arms of it are in one batch; an item is parted only where
     /// it alone is more than a batch holds.
-    pub(super) fn pack(&mut self) -> Result<Packed, StoreError> {
+    fn pack(&mut self) -> Result<Packed, StoreError> {
         let service = self.lane.service;
         let (limits, framing) = (service.limits(), service.framing());
         let most_requests = (limits.requests * FULL / 100).min(self.most_requests).max(1);
@@ -142,7 +169,7 @@ impl Driving<'_, '_> {
         let staged = writer.finish()?;
         let input = staged.blob();
         session.commit(vec![Commit { record: None, blobs: vec![staged] }])?;
-        Ok(Packed::Some(Box::new(Pack { draws: taken, input, reserved, ceiling })))
+        Ok(Packed::Some(Box::new(Pack { draws: taken, input, reserved, ceiling, continues: None })))
     }
 
     /// Sets the most that requests can cost aside; the error says why they cannot be paid for.
@@ -169,18 +196,25 @@ impl Driving<'_, '_> {
     }
 
     /// Says what is known of a batch of these draws from the beginning.
-    pub(super) fn head(&self, pack: &Pack) -> BatchHead {
+    pub(super) fn head(&self, pack: &Pack) -> Result<BatchHead, StoreError> {
         let mut models: Vec<String> = pack.draws.iter().map(|draw| draw.request.model.clone()).collect();
         models.sort_unstable();
         models.dedup();
-        BatchHead {
+        let mut ordinal = 0;
+        if self.lane.service.recognition() == Recognition::Name {
+            let key = BatchHead::key_of(&addresses(&pack.draws));
+            ordinal = self.own_batches()?.iter().filter(|stored| stored.head.key == key).count();
+        }
+        Ok(BatchHead {
             provider: self.lane.service.identity().0.clone(),
             service: self.lane.service.name().to_owned(),
             models,
             input: Some(pack.input),
             ceiling_usd: pack.ceiling.map(Money::digits),
+            ordinal: u32::try_from(ordinal).unwrap_or(u32::MAX),
+            continues: pack.continues.clone(),
             ..BatchHead::default()
-        }
+        })
     }
 }
 

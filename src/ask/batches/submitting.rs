@@ -27,7 +27,7 @@ impl Driving<'_, '_> {
     /// Begins a batch with what fits of the queue.
     pub(super) fn prepare(&mut self) -> Result<()> {
         let asker = self.lane.asker;
-        let pack: Pack = match self.pack()? {
+        let pack: Pack = match self.pack_next()? {
             Packed::Some(pack) => *pack,
             Packed::Unfit(unfit) => {
                 if let Some((_, why)) = unfit.first() {
@@ -43,10 +43,11 @@ impl Driving<'_, '_> {
                 return Ok(());
             }
         };
-        let head = self.head(&pack);
+        let head = self.head(&pack)?;
         let draws = addresses(&pack.draws);
         let account = |salt: &str| self.lane.service.account(salt);
-        let held = asker.session.prepare_batch(head, draws.clone(), account, &self.at())?;
+        let step = BatchStep::new(BatchState::Prepared, self.at());
+        let held = asker.session.begin_batch(head, draws.clone(), account, step)?;
         // The batch holds the claims from here on.
         asker.session.release(&draws)?;
         self.batches.push(UnderWay::new(held, true, pack.reserved));
@@ -74,7 +75,15 @@ impl Driving<'_, '_> {
             return Err(StoreError::Unfit { why: format!("{} holds nothing that is wanted", batch.named()) });
         };
         let mut reader = self.lane.asker.session.store().open_blob(&input.id)?;
-        let ticket = BatchTicket { name: &head.name, key: &head.key, sample, size: input.size };
+        let ticket = BatchTicket {
+            name: &head.name,
+            key: &head.key,
+            sample,
+            size: input.size,
+            requests: head.requests,
+            ordinal: head.ordinal,
+            continues: head.continues.as_deref(),
+        };
         Ok(call(self.lane, &mut self.line, ticket, &mut reader))
     }
 

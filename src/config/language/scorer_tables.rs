@@ -1,6 +1,6 @@
 //! The keys of scorers.
 
-use super::shape::Shape::{AnyText, Boolean, Choice, Either, List, Name, Text};
+use super::shape::Shape::{AnyText, Boolean, Choice, Either, List, Name, Names, Path, Text};
 use super::shape::{Field, Shape, Table};
 use super::tables::{AMOUNT, SHARE, TEXTS, field};
 
@@ -19,6 +19,7 @@ pub(super) static SCORER: Table = Table {
         field("regex", Shape::Table(&REGEX), "The answer matches a pattern."),
         field("choice", Shape::Table(&CHOICE), "The answer chooses the right option."),
         field("json", Shape::Table(&JSON), "The answer holds the right JSON."),
+        field("labels", Shape::Table(&LABELS), "People have said whether the answer is right."),
     ],
 };
 
@@ -93,6 +94,39 @@ static CHOICE: Table = Table {
             Choice(&["text_or_letter", "index", "number"]),
             "How an accepted answer names its option; `index` counts from 0, `number` from 1. Default: `text_or_letter`.",
         ),
+    ],
+};
+
+static LABELS: Table = Table {
+    what: "the settings of `labels`",
+    fields: &[
+        SCORER_NAME,
+        field("path", Path, "The file of verdicts, a row for each.").required(),
+        field("format", Choice(&["jsonl", "csv", "tsv", "json"]), "The layout; absent: by the file's extension."),
+        field("fields", Shape::Table(&LABEL_FIELDS), "Which field of a row is what."),
+        field(
+            "values",
+            Names(&SHARE),
+            "What each verdict is worth; absent: `true` is 1, `false` 0, and numbers from 0 to 1 are themselves.",
+        ),
+        field(
+            "rule",
+            Choice(&["majority", "mean"]),
+            "What several raters come to; a majority that is tied is the mean of what is tied. Default: `majority`.",
+        ),
+    ],
+};
+
+static LABEL_FIELDS: Table = Table {
+    what: "the fields of a verdict",
+    fields: &[
+        field("item", Text, "The item's id. Default: `item`."),
+        field("model", Text, "The model's name; a row without it is about any. Default: `model`."),
+        field("arm", Text, "`control`, or the prompt set's name; a row without it is about any. Default: `arm`."),
+        field("draw", Text, "The draw's number, from 0; a row without it is about any. Default: `draw`."),
+        field("answer", Text, "The text that was rated; a row without it is about any. Default: `answer`."),
+        field("rater", Text, "Who says it; a row without it is by the one rater. Default: `rater`."),
+        field("verdict", Text, "What they say; empty: nothing yet. Default: `verdict`."),
     ],
 };
 

@@ -67,6 +67,8 @@ impl Loader<'_> {
             node.get("instructions").and_then(|file| Some(self.text_file(file.text()?, file.span, TextFile::Plain)));
         let user = node.get("user").and_then(|file| Some(self.text_file(file.text()?, file.span, TextFile::Template)));
         let answer = node.get("answer").and_then(|node| self.answer(node));
+        let scorers = self.scorers(node.get("scorers"), root);
+        let labels = self.labels(node.get("scorers"), &scorers);
         Some(DatasetConfig {
             source: source?,
             format: format?,
@@ -84,7 +86,8 @@ impl Loader<'_> {
             instructions_open: own.clone().or_else(|| instructions.open.clone()),
             instructions_closed: own.or_else(|| instructions.closed.clone()),
             answer,
-            scorers: self.scorers(node.get("scorers"), root),
+            scorers,
+            labels,
             max_output_tokens: node.integer_at("max_output_tokens"),
             at: entry.span.at,
         })

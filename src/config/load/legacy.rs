@@ -180,6 +180,7 @@ impl Loader<'_> {
             instructions_closed: instructions.closed.clone(),
             answer: None,
             scorers: self.scorers(None, root),
+            labels: Vec::new(),
             max_output_tokens: None,
             at,
         }

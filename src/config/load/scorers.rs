@@ -1,8 +1,12 @@
 //! Scorers and their settings.
 
 use super::super::tree::Node;
-use super::super::{Diagnostic, GoldOption, JsonMatch, Options, Pick, ScorerConfig, ScorerSettings, Support};
+use super::super::{
+    Diagnostic, GoldOption, JsonMatch, LabelFields, LabelReading, LabelRule, LabelsConfig, Options, Pick,
+    RecordingFormat, ScorerConfig, ScorerSettings, Support,
+};
 use super::Loader;
+use super::datasets::extension;
 use super::providers::suggest;
 use crate::digest::Decimal;
 
@@ -29,12 +33,81 @@ impl Loader<'_> {
         scorers
     }
 
+    /// Reads the scorers by people among those of a dataset; `others` are the rest.
+    pub fn labels(&mut self, node: Option<&Node>, others: &[ScorerConfig]) -> Vec<LabelsConfig> {
+        let mut labels: Vec<LabelsConfig> = Vec::new();
+        for item in node.map(Node::items).unwrap_or_default() {
+            let [entry] = item.entries() else { continue };
+            if &*entry.key != "labels" {
+                continue;
+            }
+            let Some(read) = self.labels_of(&entry.value) else { continue };
+            if others.iter().any(|other| other.name == read.name) || labels.iter().any(|other| other.name == read.name)
+            {
+                let message = format!("two scorers are called `{}`, and their metrics would be too", read.name);
+                self.error(item.span, message, "name one: `labels: {name: …}`");
+            }
+            labels.push(read);
+        }
+        labels
+    }
+
+    fn labels_of(&mut self, set: &Node) -> Option<LabelsConfig> {
+        let path = set.get("path")?;
+        let source = self.data_file(path.text()?, path.span);
+        let format = match set.text_at("format").or_else(|| extension(&source.written)).as_deref() {
+            Some("jsonl" | "ndjson") => RecordingFormat::Jsonl,
+            Some("csv") => RecordingFormat::Csv,
+            Some("tsv") => RecordingFormat::Tsv,
+            Some("json") => RecordingFormat::Json,
+            _ => {
+                let message = format!("the layout of `{}` cannot be told from its name", source.written);
+                self.error(path.span, message, "write `format:` (jsonl, csv, tsv or json)");
+                return None;
+            }
+        };
+        let fields = set.get("fields");
+        let field = |key: &str| fields.and_then(|fields| fields.text_at(key)).unwrap_or_else(|| key.to_owned());
+        let fields = LabelFields {
+            item: field("item"),
+            model: field("model"),
+            arm: field("arm"),
+            draw: field("draw"),
+            answer: field("answer"),
+            rater: field("rater"),
+            verdict: field("verdict"),
+        };
+        let values = set.get("values").map(Node::entries).unwrap_or_default();
+        let values = values.iter().filter_map(|entry| Some((entry.key.trim().to_owned(), entry.value.decimal()?)));
+        let rule = match set.text_at("rule").as_deref() {
+            Some("mean") => LabelRule::Mean,
+            _ => LabelRule::Majority,
+        };
+        let name = self.scorer_name(set, "labels");
+        let reading = LabelReading { format, fields, values: values.collect(), rule };
+        Some(LabelsConfig { name, source, reading })
+    }
+
+    /// Reads the name of a scorer; absent, it is that of its kind.
+    fn scorer_name(&mut self, set: &Node, kind: &str) -> String {
+        let name = set.text_at("name").unwrap_or_else(|| kind.to_owned());
+        if let Some(written) = set.get("name")
+            && !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+        {
+            let message = "the name of a scorer becomes part of the names of metrics: letters, digits, `_` and `-`";
+            self.error(written.span, message, "choose another name");
+        }
+        name
+    }
+
     fn scorer(&mut self, item: &Node, root: &Node) -> Option<ScorerConfig> {
         let empty = Node { kind: super::super::tree::Kind::Mapping(Vec::new()), span: item.span };
         if let Some(kind) = item.text() {
             return self.scorer_of(kind, &empty, item, root);
         }
         match item.entries() {
+            // What people say is read apart, by `labels`.
+            [only] if &*only.key == "labels" => None,
             [only] => {
                 let settings = if only.value.is_null() { &empty } else { &only.value };
                 self.scorer_of(&only.key, settings, item, root)
@@ -121,13 +194,7 @@ impl Loader<'_> {
             },
             _ => return None,
         };
-        let name = set.text_at("name").unwrap_or_else(|| kind.to_owned());
-        if let Some(written) = set.get("name")
-            && !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
-        {
-            let message = "the name of a scorer becomes part of the names of metrics: letters, digits, `_` and `-`";
-            self.error(written.span, message, "choose another name");
-        }
+        let name = self.scorer_name(set, kind);
         Some(ScorerConfig { name, settings })
     }
 

@@ -65,7 +65,7 @@ impl Forest {
         });
         let ticks = if fit == Fit::Wide { 6 } else { 4 };
         let axis = Axis::covering(ends.chain([0.0]), ticks, (left, right));
-        let (row_height, head_height) = if fit == Fit::Wide { (26.0, 30.0) } else { (54.0, 28.0) };
+        let (row_height, head_height) = if fit == Fit::Wide { (26.0, 30.0) } else { (60.0, 28.0) };
         let groups: f64 = self.groups.iter().filter(|group| !group.heading.is_empty()).count() as f64;
         let bottom = 8.0 + rows().count() as f64 * row_height + groups * head_height;
         let mut svg = Svg::new(width, "Forest plot of mean differences, treatment minus control, with intervals");

@@ -8,7 +8,7 @@ use crate::report::chart::{
     RiskCoverage, StatusRow, Statuses, both,
 };
 use crate::report::number::{NONE, count, difference, p_value};
-use crate::report::{MetricRow, Unit};
+use crate::report::{MetricRow, Section, Unit};
 
 /// Is how many rows a forest has room for besides the primary ones.
 const EXPLORATORY_ROWS: usize = 40;
@@ -360,7 +360,11 @@ impl RunPage {
             return figure("missing", "Missing and other answers", &words, "");
         }
         let mut rows = Vec::new();
-        for (trial, dataset, section) in sections() {
+        // A dataset whose answers all stopped by themselves has no bar to show.
+        let ended_otherwise = |section: &Section| {
+            section.counts.iter().flatten().any(|arm| arm.statuses.iter().any(|one| one.0 != "stop"))
+        };
+        for (trial, dataset, section) in sections().filter(|found| ended_otherwise(found.2)) {
             for (arm, counts) in section.counts.iter().enumerate() {
                 let Some(counts) = counts else { continue };
                 let of = |name: &str| counts.statuses.iter().find(|(other, _)| other == name).map_or(0, |(_, n)| *n);

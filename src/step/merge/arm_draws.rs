@@ -50,6 +50,11 @@ impl<'a> ArmDraws<'a> {
         Ok(Some(arm))
     }
 
+    /// Lists the scores of all draws, in the order of the parts.
+    pub(super) fn scored(&self) -> &[ScoredDraw<'a>] {
+        &self.scored
+    }
+
     /// Finds the draws of an item; there are none where it was not asked.
     pub(super) fn of_item(&self, item: &str) -> ItemDraws<'_, 'a> {
         let range = self.items.get(item).cloned().unwrap_or_default();

@@ -13,7 +13,7 @@ use crate::step::named_list::NamedList;
 use crate::step::significance::{Arms, Block, Estimate, McNemarBlock, MetricBlock, Missing};
 
 /// The name of the tokens written, which are compared like a metric.
-pub(super) const OUTPUT_TOKENS: &str = "output_tokens";
+pub const OUTPUT_TOKENS: &str = "output_tokens";
 
 /// The metrics that say right or wrong, the one that is tested first in front.
 const RIGHT_OR_WRONG: [&str; 6] = ["em", "squad_em", "numeric", "includes", "exact", "regex"];

@@ -149,6 +149,8 @@ pub struct Batches {
     pub created: Vec<Created>,
     pub calls: BTreeMap<&'static str, usize>,
     pub removed: Vec<String>,
+    /// When datasets were uploaded.
+    pub uploaded: BTreeMap<String, Instant>,
 }
 
 impl Batches {
@@ -189,11 +191,7 @@ impl Batches {
     }
 
     fn upload(&mut self, options: &BatchOptions, incoming: &Incoming) -> Outgoing {
-        let kind = incoming.headers.get("content-type").cloned().unwrap_or_default();
-        let Some((_, boundary)) = kind.split_once("multipart/form-data; boundary=") else {
-            return refused(400, "invalid_request_error", "no form");
-        };
-        let parts = form(&incoming.body, boundary);
+        let Some(parts) = form_of(incoming) else { return refused(400, "invalid_request_error", "no form") };
         let part = |name: &str| parts.iter().find(|(known, _)| known == name).map(|(_, bytes)| bytes.clone());
         if part("purpose").as_deref() != Some(b"batch") {
             return refused(400, "invalid_request_error", "`purpose` is not `batch`");
@@ -382,9 +380,35 @@ fn status(batch: &Created, options: &BatchOptions) -> &'static str {
     }
 }
 
-/// The lines of both files of a batch: in no order, and with what the script does to them.
-fn results(batch: &Created, options: &BatchOptions) -> (Vec<String>, Vec<String>) {
-    let (mut answers, mut errors) = (Vec::new(), Vec::new());
+/// Is what came of one line of a batch.
+pub(super) struct Ended<'b> {
+    pub custom_id: &'b str,
+    pub hash: String,
+    pub model: String,
+    pub text: String,
+    pub bill: Bill,
+    pub fault: Option<ResultFault>,
+}
+
+impl Ended<'_> {
+    /// What an answer of this text is made of.
+    pub fn made(&self, text: &str) -> Made {
+        Made {
+            id: format!("{}-0", self.hash),
+            model: self.model.clone(),
+            text: text.to_owned(),
+            ending: Ending::Stop,
+            usage: Some(self.bill),
+        }
+    }
+}
+
+/// What came of the lines of a batch: in no order, and with what the script does to them.
+pub(super) fn ended_of<'b>(
+    batch: &'b Created,
+    options: &'b BatchOptions,
+    dialect: Dialect,
+) -> impl Iterator<Item = Ended<'b>> {
     let done = match (&batch.fate, batch.cancelled) {
         (Fate::Failed(..), _) => 0,
         (_, Some(_)) => batch.lines.len() / 2,
@@ -392,9 +416,8 @@ fn results(batch: &Created, options: &BatchOptions) -> (Vec<String>, Vec<String>
         _ => batch.lines.len(),
     };
     let mut order: Vec<&Line> = batch.lines.iter().collect();
-    order.sort_by_key(|line| blake3::hash(line.body.as_slice()).to_hex().to_string());
-    let dialect = Dialect::Chat;
-    for (n, line) in order.into_iter().enumerate() {
+    order.sort_by_cached_key(|line| blake3::hash(line.body.as_slice()).to_hex().to_string());
+    order.into_iter().enumerate().map(move |(n, line)| {
         let hash = blake3::hash(&line.body).to_hex()[..16].to_owned();
         let body: Value = serde_json::from_slice(&line.body).unwrap();
         let texts = dialect.texts(&body);
@@ -404,38 +427,44 @@ fn results(batch: &Created, options: &BatchOptions) -> (Vec<String>, Vec<String>
         let text = answer_to(&texts, &hash);
         let bill =
             Bill { input: words(&texts) + 3 * texts.len() as u64, output: words(std::slice::from_ref(&text)) + 1 };
-        let made = |text: String| Made {
-            id: format!("{hash}-0"),
-            model: body["model"].as_str().unwrap_or("unknown").to_owned(),
-            text,
-            ending: Ending::Stop,
-            usage: Some(bill),
-        };
-        let answered = |custom_id: &str, text: String| {
+        let model = body["model"].as_str().unwrap_or("unknown").to_owned();
+        Ended { custom_id: &line.custom_id, hash, model, text, bill, fault }
+    })
+}
+
+/// The lines of both files of a batch.
+fn results(batch: &Created, options: &BatchOptions) -> (Vec<String>, Vec<String>) {
+    let (mut answers, mut errors) = (Vec::new(), Vec::new());
+    let dialect = Dialect::Chat;
+    for ended in ended_of(batch, options, dialect) {
+        let (custom_id, hash) = (ended.custom_id, &ended.hash);
+        let answered = |custom_id: &str, text: &str| {
             json!({
                 "id": format!("batch_req_{hash}"), "custom_id": custom_id, "error": null,
-                "response": {"status_code": 200, "request_id": format!("req-{hash}"), "body": dialect.answer(&made(text))},
+                "response": {
+                    "status_code": 200, "request_id": format!("req-{hash}"), "body": dialect.answer(&ended.made(text)),
+                },
             })
             .to_string()
         };
         let status = |code: u16, error: Value| {
             let said = dialect.error("invalid_request_error", "This request is not taken.");
             let response = json!({"status_code": code, "request_id": "", "body": said});
-            json!({"id": "", "custom_id": line.custom_id, "response": response, "error": error}).to_string()
+            json!({"id": "", "custom_id": custom_id, "response": response, "error": error}).to_string()
         };
-        let good = answered(&line.custom_id, text.clone());
-        match fault {
+        let good = answered(custom_id, &ended.text);
+        match &ended.fault {
             None => answers.push(good),
             Some(ResultFault::Missing) => {}
             Some(ResultFault::Twice) => answers.extend([good.clone(), good]),
             Some(ResultFault::TwiceDifferently) => {
-                answers.extend([good, answered(&line.custom_id, format!("{text} or not"))]);
+                answers.extend([good, answered(custom_id, &format!("{} or not", ended.text))]);
             }
-            Some(ResultFault::Unknown) => answers.push(answered("somebody-elses", text)),
+            Some(ResultFault::Unknown) => answers.push(answered("somebody-elses", &ended.text)),
             Some(ResultFault::Status(code)) => {
-                errors.push(status(code, json!({"code": "x", "message": "it went wrong"})));
+                errors.push(status(*code, json!({"code": "x", "message": "it went wrong"})));
             }
-            Some(ResultFault::StatusWithoutError(code)) => errors.push(status(code, Value::Null)),
+            Some(ResultFault::StatusWithoutError(code)) => errors.push(status(*code, Value::Null)),
             Some(ResultFault::NoJson) => answers.push(good[..good.len() / 2].to_owned()),
             Some(ResultFault::Expired) => {
                 let code = if batch.cancelled.is_some() { "batch_cancelled" } else { "batch_expired" };
@@ -443,9 +472,8 @@ fn results(batch: &Created, options: &BatchOptions) -> (Vec<String>, Vec<String>
                     json!({"code": code, "message": "This request could not be executed before the batch ended."});
                 // Those that a cancelled or failed batch never came to are in neither file.
                 if batch.cancelled.is_none() {
-                    errors.push(
-                        json!({"id": "", "custom_id": line.custom_id, "response": null, "error": error}).to_string(),
-                    );
+                    errors
+                        .push(json!({"id": "", "custom_id": custom_id, "response": null, "error": error}).to_string());
                 }
             }
         }
@@ -512,6 +540,13 @@ fn kind_of<'p>(method: &str, path: &'p str) -> Option<(&'static str, &'p str)> {
     })
 }
 
+/// The parts of the form that a call sends: name and bytes.
+pub(super) fn form_of(incoming: &Incoming) -> Option<Vec<(String, Vec<u8>)>> {
+    let kind = incoming.headers.get("content-type")?;
+    let (_, boundary) = kind.split_once("multipart/form-data; boundary=")?;
+    Some(form(&incoming.body, boundary))
+}
+
 /// The parts of a form: name and bytes.
 fn form(body: &[u8], boundary: &str) -> Vec<(String, Vec<u8>)> {
     let mark = format!("--{boundary}").into_bytes();
@@ -533,11 +568,11 @@ fn form(body: &[u8], boundary: &str) -> Vec<(String, Vec<u8>)> {
     }
 }
 
-pub(super) fn refused(code: u16, kind: &str, words: &str) -> Outgoing {
+fn refused(code: u16, kind: &str, words: &str) -> Outgoing {
     Outgoing::json(code, &json!({"error": {"message": words, "type": kind, "param": null, "code": kind}}))
 }
 
-fn unix(at: Instant) -> i64 {
+pub(super) fn unix(at: Instant) -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     now.as_secs() as i64 - at.elapsed().as_secs() as i64
 }

@@ -17,6 +17,8 @@ mod batches;
 mod dialect;
 mod fault;
 mod generator;
+mod inference_jobs;
+mod message_batches;
 mod model_server;
 mod play;
 mod wire;

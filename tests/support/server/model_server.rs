@@ -250,7 +250,10 @@ impl Drop for InFlight<'_> {
 fn serve(shared: &Shared, incoming: Incoming, to: &mut TcpStream) -> After {
     if let Some(options) = &shared.options.batches {
         let mut batches = shared.batches.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let served = batches.serve(options, &incoming);
+        let served = batches
+            .serve(options, &incoming)
+            .or_else(|| batches.serve_messages(options, &incoming))
+            .or_else(|| batches.serve_jobs(options, &incoming));
         drop(batches);
         match served {
             Some((_, true)) => return After::Reset,
