@@ -73,7 +73,7 @@ enum Reserve {
 /// Says what a thread that would send does next.
 enum Turn {
     /// It sends this.
-    Send(Sending),
+    Send(Box<Sending>),
     /// There is nothing to send.
     Empty,
     /// The server is asked first what it serves for this model.
@@ -195,18 +195,17 @@ impl<'a> Lane<'a> {
         let mut line = self.provider.open();
         let mut noted = None;
         loop {
-            let sending = match noted.take() {
-                Some(sending) => sending,
-                None => {
-                    let Some(mut sending) = self.next(scope, &mut line, outlets) else { break };
-                    if let Err(error) = self.asker.session.log_intents(&[sending.draw.address]) {
-                        drop(self.release(&mut sending));
-                        drop(outlets.inbox.send(Message::Broken(error.into())));
-                        drop(outlets.inbox.send(Message::Returned(vec![sending.draw.id])));
-                        continue;
-                    }
-                    sending
+            let sending = if let Some(sending) = noted.take() {
+                sending
+            } else {
+                let Some(mut sending) = self.next(scope, &mut line, outlets) else { break };
+                if let Err(error) = self.asker.session.log_intents(&[sending.draw.address]) {
+                    drop(self.release(&mut sending));
+                    drop(outlets.inbox.send(Message::Broken(error.into())));
+                    drop(outlets.inbox.send(Message::Returned(vec![sending.draw.id])));
+                    continue;
                 }
+                sending
             };
             noted = self.send(sending, &mut line, outlets);
         }
@@ -257,7 +256,7 @@ impl<'a> Lane<'a> {
             return None;
         }
         match self.turn(&mut state, self.asker.clock.monotonic(), 1) {
-            Turn::Send(sending) => Some(sending),
+            Turn::Send(sending) => Some(*sending),
             Turn::Empty | Turn::Look(_) | Turn::Wait(_) | Turn::Closed => None,
         }
     }
@@ -304,7 +303,7 @@ impl<'a> Lane<'a> {
                     if wakes {
                         self.wake.notify_one();
                     }
-                    return Some(sending);
+                    return Some(*sending);
                 }
                 Turn::Empty if state.is_last && state.later.is_empty() => {
                     state.threads -= 1;
@@ -353,7 +352,7 @@ impl<'a> Lane<'a> {
                     let Some(mut sending) = state.ready.pop_front() else { return Turn::Empty };
                     (sending.reserved, sending.revision) = (reserved, revision);
                     state.pace.sent(tokens);
-                    Turn::Send(sending)
+                    Turn::Send(Box::new(sending))
                 }
                 Reserve::Later => Turn::Wait(None),
                 Reserve::Never(why) => {

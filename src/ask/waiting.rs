@@ -42,7 +42,7 @@ struct Wanted {
 struct Open {
     left: usize,
     /// Where the owner sees how many are left.
-    open: Arc<AtomicUsize>,
+    counter: Arc<AtomicUsize>,
     draws: HashMap<DrawId, Settled>,
 }
 
@@ -109,7 +109,7 @@ impl<'w> Waiting<'w> {
         self.tally += rejected;
         *self.tallies.entry(owner).or_default() += rejected;
         ticket.open.fetch_sub(wanted - left, Ordering::Relaxed);
-        self.tickets.insert(owner, Open { left, open: ticket.open, draws });
+        self.tickets.insert(owner, Open { left, counter: ticket.open, draws });
         if left == 0 {
             self.end(owner);
         }
@@ -233,7 +233,7 @@ impl<'w> Waiting<'w> {
             let Some(open) = self.tickets.get_mut(&owner) else { continue };
             open.draws.insert(*id, settled.clone());
             open.left -= 1;
-            open.open.fetch_sub(1, Ordering::Relaxed);
+            open.counter.fetch_sub(1, Ordering::Relaxed);
             if open.left == 0 {
                 self.end(owner);
             }
@@ -253,7 +253,7 @@ impl<'w> Waiting<'w> {
             let Some(wanted) = self.remove(id) else { continue };
             for owner in wanted.owners {
                 if let Some(ticket) = self.tickets.remove(&owner) {
-                    ticket.open.fetch_sub(ticket.left, Ordering::Relaxed);
+                    ticket.counter.fetch_sub(ticket.left, Ordering::Relaxed);
                     (self.done)(Settlement { owner, draws: Err(error.clone()) });
                 }
             }
@@ -278,7 +278,7 @@ impl<'w> Waiting<'w> {
             drop(self.remove(&id));
         }
         for (owner, ticket) in self.tickets.drain() {
-            ticket.open.fetch_sub(ticket.left, Ordering::Relaxed);
+            ticket.counter.fetch_sub(ticket.left, Ordering::Relaxed);
             (self.done)(Settlement { owner, draws: Err(error.clone()) });
         }
     }

@@ -69,13 +69,13 @@ fn bought(store: &Store, sessions: &[String]) -> Result<HashMap<DrawAddress, Bou
                 LedgerLine::Answer { address, usage, circumstances, .. } => {
                     end(address);
                     let Circumstances { cached_tokens, cache_write_tokens, bought: way, .. } = circumstances;
-                    let way = way.map(|way| match ways.get(&*way) {
-                        Some(known) => known.clone(),
-                        None => {
+                    let way = way.map(|way| {
+                        let known = ways.get(&*way).cloned();
+                        known.unwrap_or_else(|| {
                             let way: Arc<str> = way.into();
                             ways.insert(way.clone());
                             way
-                        }
+                        })
                     });
                     let answers = &mut bought.entry(address).or_default().answers;
                     // A second answer is rare.
