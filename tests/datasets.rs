@@ -824,8 +824,7 @@ fn draws_are_wanted_and_collected_in_order() {
         address if address.number == 1 => Some(Err(FailureCode::NoRecording)),
         _ => None,
     };
-    let places: Vec<_> = wanted.iter().map(|w| (w.item.clone(), w.address)).collect();
-    let (blob, failures) = infer::collect(&places, settled).unwrap();
+    let (blob, failures) = infer::collect(&wanted, settled).unwrap();
     assert_eq!(failures, 3);
     assert_eq!(
         String::from_utf8(blob.clone()).unwrap(),

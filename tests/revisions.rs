@@ -78,8 +78,7 @@ impl Pipeline {
                         exp::request::Outcome::Failure(code) => Some(Err(code)),
                     }
                 };
-                let places: Vec<_> = wanted.iter().map(|wanted| (wanted.item.clone(), wanted.address)).collect();
-                made.insert("answers".to_owned(), step::collect(&places, settle).unwrap().0);
+                made.insert("answers".to_owned(), step::collect(&wanted, settle).unwrap().0);
             } else {
                 step::run(kind, &params, &inputs, &mut made).unwrap_or_else(|error| panic!("{kind}: {error:?}"));
             }

@@ -43,7 +43,7 @@ struct Open {
     left: usize,
     /// Where the owner sees how many are left.
     counter: Arc<AtomicUsize>,
-    draws: HashMap<DrawId, Settled>,
+    draws: BTreeMap<DrawId, Settled>,
 }
 
 /// Is the place of a draw in the order of asking.
@@ -51,7 +51,7 @@ type Turn = (u64, u32, DrawId);
 
 /// Holds the open tickets, and every draw that one of them wants, once.
 pub(super) struct Waiting<'w> {
-    draws: HashMap<DrawId, Wanted>,
+    draws: HashMap<DrawId, Box<Wanted>>,
     new: Vec<DrawId>,
     missing: HashMap<ProviderIdentity, BTreeSet<Turn>>,
     elsewhere: BTreeSet<DrawId>,
@@ -82,7 +82,7 @@ impl<'w> Waiting<'w> {
     pub(super) fn add(&mut self, ticket: Ticket) {
         let (owner, wanted) = (ticket.owner, ticket.wanted.len());
         let mut left = 0;
-        let mut draws = HashMap::new();
+        let mut draws = BTreeMap::new();
         for wanted in ticket.wanted {
             let id = wanted.address.id();
             if wanted.is_rejected {
@@ -99,7 +99,7 @@ impl<'w> Waiting<'w> {
                 }
                 Entry::Vacant(entry) => {
                     let draw = Claimed { id, address: wanted.address, request: wanted.request, turn: wanted.turn };
-                    entry.insert(Wanted { draw, phase: Phase::New, owners: vec![owner] });
+                    entry.insert(Box::new(Wanted { draw, phase: Phase::New, owners: vec![owner] }));
                     self.new.push(id);
                 }
             }
@@ -219,7 +219,7 @@ impl<'w> Waiting<'w> {
         }
     }
 
-    fn remove(&mut self, id: &DrawId) -> Option<Wanted> {
+    fn remove(&mut self, id: &DrawId) -> Option<Box<Wanted>> {
         self.set(id, Phase::New);
         self.draws.remove(id)
     }

@@ -20,8 +20,7 @@ pub fn again(store: &Store, record: &ActionRecord) -> Result<Option<BTreeMap<Str
         StepKind::Fetch => return Ok(None),
         StepKind::Infer => {
             let demand = demand(&params, &inputs)?;
-            let (_, awaited) = demand.part();
-            let addresses: Vec<DrawAddress> = awaited.places.iter().map(|(_, address)| *address).collect();
+            let addresses: Vec<DrawAddress> = demand.wanted.iter().map(|wanted| wanted.address).collect();
             let draws: BTreeMap<DrawAddress, _> = addresses
                 .iter()
                 .zip(store.draws(&addresses)?)
@@ -31,7 +30,7 @@ pub fn again(store: &Store, record: &ActionRecord) -> Result<Option<BTreeMap<Str
                 // Failures are logged, not stored by address: only what was answered can be made again.
                 return Ok(None);
             }
-            awaited.collect(|address| draws.get(address).cloned().map(Ok), &mut made)?;
+            demand.collect(|address| draws.get(address).cloned().map(Ok), &mut made)?;
         }
         kind => step::run(kind, &params, &inputs, &mut made)?,
     }

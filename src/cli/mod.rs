@@ -34,6 +34,7 @@ mod gates;
 mod gc;
 mod gc_args;
 mod guess;
+mod heartbeat;
 mod history;
 mod import;
 mod import_log;

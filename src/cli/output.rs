@@ -1,4 +1,6 @@
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::args::Global;
 use super::problem::printable;
@@ -15,7 +17,14 @@ pub struct Output {
     pub live: bool,
     /// Whether results are told by the way, because others will follow.
     is_aside: bool,
-    watched: std::sync::Mutex<Vec<Store>>,
+    watched: Mutex<Vec<Store>>,
+    pulse: Arc<Mutex<Pulse>>,
+}
+
+/// Is what is being done, and when something was last said on standard error.
+struct Pulse {
+    doing: &'static str,
+    said: Instant,
 }
 
 impl Output {
@@ -28,14 +37,42 @@ impl Output {
             verbose: global.verbose,
             live,
             is_aside: false,
-            watched: std::sync::Mutex::default(),
+            watched: Mutex::default(),
+            pulse: Arc::new(Mutex::new(Pulse { doing: "", said: Instant::now() })),
         }
     }
 
     /// Returns the output of a part of a command whose results are only told by the way, and print no document.
     pub fn aside(&self) -> Self {
         let Self { json, quiet, verbose, live, .. } = *self;
-        Self { json, quiet, verbose, live, is_aside: true, watched: std::sync::Mutex::default() }
+        Self { json, quiet, verbose, live, is_aside: true, watched: Mutex::default(), pulse: self.pulse.clone() }
+    }
+
+    fn pulse(&self) -> MutexGuard<'_, Pulse> {
+        self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what is being done, to be said where it takes long; nothing where it is empty. Returns what was done before.
+    pub fn doing(&self, what: &'static str) -> &'static str {
+        std::mem::replace(&mut self.pulse().doing, what)
+    }
+
+    /// Returns for how long nothing was said on standard error.
+    pub fn quiet_for(&self) -> Duration {
+        self.pulse().said.elapsed()
+    }
+
+    /// Says what is being done, where something is and nothing was said for so long.
+    pub fn beat(&self, quiet: Duration) {
+        let doing = {
+            let mut pulse = self.pulse();
+            if pulse.doing.is_empty() || pulse.said.elapsed() < quiet {
+                return;
+            }
+            pulse.said = Instant::now();
+            pulse.doing
+        };
+        if self.live { self.progress(doing) } else { self.note(&format!("{doing} …")) }
     }
 
     /// Remembers a store, to tell at the end what it found damaged or mended.
@@ -83,6 +120,7 @@ impl Output {
     /// Tells something by the way.
     pub fn note(&self, text: &str) {
         if !self.quiet {
+            self.pulse().said = Instant::now();
             write_err(text);
         }
     }
@@ -95,6 +133,7 @@ impl Output {
     /// Redraws the progress line of a terminal.
     pub fn progress(&self, text: &str) {
         if self.live {
+            self.pulse().said = Instant::now();
             let mut err = std::io::stderr().lock();
             drop(write!(err, "\r\x1b[2K{}", printable(text)));
             drop(err.flush());

@@ -14,7 +14,7 @@ use crate::ask::{AskError, Settlement, Ticket, Tickets, WantedDraw};
 use crate::digest::{ActionKey, BlobId, Digest};
 use crate::flow::Event;
 use crate::plan::{From, Graph, InferParams, NodeIndex, StepKind};
-use crate::step::{self, Awaited, Input, Inputs, Outputs, StepError};
+use crate::step::{self, Awaited, Demand, Input, Inputs, Outputs, StepError, Wanted};
 use crate::store::{ActionRecord, ActionRow, ActionState, Commit, NamedBlob, Session, StagedBlob, StoreError};
 
 /// How long it waits at most before it looks whether another part may be begun.
@@ -49,7 +49,7 @@ pub(super) enum Message {
 
 /// Is what an `infer` wants: its draws, and which of them the provider has rejected before.
 pub(super) struct Asking {
-    demand: step::Demand,
+    demand: Demand,
     rejected: HashSet<(String, u32)>,
 }
 
@@ -246,18 +246,14 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         match wanted {
             Ok(Asking { demand, rejected }) => {
                 let seed = self.engine.order_seed;
-                let (requests, awaited) = demand.part();
-                let places = awaited.places.iter();
-                let draws: Vec<WantedDraw> = places
-                    .zip(requests)
-                    .map(|((item, address), request)| WantedDraw {
-                        request,
-                        address: *address,
-                        turn: turn(seed, item),
-                        is_rejected: !rejected.is_empty() && rejected.contains(&(item.clone(), address.number)),
-                    })
-                    .collect();
-                self.demands.insert(node, (key, Arc::new(awaited), took));
+                let draw = |w: &Wanted| WantedDraw {
+                    request: w.request.clone(),
+                    address: w.address,
+                    turn: turn(seed, &w.item),
+                    is_rejected: !rejected.is_empty() && rejected.contains(&(w.item.clone(), w.address.number)),
+                };
+                let draws: Vec<WantedDraw> = demand.wanted.iter().map(draw).collect();
+                self.demands.insert(node, (key, Arc::new(demand.into()), took));
                 let window = self.window(node);
                 self.windows[window].demanded(draws.len());
                 if let Some(tickets) = &self.tickets {
@@ -654,10 +650,10 @@ impl Outputs for Staging<'_> {
 
 fn collect(
     session: &Session,
-    awaited: &Awaited,
-    draws: &HashMap<crate::digest::DrawId, crate::ask::Settled>,
+    demand: &Awaited,
+    draws: &BTreeMap<crate::digest::DrawId, crate::ask::Settled>,
 ) -> Result<Made, NodeFailure> {
     let mut outputs = Staging { session, outputs: Vec::new() };
-    let failures = awaited.collect(|address| draws.get(&address.id()).cloned(), &mut outputs)?;
-    Ok(Made { outputs: outputs.outputs, draws: awaited.places.len() as u64, failures })
+    let failures = demand.collect(|address| draws.get(&address.id()).cloned(), &mut outputs)?;
+    Ok(Made { outputs: outputs.outputs, draws: demand.count(), failures })
 }

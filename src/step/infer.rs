@@ -45,41 +45,34 @@ pub struct Demand {
 }
 
 impl Demand {
-    /// Parts what is asked from what its answers are collected by, so that a request can be dropped once it is answered.
-    pub fn part(self) -> (Vec<Arc<Request>>, Awaited) {
-        let (requests, places) =
-            self.wanted.into_iter().map(|wanted| (wanted.request, (wanted.item, wanted.address))).unzip();
-        (requests, Awaited { places, redrawn: self.redrawn })
-    }
-}
-
-/// Is what an `infer` action waits for: where each of its draws stands, without what is asked.
-#[derive(Clone, Debug, Default)]
-pub struct Awaited {
-    /// The item and the address of each draw, in the order of the demand.
-    pub places: Vec<(String, DrawAddress)>,
-    /// The items that have been redrawn; absent where the config names no file of redraws.
-    pub redrawn: Option<Vec<RedrawnItem>>,
-}
-
-impl Awaited {
     /// Writes the outputs of the action, given what became of its draws, and counts those without an answer.
     pub fn collect(
         &self,
         settled: impl Fn(&DrawAddress) -> Option<Result<Answer, FailureCode>>,
         outputs: &mut dyn Outputs,
     ) -> Result<u64, StepError> {
-        let (answers, failures) = collect(&self.places, settled)?;
-        outputs.put("answers", answers)?;
-        if let Some(redrawn) = &self.redrawn {
-            let mut out = Vec::new();
-            for line in redrawn {
-                write_line("redraws", &mut out, line)?;
-            }
-            outputs.put("redraws", out)?;
-        }
-        Ok(failures)
+        let draws = self.wanted.iter().map(|wanted| (wanted.item.as_str(), &wanted.address));
+        put_outputs(draws, self.redrawn.as_deref(), settled, outputs)
     }
+}
+
+/// Writes the outputs of an `infer` action, given its items and draws and what became of these.
+pub(super) fn put_outputs<'d>(
+    draws: impl Iterator<Item = (&'d str, &'d DrawAddress)>,
+    redrawn: Option<&[RedrawnItem]>,
+    settled: impl Fn(&DrawAddress) -> Option<Result<Answer, FailureCode>>,
+    outputs: &mut dyn Outputs,
+) -> Result<u64, StepError> {
+    let (answers, failures) = answers_of(draws, settled)?;
+    outputs.put("answers", answers)?;
+    if let Some(redrawn) = redrawn {
+        let mut out = Vec::new();
+        for line in redrawn {
+            write_line("redraws", &mut out, line)?;
+        }
+        outputs.put("redraws", out)?;
+    }
+    Ok(failures)
 }
 
 /// Reads the file of redraws among an action's inputs, if it has one.
@@ -133,24 +126,31 @@ pub fn rejected(answers: impl Read) -> Result<HashSet<(String, u32)>, StepError>
     Ok(rejected)
 }
 
-/// Makes the `answers` blob of the draws that stand at these places, and counts those without an answer.
+/// Makes the `answers` blob of the draws wanted, and counts those without an answer.
 ///
 /// What `settled` does not know was not sent. The blob holds values and failure codes only: no key, address, time or
 /// word of a provider that would differ between equal answers.
 pub fn collect(
-    places: &[(String, DrawAddress)],
+    wanted: &[Wanted],
+    settled: impl Fn(&DrawAddress) -> Option<Result<Answer, FailureCode>>,
+) -> Result<(Vec<u8>, u64), StepError> {
+    answers_of(wanted.iter().map(|wanted| (wanted.item.as_str(), &wanted.address)), settled)
+}
+
+fn answers_of<'d>(
+    draws: impl Iterator<Item = (&'d str, &'d DrawAddress)>,
     settled: impl Fn(&DrawAddress) -> Option<Result<Answer, FailureCode>>,
 ) -> Result<(Vec<u8>, u64), StepError> {
     let mut out = Vec::new();
     let mut failures = 0;
-    for (item, address) in places {
+    for (item, address) in draws {
         let (answer, failure) = match settled(address) {
             Some(Ok(answer)) => (Some(answer), None),
             Some(Err(code)) => (None, Some(code)),
             None => (None, Some(FailureCode::NotSent)),
         };
         failures += u64::from(failure.is_some());
-        let line = AnswerLine { item: item.clone(), n: address.number, answer, failure };
+        let line = AnswerLine { item: item.to_owned(), n: address.number, answer, failure };
         serde_json::to_writer(&mut out, &line)
             .map_err(|source| StepError::Write { output: "answers".to_owned(), source: source.into() })?;
         out.push(b'\n');

@@ -6,6 +6,7 @@
 pub mod aggregate;
 mod agreement;
 mod answers;
+mod awaited;
 pub mod build;
 mod cost_table;
 pub mod costs;
@@ -47,13 +48,14 @@ mod text;
 mod text_input;
 
 pub use answers::{AnswerLine, AnswersReader};
+pub use awaited::Awaited;
 pub use cost_table::CostTable;
 pub use dataset::{part_count, part_hash, part_name};
 pub use dispatch::run;
 pub use draw_status::DrawStatus;
 pub use error::{InputProblem, StepError};
 pub use gold_line::GoldLine;
-pub use infer::{Awaited, Demand, RedrawnItem, Wanted, collect, demand, redraws, rejected};
+pub use infer::{Demand, RedrawnItem, Wanted, collect, demand, redraws, rejected};
 pub use input::{Input, Inputs, ReadBlobs};
 pub use output::Outputs;
 pub use paired_item::{PairedArm, PairedItem};

@@ -181,11 +181,16 @@ impl<'l, 'a> Driving<'l, 'a> {
     }
 
     fn take_in(&mut self, draws: Vec<Claimed>, watched: Vec<(String, Vec<Claimed>)>) -> Result<()> {
+        self.wanted.reserve(draws.len());
         for draw in &draws {
             self.wanted.insert(draw.id, (draw.address, draw.request.clone()));
         }
-        let free = if draws.is_empty() { draws } else { self.without_batched(draws)? };
-        self.queue.extend(free);
+        let mut free = if draws.is_empty() { draws } else { self.without_batched(draws)? };
+        if self.queue.is_empty() {
+            self.queue = free;
+        } else {
+            self.queue.append(&mut free);
+        }
         for (name, draws) in watched {
             let ids: Vec<DrawId> = draws.iter().map(|draw| draw.id).collect();
             self.wanted.extend(draws.into_iter().map(|draw| (draw.id, (draw.address, draw.request))));
@@ -296,7 +301,7 @@ impl<'l, 'a> Driving<'l, 'a> {
     pub(super) fn settle(&mut self, settled: Vec<(DrawId, Settled)>) {
         let settled: Vec<_> = settled.into_iter().filter(|(id, _)| self.wanted.remove(id).is_some()).collect();
         if !settled.is_empty() {
-            drop(self.outlets.inbox.send(Message::Logged(Logged { settled, error: None })));
+            drop(self.outlets.inbox.send(Message::Logged(Logged { settled, ..Logged::default() })));
         }
     }
 
