@@ -9,7 +9,6 @@ use crate::config::{ProviderConfig, ProviderMode};
 use crate::digest::BlobId;
 use crate::engine::{NodeDone, NodeFailure, Verdict, output_of};
 use crate::plan::{From, InferParams, NodeIndex};
-use crate::provider::{Protocol, unfit_for_batch};
 use crate::request::{DrawAddress, Redraws};
 use crate::step;
 use crate::store::Store;
@@ -46,11 +45,9 @@ pub fn unaskable(
         for node in trial.infer.values().flatten() {
             for wanted in wanted(planning, store, done, *node) {
                 let identity = wanted.request.provider.0.clone();
-                if silence.is_none() && is_batched(&providers, &trial.label.slug) {
-                    let protocol = if identity.starts_with("anthropic ") { Protocol::Messages } else { Protocol::Chat };
-                    let why = unfit_for_batch(protocol, &wanted.request);
-                    unfit.extend(why.map(|why| (identity.clone(), why)));
-                }
+                let provider = providers.get(trial.label.slug.as_str()).filter(|_| silence.is_none());
+                let why = provider.and_then(|provider| super::online::unfit(provider, &wanted.request));
+                unfit.extend(why.map(|why| (identity.clone(), why)));
                 missing.entry(identity).or_default().insert(wanted.address);
             }
         }
@@ -96,11 +93,6 @@ pub fn unaskable(
             .map_err(|failure| failure.hint("nothing was sent"))?;
     }
     Ok(())
-}
-
-/// Says whether the requests of a trial are sent in batches.
-fn is_batched(providers: &BTreeMap<&str, &ProviderConfig>, slug: &str) -> bool {
-    providers.get(slug).is_some_and(|provider| provider.mode != ProviderMode::Online)
 }
 
 /// Lists the draws of an `infer` action that is to run and whose requests are made.

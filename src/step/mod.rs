@@ -6,6 +6,7 @@
 pub mod aggregate;
 mod agreement;
 mod answers;
+mod awaited;
 pub mod build;
 mod cost_table;
 pub mod costs;
@@ -47,6 +48,7 @@ mod text;
 mod text_input;
 
 pub use answers::{AnswerLine, AnswersReader};
+pub use awaited::Awaited;
 pub use cost_table::CostTable;
 pub use dataset::{part_count, part_hash, part_name};
 pub use dispatch::run;
