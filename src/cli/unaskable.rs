@@ -39,9 +39,19 @@ pub fn unaskable(
         planning.trials.iter().map(|trial| (trial.slug.as_str(), trial.provider)).collect();
     let mut nodes: BTreeSet<NodeIndex> = BTreeSet::new();
     let mut judging: BTreeSet<&String> = BTreeSet::new();
+    let label = &planning.project.config_label;
+    // Whoever can be asked need not have answered already: what is missing of theirs is not looked for.
+    let can_be_asked = |provider: &ProviderConfig| {
+        let has_way = provider.mode != ProviderMode::Batch || has_batches(provider.kind);
+        silence.is_none() && has_way && key_of(label, provider, variables).is_ok()
+    };
+    let askable: BTreeMap<&str, bool> =
+        planning.trials.iter().map(|trial| (trial.provider.name.as_str(), can_be_asked(trial.provider))).collect();
     for trial in &planning.plan.trials {
-        let is_embedded = providers.get(trial.label.slug.as_str()).is_some_and(|provider| provider.kind.is_embedded());
-        if !is_embedded || silence == Some(Silence::Score) {
+        let provider = providers.get(trial.label.slug.as_str());
+        let is_embedded = provider.is_some_and(|provider| provider.kind.is_embedded());
+        let is_askable = provider.is_some_and(|provider| askable.get(provider.name.as_str()) == Some(&true));
+        if !(is_embedded && silence != Some(Silence::Score)) && !is_askable {
             nodes.extend(trial.infer.values().flatten());
         }
         nodes.extend(trial.judged.values().flatten());
