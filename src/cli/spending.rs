@@ -13,10 +13,35 @@ use crate::run::{CostRange, CostSummary};
 use crate::step::Wanted;
 use crate::store::{BatchState, LedgerLine, Store};
 
+/// Is what the price of an answer depends on. Of a hundred thousand answers no more is held: what else is known of one takes
+/// ten times as much.
+struct Priced {
+    usage: Usage,
+    cached_tokens: Option<u64>,
+    cache_write_tokens: Option<u64>,
+    bought: Option<Box<str>>,
+}
+
+impl Priced {
+    fn new(usage: Usage, circumstances: Circumstances) -> Self {
+        let Circumstances { cached_tokens, cache_write_tokens, bought, .. } = circumstances;
+        Self { usage, cached_tokens, cache_write_tokens, bought: bought.map(String::into_boxed_str) }
+    }
+
+    fn circumstances(&self) -> Circumstances {
+        Circumstances {
+            cached_tokens: self.cached_tokens,
+            cache_write_tokens: self.cache_write_tokens,
+            bought: self.bought.as_deref().map(str::to_owned),
+            ..Circumstances::default()
+        }
+    }
+}
+
 /// Is what a run's sessions did about one draw.
 #[derive(Default)]
 struct Bought {
-    answers: Vec<(Usage, Circumstances)>,
+    answers: Vec<Priced>,
     /// Attempts that are under way, or whose end nobody wrote down.
     open: u64,
     /// Attempts that may have been billed, as the provider's adapter judged.
@@ -42,7 +67,10 @@ fn bought(store: &Store, sessions: &[String]) -> Result<HashMap<DrawAddress, Bou
                 }
                 LedgerLine::Answer { address, usage, circumstances, .. } => {
                     end(address);
-                    bought.entry(address).or_default().answers.push((usage, circumstances));
+                    let answers = &mut bought.entry(address).or_default().answers;
+                    // As a rule there is one, and a list that grows by itself has room for four.
+                    answers.reserve_exact(1);
+                    answers.push(Priced::new(usage, circumstances));
                 }
                 LedgerLine::Failure { address, circumstances, .. } => {
                     end(address);
@@ -120,8 +148,9 @@ impl<'a> Account<'a> {
                 continue;
             };
             let mut uncounted = 0;
-            for (usage, circumstances) in &own.answers {
-                match self.tariffs.price(&request.provider, &request.model, usage, circumstances) {
+            for answer in &own.answers {
+                let circumstances = answer.circumstances();
+                match self.tariffs.price(&request.provider, &request.model, &answer.usage, &circumstances) {
                     Some(price) => self.spent = self.spent.plus(price),
                     None => uncounted += 1,
                 }
@@ -160,7 +189,7 @@ impl<'a> Account<'a> {
     fn close(mut self) -> CostSummary {
         // What was bought and is in no request that can be read: nobody can say at which price.
         for left in std::mem::take(&mut self.bought).into_values() {
-            let bought = left.answers.iter().filter(|(_, how)| how.bought.as_deref() != Some("embedded"));
+            let bought = left.answers.iter().filter(|answer| answer.bought.as_deref() != Some("embedded"));
             self.unknown += bought.count() as u64;
             self.be_uncertain(left.open + left.uncertain, None);
         }
