@@ -51,7 +51,7 @@ pub fn unaskable(
         let provider = providers.get(trial.label.slug.as_str());
         let is_embedded = provider.is_some_and(|provider| provider.kind.is_embedded());
         let is_askable = provider.is_some_and(|provider| askable.get(provider.name.as_str()) == Some(&true));
-        if !(is_embedded && silence != Some(Silence::Score)) && !is_askable {
+        if !is_askable && (!is_embedded || silence == Some(Silence::Score)) {
             nodes.extend(trial.infer.values().flatten());
         }
         nodes.extend(trial.judged.values().flatten());
