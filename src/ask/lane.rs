@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::logger::Attempt;
 use super::pace::{Pace, Ready};
 use super::policy::Next;
+use super::sending::{Later, Sending};
 use super::ticket::Message;
 use super::waiting::Claimed;
 use super::{Asker, Ceiling, Policy};
@@ -45,6 +46,8 @@ struct State {
     later: BinaryHeap<Reverse<Later>>,
     pace: Pace,
     threads: usize,
+    /// How many of them wait for something to send.
+    idle: usize,
     /// No more draws come.
     is_last: bool,
     closed: Option<Closed>,
@@ -57,14 +60,6 @@ struct State {
     first_failures: Vec<FailureCode>,
 }
 
-struct Sending {
-    draw: Claimed,
-    attempts: u32,
-    first_sent: Option<Duration>,
-    /// What is set aside for the attempt that is under way.
-    reserved: Option<Reservation>,
-}
-
 /// Says whether a request can be paid for.
 enum Reserve {
     /// It is set aside; nothing is, where there is no price and no limit.
@@ -75,27 +70,18 @@ enum Reserve {
     Never(String),
 }
 
-/// Waits in the queue until its time.
-struct Later(Duration, DrawId, Sending);
-
-impl PartialEq for Later {
-    fn eq(&self, other: &Self) -> bool {
-        (self.0, self.1) == (other.0, other.1)
-    }
-}
-
-impl Eq for Later {}
-
-impl PartialOrd for Later {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Later {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.0, self.1).cmp(&(other.0, other.1))
-    }
+/// Says what a thread that would send does next.
+enum Turn {
+    /// It sends this.
+    Send(Box<Sending>),
+    /// There is nothing to send.
+    Empty,
+    /// The server is asked first what it serves for this model.
+    Look(String),
+    /// It waits, until a time or until something has ended.
+    Wait(Option<Duration>),
+    /// Nothing more can be paid for.
+    Closed,
 }
 
 /// How many first requests have to fail alike, with no answer among them, for a provider to be stopped.
@@ -125,6 +111,7 @@ impl<'a> Lane<'a> {
             later: BinaryHeap::new(),
             pace: Pace::new(&policy),
             threads: 0,
+            idle: 0,
             is_last: false,
             closed: None,
             looking: false,
@@ -158,16 +145,22 @@ impl<'a> Lane<'a> {
 
     /// Takes claimed draws, to be sent in this order.
     pub(super) fn feed<'s>(&'s self, scope: &'s Scope<'s, '_>, outlets: &Outlets, draws: Vec<Claimed>) {
-        let mut state = self.state();
-        state.ready.extend(draws.into_iter().map(|draw| Sending {
+        // What is known of a request is found out before the lock is taken: all threads that send wait for it.
+        let sendings = draws.into_iter().map(|draw| Sending {
+            tokens: tokens_of(&draw.request),
+            ceiling: self.asker.tariffs.ceiling(&draw.request),
             draw,
             attempts: 0,
             first_sent: None,
             reserved: None,
-        }));
+            revision: None,
+        });
+        let sendings: Vec<Sending> = sendings.collect();
+        let mut state = self.state();
+        state.ready.extend(sendings);
         self.staff(scope, outlets, &mut state);
         drop(state);
-        self.wake.notify_all();
+        self.wake.notify_one();
     }
 
     /// Sends nothing more, because nothing more can be logged.
@@ -200,34 +193,78 @@ impl<'a> Lane<'a> {
     /// Sends until nothing is left and no more comes.
     fn work<'s>(&'s self, scope: &'s Scope<'s, '_>, outlets: &Outlets) {
         let mut line = self.provider.open();
-        while let Some(mut sending) = self.next(&mut line, outlets) {
-            let draw = sending.draw.clone();
-            // Where the process dies before the answer comes, the ledger knows that it may have been paid for.
-            if let Err(error) = self.asker.session.log_intents(&[draw.address]) {
-                if let Some(reserved) = sending.reserved.take() {
-                    reserved.release();
+        let mut noted = None;
+        loop {
+            let sending = if let Some(sending) = noted.take() {
+                sending
+            } else {
+                let Some(mut sending) = self.next(scope, &mut line, outlets) else { break };
+                if let Err(error) = self.asker.session.log_intents(&[sending.draw.address]) {
+                    drop(self.release(&mut sending));
+                    drop(outlets.inbox.send(Message::Broken(error.into())));
+                    drop(outlets.inbox.send(Message::Returned(vec![sending.draw.id])));
+                    continue;
                 }
-                self.state().pace.failed(self.asker.clock.monotonic(), &RateLimits::default());
-                drop(outlets.inbox.send(Message::Broken(error.into())));
-                drop(outlets.inbox.send(Message::Returned(vec![draw.id])));
-                continue;
-            }
-            let sent = self.asker.clock.monotonic();
-            sending.attempts += 1;
-            let first = *sending.first_sent.get_or_insert(sent);
-            let mut given = self.provider.answer(&mut line, &draw.request, &draw.address);
-            given.circumstances.attempts = Some(sending.attempts);
-            given.circumstances.server_revision = self.state().served.get(&draw.request.model).cloned().flatten();
-            let written = self.write(&draw, &mut given);
-            let is_last = self.conclude(sending, &mut given, sent, first);
-            drop(outlets.log.send(Attempt { id: draw.id, address: draw.address, given, is_last, written }));
-            self.staff(scope, outlets, &mut self.state());
+                sending
+            };
+            noted = self.send(sending, &mut line, outlets);
+        }
+    }
+
+    /// Lets go of what was set aside for a draw that is not sent after all.
+    fn release(&self, sending: &mut Sending) -> MutexGuard<'_, State> {
+        if let Some(reserved) = sending.reserved.take() {
+            reserved.release();
+        }
+        let mut state = self.state();
+        state.pace.failed(self.asker.clock.monotonic(), &RateLimits::default());
+        state
+    }
+
+    /// Sends a draw of which the log says that it is sent: where the process dies before the answer comes, the ledger knows
+    /// that it may have been paid for. Returns the draw that takes its place, where the log says the same of it already.
+    fn send(&self, mut sending: Sending, line: &mut Line, outlets: &Outlets) -> Option<Sending> {
+        let draw = sending.draw.clone();
+        let sent = self.asker.clock.monotonic();
+        sending.attempts += 1;
+        let first = *sending.first_sent.get_or_insert(sent);
+        let mut given = self.provider.answer(line, &draw.request, &draw.address);
+        given.circumstances.attempts = Some(sending.attempts);
+        given.circumstances.server_revision = sending.revision.take();
+        let mut following = self.following(&given);
+        let written = self.write(&draw, &mut given, following.as_ref());
+        if written.is_none()
+            && let Some(mut following) = following.take()
+        {
+            self.release(&mut following).ready.push_front(following);
+        }
+        let is_last = self.conclude(sending, &mut given, sent, first);
+        drop(outlets.log.send(Attempt { id: draw.id, address: draw.address, given, is_last, written }));
+        following
+    }
+
+    /// Takes the draw that is sent once an answer is in the log, in the place of the one that it answers; none, where there is
+    /// none to be sent at once.
+    fn following(&self, given: &Given) -> Option<Sending> {
+        let has_left = |left: Option<u64>| left != Some(0);
+        let goes_on = has_left(given.limits.requests_left) && has_left(given.limits.tokens_left);
+        if !goes_on || !matches!(given.outcome, Outcome::Answer(_)) || self.asker.stop.is_raised() {
+            return None;
+        }
+        let mut state = self.state();
+        if state.closed.is_some() {
+            return None;
+        }
+        match self.turn(&mut state, self.asker.clock.monotonic(), 1) {
+            Turn::Send(sending) => Some(*sending),
+            Turn::Empty | Turn::Look(_) | Turn::Wait(_) | Turn::Closed => None,
         }
     }
 
     /// Writes an answer to the log before anything else is sent in its place: what a killed build has to buy again is no more
-    /// than was in flight. Where that fails, the logger tries again with the group, and tells of the failure.
-    fn write(&self, draw: &Claimed, given: &mut Given) -> Option<Written> {
+    /// than was in flight. Where that fails, the logger tries again with the group, and tells of the failure. With it the log
+    /// is told of the draw that is sent next.
+    fn write(&self, draw: &Claimed, given: &mut Given, next: Option<&Sending>) -> Option<Written> {
         let Outcome::Answer(answer) = &given.outcome else { return None };
         given.circumstances.logged_at = Some(self.asker.clock.now());
         let logged = LoggedDraw {
@@ -236,7 +273,7 @@ impl<'a> Lane<'a> {
             circumstances: given.circumstances.clone(),
             raw: std::mem::take(&mut given.raw),
         };
-        let written = self.asker.session.write_draw(&logged);
+        let written = self.asker.session.write_draw(&logged, next.map(|next| &next.draw.address));
         if written.is_err() {
             given.raw = logged.raw;
         }
@@ -244,8 +281,10 @@ impl<'a> Lane<'a> {
     }
 
     /// Waits for a draw to send; `None` when there are none and no more come.
-    fn next(&self, line: &mut Line, outlets: &Outlets) -> Option<Sending> {
+    fn next<'s>(&'s self, scope: &'s Scope<'s, '_>, line: &mut Line, outlets: &Outlets) -> Option<Sending> {
         let mut state = self.state();
+        // What has ended may have shown that more may be in flight.
+        self.staff(scope, outlets, &mut state);
         loop {
             let now = self.asker.clock.monotonic();
             if state.closed.is_some() || self.asker.stop.is_raised() {
@@ -254,58 +293,82 @@ impl<'a> Lane<'a> {
                     drop(outlets.inbox.send(Message::Returned(returned)));
                 }
             }
-            while state.later.peek().is_some_and(|Reverse(later)| later.0 <= now) {
-                if let Some(Reverse(Later(_, _, sending))) = state.later.pop() {
-                    state.ready.push_front(sending);
+            match self.turn(&mut state, now, 0) {
+                Turn::Send(sending) => {
+                    // Whoever takes one wakes the next, as long as there is something to send and somebody idle: the thread
+                    // that an answer frees sends again itself.
+                    let has_room = state.pace.in_flight() < state.pace.limit();
+                    let wakes = state.idle > 0 && !state.ready.is_empty() && has_room;
+                    drop(state);
+                    if wakes {
+                        self.wake.notify_one();
+                    }
+                    return Some(*sending);
                 }
-            }
-            let Some(next) = state.ready.front() else {
-                if state.is_last && state.later.is_empty() {
+                Turn::Empty if state.is_last && state.later.is_empty() => {
                     state.threads -= 1;
                     return None;
                 }
-                let due = state.later.peek().map(|Reverse(later)| later.0);
-                state = self.sleep(state, now, due);
-                continue;
-            };
-            let request = next.draw.request.clone();
-            if state.looking {
-                state = self.sleep(state, now, None);
-            } else if state.served.contains_key(&request.model) {
-                let tokens = tokens_of(&request);
-                match state.pace.ready(now, tokens) {
-                    Ready::Now => match self.reserve(&request) {
-                        Reserve::Done(reserved) => {
-                            let mut sending = state.ready.pop_front()?;
-                            sending.reserved = reserved;
-                            state.pace.sent(tokens);
-                            return Some(sending);
-                        }
-                        Reserve::Later => state = self.sleep(state, now, None),
-                        Reserve::Never(why) => self.close(&mut state, Closed::OverBudget, why),
-                    },
-                    Ready::At(at) => state = self.sleep(state, now, Some(at)),
-                    Ready::AfterOne => state = self.sleep(state, now, None),
+                Turn::Empty => {
+                    let due = state.later.peek().map(|Reverse(later)| later.0);
+                    state = self.sleep(state, now, due);
                 }
-            } else {
-                state.looking = true;
-                drop(state);
-                let looked = self.look(line, &request.model);
-                state = self.state();
-                state.looking = false;
-                match looked {
-                    Ok(revision) => drop(state.served.insert(request.model.clone(), revision)),
-                    Err(why) => self.close(&mut state, Closed::Stopped, why),
+                Turn::Wait(until) => state = self.sleep(state, now, until),
+                Turn::Closed => {}
+                Turn::Look(model) => {
+                    state.looking = true;
+                    drop(state);
+                    let looked = self.look(line, &model);
+                    state = self.state();
+                    state.looking = false;
+                    match looked {
+                        Ok(revision) => drop(state.served.insert(model, revision)),
+                        Err(why) => self.close(&mut state, Closed::Stopped, why),
+                    }
+                    self.wake.notify_all();
                 }
-                self.wake.notify_all();
             }
         }
     }
 
+    /// Takes the draw whose turn it is, if it can be sent now; `freed` of those in flight are about to end.
+    fn turn(&self, state: &mut State, now: Duration, freed: usize) -> Turn {
+        while state.later.peek().is_some_and(|Reverse(later)| later.0 <= now) {
+            if let Some(Reverse(Later(_, _, sending))) = state.later.pop() {
+                state.ready.push_front(sending);
+            }
+        }
+        let Some(next) = state.ready.front() else { return Turn::Empty };
+        let (request, tokens, ceiling) = (next.draw.request.clone(), next.tokens, next.ceiling);
+        if state.looking {
+            return Turn::Wait(None);
+        }
+        let Some(revision) = state.served.get(&request.model).cloned() else {
+            return Turn::Look(request.model.clone());
+        };
+        match state.pace.ready(now, tokens, freed) {
+            Ready::Now => match self.reserve(&request, ceiling) {
+                Reserve::Done(reserved) => {
+                    let Some(mut sending) = state.ready.pop_front() else { return Turn::Empty };
+                    (sending.reserved, sending.revision) = (reserved, revision);
+                    state.pace.sent(tokens);
+                    Turn::Send(Box::new(sending))
+                }
+                Reserve::Later => Turn::Wait(None),
+                Reserve::Never(why) => {
+                    self.close(state, Closed::OverBudget, why);
+                    Turn::Closed
+                }
+            },
+            Ready::At(at) => Turn::Wait(Some(at)),
+            Ready::AfterOne => Turn::Wait(None),
+        }
+    }
+
     /// Sets the most that a request can cost aside.
-    fn reserve(&self, request: &Request) -> Reserve {
+    fn reserve(&self, request: &Request, ceiling: Ceiling) -> Reserve {
         let budget = self.asker.budget;
-        match self.asker.tariffs.ceiling(request) {
+        match ceiling {
             Ceiling::Known(ceiling) => match budget.reserve(ceiling) {
                 Some(reserved) => Reserve::Done(Some(reserved)),
                 // What is in flight may cost less than was set aside for it.
@@ -321,9 +384,17 @@ impl<'a> Lane<'a> {
         }
     }
 
-    fn sleep<'g>(&self, state: MutexGuard<'g, State>, now: Duration, until: Option<Duration>) -> MutexGuard<'g, State> {
+    fn sleep<'g>(
+        &self,
+        mut state: MutexGuard<'g, State>,
+        now: Duration,
+        until: Option<Duration>,
+    ) -> MutexGuard<'g, State> {
         let wait = until.map_or(LOOK_UP, |until| until.saturating_sub(now).clamp(Duration::from_millis(1), LOOK_UP));
-        self.wake.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0
+        state.idle += 1;
+        let mut state = self.wake.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
+        state.idle -= 1;
+        state
     }
 
     /// Asks the server what it serves, and compares it with what is expected.
@@ -363,7 +434,6 @@ impl<'a> Lane<'a> {
         let Outcome::Failure(code) = given.outcome else {
             state.answers += 1;
             state.pace.answered(now, &given.limits);
-            self.wake.notify_one();
             return true;
         };
         let is_uncertain = given.circumstances.billed == Some(Billed::Uncertain);
@@ -413,8 +483,6 @@ impl<'a> Lane<'a> {
                 self.close(&mut state, Closed::Stopped, why);
             }
         }
-        drop(state);
-        self.wake.notify_one();
         is_last
     }
 

@@ -15,6 +15,7 @@ mod pace;
 mod policy;
 mod providers;
 mod rates;
+mod sending;
 mod tariff;
 #[cfg(test)]
 mod tests;

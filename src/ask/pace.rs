@@ -91,9 +91,9 @@ impl Pace {
         self.in_flight
     }
 
-    /// Says whether a request of so many tokens may be sent.
-    pub(super) fn ready(&mut self, now: Duration, tokens: u64) -> Ready {
-        if self.in_flight >= self.limit() {
+    /// Says whether a request of so many tokens may be sent, where `freed` of those in flight are about to end.
+    pub(super) fn ready(&mut self, now: Duration, tokens: u64, freed: usize) -> Ready {
+        if self.in_flight.saturating_sub(freed) >= self.limit() {
             return Ready::AfterOne;
         }
         let mut at = (self.paused_until > now).then_some(self.paused_until);
@@ -173,7 +173,7 @@ mod tests {
     /// Sends as much as may be sent, and answers all of it.
     fn round(pace: &mut Pace, now: Duration) -> usize {
         let mut sent = 0;
-        while pace.ready(now, 1) == Ready::Now {
+        while pace.ready(now, 1, 0) == Ready::Now {
             pace.sent(1);
             sent += 1;
         }
@@ -196,6 +196,11 @@ mod tests {
         assert_eq!(pace.in_flight(), 0);
         let mut small = Pace::new(&policy(3));
         assert_eq!(round(&mut small, S(0)), 3);
+        for _ in 0..3 {
+            small.sent(1);
+        }
+        assert_eq!(small.ready(S(0), 1, 0), Ready::AfterOne);
+        assert_eq!(small.ready(S(0), 1, 1), Ready::Now, "in the place of one that has ended");
     }
 
     #[test]
@@ -208,7 +213,7 @@ mod tests {
             pace.refused(S(1), S(0), S(2), &NONE);
         }
         assert_eq!((pace.limit(), pace.in_flight()), (8, 0));
-        assert_eq!(pace.ready(S(1), 1), Ready::At(S(3)), "and nothing is sent before the time it names");
+        assert_eq!(pace.ready(S(1), 1, 0), Ready::At(S(3)), "and nothing is sent before the time it names");
         assert_eq!(round(&mut pace, S(3)), 8);
         assert!(pace.limit() <= 9, "it rises slowly from there");
         pace.sent(1);
@@ -227,7 +232,7 @@ mod tests {
         let mut pace = Pace::new(&limits);
         let mut sent = 0;
         for second in 0..60 {
-            while pace.ready(S(second), 1) == Ready::Now {
+            while pace.ready(S(second), 1, 0) == Ready::Now {
                 pace.sent(1);
                 pace.failed(S(second), &NONE);
                 sent += 1;
@@ -236,9 +241,9 @@ mod tests {
         assert!((60..=70).contains(&sent), "{sent}");
         let tokens = Policy { tokens_per_minute: Some(600), ..policy(1000) };
         let mut pace = Pace::new(&tokens);
-        assert_eq!(pace.ready(S(0), 5_000), Ready::Now, "more than fits at all passes, and is paid back");
+        assert_eq!(pace.ready(S(0), 5_000, 0), Ready::Now, "more than fits at all passes, and is paid back");
         pace.sent(5_000);
-        assert!(matches!(pace.ready(S(1), 1), Ready::At(at) if at > S(400)));
+        assert!(matches!(pace.ready(S(1), 1, 0), Ready::At(at) if at > S(400)));
     }
 
     #[test]
@@ -247,7 +252,7 @@ mod tests {
         pace.sent(1);
         let none_left = RateLimits { requests_left: Some(0), requests_reset: Some(S(7)), ..NONE };
         pace.answered(S(1), &none_left);
-        assert_eq!(pace.ready(S(1), 1), Ready::At(S(8)));
-        assert_eq!(pace.ready(S(8), 1), Ready::Now);
+        assert_eq!(pace.ready(S(1), 1, 0), Ready::At(S(8)));
+        assert_eq!(pace.ready(S(8), 1, 0), Ready::Now);
     }
 }

@@ -53,6 +53,11 @@ impl Policies {
     pub fn of(&self, provider: &ProviderIdentity) -> Policy {
         self.0.get(provider).copied().unwrap_or_default()
     }
+
+    /// Returns how many requests may be in flight to the provider to which that is most.
+    pub fn most_in_flight(&self) -> usize {
+        self.0.values().map(|policy| policy.most_in_flight).max().unwrap_or(0)
+    }
 }
 
 /// Is the longest wait between two attempts that nobody asked for.

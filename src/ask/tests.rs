@@ -151,7 +151,7 @@ impl World {
         };
         let (out, inbox) = Tickets::open();
         for (owner, wanted) in (0..).zip(tickets) {
-            out.send(Ticket { owner, wanted });
+            out.send(Ticket::new(owner, wanted, Arc::default()));
         }
         drop(out);
         let mut settlements = HashMap::new();

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::AskError;
@@ -28,6 +29,16 @@ pub struct Ticket {
     pub owner: u32,
     /// The draws.
     pub wanted: Vec<WantedDraw>,
+    /// Counts how many draws are neither settled nor given up.
+    pub(super) open: Arc<AtomicUsize>,
+}
+
+impl Ticket {
+    /// Asks for draws on behalf of an owner; they are added to what `open` counts, and taken off as they end.
+    pub fn new(owner: u32, wanted: Vec<WantedDraw>, open: Arc<AtomicUsize>) -> Self {
+        open.fetch_add(wanted.len(), Ordering::Relaxed);
+        Self { owner, wanted, open }
+    }
 }
 
 /// Is what became of a draw: an answer, or the failure of the last attempt to get one.

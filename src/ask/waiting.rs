@@ -1,6 +1,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{AskError, Settled, Settlement, Ticket};
 use crate::digest::DrawId;
@@ -40,6 +41,8 @@ struct Wanted {
 #[derive(Debug)]
 struct Open {
     left: usize,
+    /// Where the owner sees how many are left.
+    counter: Arc<AtomicUsize>,
     draws: BTreeMap<DrawId, Settled>,
 }
 
@@ -77,7 +80,7 @@ impl<'w> Waiting<'w> {
 
     /// Takes a ticket in. Draws that were rejected before are not asked; they have failed.
     pub(super) fn add(&mut self, ticket: Ticket) {
-        let owner = ticket.owner;
+        let (owner, wanted) = (ticket.owner, ticket.wanted.len());
         let mut left = 0;
         let mut draws = BTreeMap::new();
         for wanted in ticket.wanted {
@@ -105,7 +108,8 @@ impl<'w> Waiting<'w> {
         let rejected = Tally { failed: draws.len() as u64, ..Tally::default() };
         self.tally += rejected;
         *self.tallies.entry(owner).or_default() += rejected;
-        self.tickets.insert(owner, Open { left, draws });
+        ticket.open.fetch_sub(wanted - left, Ordering::Relaxed);
+        self.tickets.insert(owner, Open { left, counter: ticket.open, draws });
         if left == 0 {
             self.end(owner);
         }
@@ -229,6 +233,7 @@ impl<'w> Waiting<'w> {
             let Some(open) = self.tickets.get_mut(&owner) else { continue };
             open.draws.insert(*id, settled.clone());
             open.left -= 1;
+            open.counter.fetch_sub(1, Ordering::Relaxed);
             if open.left == 0 {
                 self.end(owner);
             }
@@ -247,7 +252,8 @@ impl<'w> Waiting<'w> {
         for id in ids {
             let Some(wanted) = self.remove(id) else { continue };
             for owner in wanted.owners {
-                if self.tickets.remove(&owner).is_some() {
+                if let Some(ticket) = self.tickets.remove(&owner) {
+                    ticket.counter.fetch_sub(ticket.left, Ordering::Relaxed);
                     (self.done)(Settlement { owner, draws: Err(error.clone()) });
                 }
             }
@@ -271,7 +277,8 @@ impl<'w> Waiting<'w> {
         for id in unclaimed {
             drop(self.remove(&id));
         }
-        for (owner, _) in self.tickets.drain() {
+        for (owner, ticket) in self.tickets.drain() {
+            ticket.counter.fetch_sub(ticket.left, Ordering::Relaxed);
             (self.done)(Settlement { owner, draws: Err(error.clone()) });
         }
     }

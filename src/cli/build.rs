@@ -33,6 +33,9 @@ pub const TOOL: &str = concat!("exp ", env!("CARGO_PKG_VERSION"));
 
 /// How often the display goes on of itself.
 const TICK: Duration = Duration::from_millis(200);
+/// How many draws of a model are held in memory at once, at least: enough to keep the requests in flight, and to share one
+/// durable write among many.
+const MOST_OPEN: usize = 8192;
 
 /// Says what else a build has to know, beyond what was typed.
 #[derive(Default)]
@@ -401,8 +404,8 @@ impl Building<'_, '_> {
                 progress.take(&event);
             }
         };
-        let fetch = |node: NodeIndex| -> Result<Vec<u8>, NodeFailure> {
-            super::fetch::fetch(config, &planning.plan, node, self.args.offline, &self.proxies)
+        let fetch = |node: NodeIndex, into: &mut dyn std::io::Write| -> Result<(), NodeFailure> {
+            super::fetch::fetch(config, &planning.plan, node, self.args.offline, &self.proxies, self.store.dir(), into)
         };
         let jobs = self.args.max_concurrent_jobs.or(config.max_concurrent_jobs.map(|n| n as usize));
         let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
@@ -426,7 +429,8 @@ impl Building<'_, '_> {
             keep_going: self.args.keep_going,
             retry_rejected: self.args.retry_rejected,
             threads,
-            parts_in_flight: if packs { usize::MAX } else { jobs.unwrap_or(16).max(1) },
+            most_open: if packs { usize::MAX } else { MOST_OPEN.max(4 * policies.most_in_flight()) },
+            parts_in_flight: if packs { usize::MAX } else { jobs.map_or(usize::MAX, |jobs| jobs.max(1)) },
             answering_threads: threads,
         };
         let has_ended = AtomicBool::new(false);

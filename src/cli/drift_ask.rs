@@ -120,7 +120,7 @@ pub fn ask_again(
         .collect();
     let addresses: Vec<DrawAddress> = wanted.iter().map(|wanted| wanted.address).collect();
     let (tickets, inbox) = Tickets::open();
-    tickets.send(Ticket { owner: 0, wanted });
+    tickets.send(Ticket::new(0, wanted, Arc::default()));
     drop(tickets);
     let mut settled: Option<Settlement> = None;
     asker.serve(inbox, &mut |settlement| settled = Some(settlement));

@@ -1,5 +1,7 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use super::failure::Failure;
 use super::planning::Planning;
@@ -13,10 +15,30 @@ use crate::run::{CostRange, CostSummary};
 use crate::step::Wanted;
 use crate::store::{BatchState, LedgerLine, Store};
 
+/// Is what decides the price of an answer: a run may have bought very many.
+struct Receipt {
+    usage: Usage,
+    cached_tokens: Option<u64>,
+    cache_write_tokens: Option<u64>,
+    bought: Option<Arc<str>>,
+}
+
+impl Receipt {
+    /// Returns the circumstances as far as they decide the price.
+    fn circumstances(&self) -> Circumstances {
+        Circumstances {
+            cached_tokens: self.cached_tokens,
+            cache_write_tokens: self.cache_write_tokens,
+            bought: self.bought.as_deref().map(str::to_owned),
+            ..Circumstances::default()
+        }
+    }
+}
+
 /// Is what a run's sessions did about one draw.
 #[derive(Default)]
 struct Bought {
-    answers: Vec<(Usage, Circumstances)>,
+    answers: Vec<Receipt>,
     /// Attempts that are under way, or whose end nobody wrote down.
     open: u64,
     /// Attempts that may have been billed, as the provider's adapter judged.
@@ -27,11 +49,15 @@ struct Bought {
 fn bought(store: &Store, sessions: &[String]) -> Result<HashMap<DrawAddress, Bought>, Failure> {
     let mut bought: HashMap<DrawAddress, Bought> = HashMap::new();
     let mut open: HashMap<DrawAddress, u64> = HashMap::new();
+    let mut ways: BTreeSet<Arc<str>> = BTreeSet::new();
     for session in sessions {
         store.ledger(std::slice::from_ref(session), |line| {
             let mut end = |address| {
-                if let Some(count) = open.get_mut(&address) {
-                    *count = count.saturating_sub(1);
+                if let Entry::Occupied(mut entry) = open.entry(address) {
+                    *entry.get_mut() -= 1;
+                    if *entry.get() == 0 {
+                        entry.remove();
+                    }
                 }
             };
             match line {
@@ -42,7 +68,19 @@ fn bought(store: &Store, sessions: &[String]) -> Result<HashMap<DrawAddress, Bou
                 }
                 LedgerLine::Answer { address, usage, circumstances, .. } => {
                     end(address);
-                    bought.entry(address).or_default().answers.push((usage, circumstances));
+                    let Circumstances { cached_tokens, cache_write_tokens, bought: way, .. } = circumstances;
+                    let way = way.map(|way| {
+                        let known = ways.get(&*way).cloned();
+                        known.unwrap_or_else(|| {
+                            let way: Arc<str> = way.into();
+                            ways.insert(way.clone());
+                            way
+                        })
+                    });
+                    let answers = &mut bought.entry(address).or_default().answers;
+                    // A second answer is rare.
+                    answers.reserve_exact(1);
+                    answers.push(Receipt { usage, cached_tokens, cache_write_tokens, bought: way });
                 }
                 LedgerLine::Failure { address, circumstances, .. } => {
                     end(address);
@@ -53,7 +91,7 @@ fn bought(store: &Store, sessions: &[String]) -> Result<HashMap<DrawAddress, Bou
             }
         })?;
         // An attempt ends in the session that began it.
-        for (address, count) in open.drain().filter(|(_, count)| *count > 0) {
+        for (address, count) in open.drain() {
             bought.entry(address).or_default().open += count;
         }
     }
@@ -120,8 +158,9 @@ impl<'a> Account<'a> {
                 continue;
             };
             let mut uncounted = 0;
-            for (usage, circumstances) in &own.answers {
-                match self.tariffs.price(&request.provider, &request.model, usage, circumstances) {
+            for receipt in &own.answers {
+                let circumstances = receipt.circumstances();
+                match self.tariffs.price(&request.provider, &request.model, &receipt.usage, &circumstances) {
                     Some(price) => self.spent = self.spent.plus(price),
                     None => uncounted += 1,
                 }
@@ -160,7 +199,7 @@ impl<'a> Account<'a> {
     fn close(mut self) -> CostSummary {
         // What was bought and is in no request that can be read: nobody can say at which price.
         for left in std::mem::take(&mut self.bought).into_values() {
-            let bought = left.answers.iter().filter(|(_, how)| how.bought.as_deref() != Some("embedded"));
+            let bought = left.answers.iter().filter(|receipt| receipt.bought.as_deref() != Some("embedded"));
             self.unknown += bought.count() as u64;
             self.be_uncertain(left.open + left.uncertain, None);
         }
@@ -224,8 +263,6 @@ pub fn words(cost: &CostSummary) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::ask::Rates;
     use crate::request::{Answer, AnswerStatus, Decoding, FailureCode, Message, ProviderIdentity, Request, Role};

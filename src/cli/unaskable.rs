@@ -37,9 +37,19 @@ pub fn unaskable(
     let mut unfit: BTreeMap<String, String> = BTreeMap::new();
     let providers: BTreeMap<&str, &ProviderConfig> =
         planning.trials.iter().map(|trial| (trial.slug.as_str(), trial.provider)).collect();
+    let label = &planning.project.config_label;
+    // Whoever can be asked need not have answered already: what is missing of theirs is not looked for.
+    let can_be_asked = |provider: &ProviderConfig| {
+        let has_way = provider.mode != ProviderMode::Batch || has_batches(provider.kind);
+        silence.is_none() && has_way && key_of(label, provider, variables).is_ok()
+    };
+    let askable: BTreeMap<&str, bool> =
+        planning.trials.iter().map(|trial| (trial.provider.name.as_str(), can_be_asked(trial.provider))).collect();
     for trial in &planning.plan.trials {
-        let is_embedded = providers.get(trial.label.slug.as_str()).is_some_and(|provider| provider.kind.is_embedded());
-        if is_embedded && silence != Some(Silence::Score) {
+        let provider = providers.get(trial.label.slug.as_str());
+        let is_embedded = provider.is_some_and(|provider| provider.kind.is_embedded());
+        let is_askable = provider.is_some_and(|provider| askable.get(provider.name.as_str()) == Some(&true));
+        if (is_embedded && silence != Some(Silence::Score)) || is_askable {
             continue;
         }
         for node in trial.infer.values().flatten() {

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -33,8 +34,8 @@ pub struct Ran {
     pub duration_ms: u64,
 }
 
-/// Brings the bytes of a `fetch` action: the address comes from the config, not from the specification.
-pub type Fetch<'a> = dyn Fn(NodeIndex) -> Result<Vec<u8>, NodeFailure> + Sync + 'a;
+/// Writes the bytes of a `fetch` action as they come: the address comes from the config, not from the specification.
+pub type Fetch<'a> = dyn Fn(NodeIndex, &mut dyn Write) -> Result<(), NodeFailure> + Sync + 'a;
 
 /// Runs what a resolution says is missing.
 pub struct Engine<'a> {
@@ -78,6 +79,8 @@ pub struct Engine<'a> {
     pub threads: usize,
     /// How many parts may be asked at once.
     pub parts_in_flight: usize,
+    /// How many draws of one model may be open before no further part of it is begun: what is open is held in memory.
+    pub most_open: usize,
     /// Threads for the answers of embedded providers.
     pub answering_threads: usize,
 }

@@ -11,6 +11,7 @@ mod error;
 mod limits;
 mod resolve;
 mod running;
+mod window;
 
 pub use blobs::StoreBlobs;
 pub use engine::{Engine, Fetch, NodeDone, Ran, RangeResult};

@@ -1,12 +1,14 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use super::engine::{Demands, RangeResult};
 use super::resolve::{key_of, output_of};
+use super::window::Window;
 use super::{Engine, MissReason, NodeDone, NodeFailure, Ran, Resolution, StoreBlobs, Verdict};
 use crate::ask::{AskError, Settlement, Ticket, Tickets, WantedDraw};
 use crate::digest::{ActionKey, BlobId, Digest};
@@ -15,11 +17,22 @@ use crate::plan::{From, Graph, InferParams, NodeIndex, StepKind};
 use crate::step::{self, Awaited, Demand, Input, Inputs, Outputs, StepError, Wanted};
 use crate::store::{ActionRecord, ActionRow, ActionState, Commit, NamedBlob, Session, StagedBlob, StoreError};
 
+/// How long it waits at most before it looks whether another part may be begun.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
 /// Is what a step gave, staged and not yet durable.
 pub(super) struct Made {
     outputs: Vec<(String, StagedBlob)>,
     draws: u64,
     failures: u64,
+}
+
+/// Is an `infer` node that is ready; they are begun in this order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Held {
+    part: Option<u32>,
+    node: u32,
+    window: usize,
 }
 
 /// Tells the main loop that something ended.
@@ -54,7 +67,7 @@ pub(super) struct Running<'r, 'e> {
     /// Actions under way, and the other nodes that turned out to be the same action.
     under_way: HashMap<ActionKey, Vec<u32>>,
     /// `infer` nodes that are ready, waiting until every request is known or for a free place.
-    held: Vec<u32>,
+    held: Vec<Held>,
     /// Nodes up to `build` that are not done.
     unbuilt: usize,
     asking: usize,
@@ -67,6 +80,9 @@ pub(super) struct Running<'r, 'e> {
     pending: BTreeMap<String, BTreeSet<String>>,
     /// How many `infer` actions are about to say which draws they want.
     demanding: usize,
+    /// The windows of the models, and which is whose.
+    windows: Vec<Window>,
+    window_of: HashMap<String, usize>,
     over_budget: bool,
     tickets: Option<Tickets>,
     commits: Option<Sender<(u32, Commit)>>,
@@ -102,6 +118,8 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
             parked: BTreeMap::new(),
             pending: BTreeMap::new(),
             demanding: 0,
+            windows: Vec::new(),
+            window_of: HashMap::new(),
             over_budget: false,
             tickets: Some(tickets),
             commits: Some(commits),
@@ -157,8 +175,13 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         }
         self.start_held(scope, outbox);
         while self.active > 0 {
-            let Ok(message) = inbox.recv() else { break };
-            self.take(message, scope, outbox);
+            // Nobody says when enough of the open draws have been settled for the next part.
+            let wait = if self.held.is_empty() { Duration::MAX } else { LOOK_AGAIN };
+            match inbox.recv_timeout(wait) {
+                Ok(message) => self.take(message, scope, outbox),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
             self.start_held(scope, outbox);
         }
         self.tickets = None;
@@ -182,13 +205,13 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
             Message::Settled(settlement) => {
                 self.asking -= 1;
                 let node = settlement.owner;
-                let Some((key, demand, took)) = self.demands.remove(&node) else { return };
+                let Some((key, awaited, took)) = self.demands.remove(&node) else { return };
                 match settlement.draws {
                     Ok(draws) => {
                         let (engine, outbox) = (self.engine, outbox.clone());
                         scope.spawn(move |_| {
                             let started = engine.clock.monotonic();
-                            let made = collect(engine.session, &demand, &draws);
+                            let made = collect(engine.session, &awaited, &draws);
                             let took = took + engine.clock.monotonic().saturating_sub(started);
                             drop(outbox.send(Message::Ran { node, key, made, took }));
                         });
@@ -229,13 +252,18 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
                     turn: turn(seed, &w.item),
                     is_rejected: !rejected.is_empty() && rejected.contains(&(w.item.clone(), w.address.number)),
                 };
-                let draws = demand.wanted.iter().map(draw).collect();
+                let draws: Vec<WantedDraw> = demand.wanted.iter().map(draw).collect();
                 self.demands.insert(node, (key, Arc::new(demand.into()), took));
+                let window = self.window(node);
+                self.windows[window].demanded(draws.len());
                 if let Some(tickets) = &self.tickets {
-                    tickets.send(Ticket { owner: node, wanted: draws });
+                    let open = self.windows[window].open.clone();
+                    tickets.send(Ticket::new(node, draws, open));
                 }
             }
             Err(failure) => {
+                let window = self.window(node);
+                self.windows[window].demanded(0);
                 self.asking -= 1;
                 self.fail(node, &key, failure);
             }
@@ -291,7 +319,8 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         self.recording.insert(node, (empty_row(key), Ran { reason, duration_ms: 0 }, false));
         self.active += 1;
         if step == StepKind::Infer {
-            self.held.push(node);
+            let window = self.window(node);
+            self.held.push(Held { part: self.graph.node(index).part, node, window });
         } else {
             self.start(node, key, scope, outbox);
         }
@@ -342,8 +371,8 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         let halted = self.engine.stop.is_raised() || (!self.failures.is_empty() && !self.engine.keep_going);
         if halted || (self.unbuilt > 0 && self.active == self.held.len()) {
             // Nothing will become of what is held: what it would have waited for has failed or was stopped.
-            for node in std::mem::take(&mut self.held) {
-                self.recording.remove(&node);
+            for held in std::mem::take(&mut self.held) {
+                self.recording.remove(&held.node);
                 self.active -= 1;
             }
             return;
@@ -352,11 +381,11 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
             return;
         }
         // Last first: the arms of one part together, so that both arms of an item are asked one after the other.
-        let place = |node: &u32| (self.graph.node(NodeIndex(*node)).part, *node);
-        self.held.sort_unstable_by_key(|node| Reverse(place(node)));
+        self.held.sort_unstable_by_key(|held| Reverse(*held));
         while self.asking < self.engine.parts_in_flight
-            && let Some(node) = self.held.pop()
+            && let Some(Held { part, node, window }) = self.next_held()
         {
+            self.windows[window].begin(part);
             self.asking += 1;
             let done = &*self.done;
             let output = |from: NodeIndex, name: &str| {
@@ -386,6 +415,38 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         }
     }
 
+    /// Returns the window of a node's model.
+    fn window(&mut self, node: u32) -> usize {
+        let scope = &self.graph.node(NodeIndex(node)).scope;
+        let model = scope.split_once('/').map_or(&**scope, |(model, _)| model);
+        if let Some(at) = self.window_of.get(model) {
+            return *at;
+        }
+        let at = self.windows.len();
+        self.windows.push(Window::default());
+        self.window_of.insert(model.to_owned(), at);
+        at
+    }
+
+    /// Takes the `infer` node whose turn it is among those whose model has room for it.
+    fn next_held(&mut self) -> Option<Held> {
+        let mut full = HashSet::new();
+        for at in (0..self.held.len()).rev() {
+            let held = self.held[at];
+            if full.contains(&held.window) {
+                continue;
+            }
+            if self.windows[held.window].may_begin(held.part, self.engine.most_open) {
+                return Some(self.held.remove(at));
+            }
+            full.insert(held.window);
+            if full.len() == self.windows.len() {
+                break;
+            }
+        }
+        None
+    }
+
     /// Finds the answers that an `infer` came to before, where some of its draws had failed.
     fn answers_before(&self, node: u32, key: &ActionKey) -> Option<BlobId> {
         let is_incomplete = self.recording.get(&node)?.1.reason == MissReason::Incomplete;
@@ -411,7 +472,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
             let started = engine.clock.monotonic();
             let mut outputs = Staging { session: engine.session, outputs: Vec::new() };
             let result = if step == StepKind::Fetch {
-                (engine.fetch)(NodeIndex(node)).and_then(|bytes| Ok(outputs.put("source", bytes)?))
+                outputs.put_from("source", |into| (engine.fetch)(NodeIndex(node), into))
             } else {
                 let blobs = StoreBlobs(engine.session.store());
                 step::run(step, &params, &Inputs::new(inputs, &blobs), &mut outputs).map_err(NodeFailure::from)
@@ -559,6 +620,21 @@ fn empty_row(key: ActionKey) -> Arc<ActionRow> {
 struct Staging<'a> {
     session: &'a Session,
     outputs: Vec<(String, StagedBlob)>,
+}
+
+impl Staging<'_> {
+    /// Stages an output whose bytes come bit by bit.
+    fn put_from(
+        &mut self,
+        name: &str,
+        write: impl FnOnce(&mut dyn Write) -> Result<(), NodeFailure>,
+    ) -> Result<(), NodeFailure> {
+        let failed = |source: StoreError| StepError::Write { output: name.to_owned(), source: source.into() };
+        let mut writer = self.session.stage_writer().map_err(failed)?;
+        write(&mut writer)?;
+        self.outputs.push((name.to_owned(), writer.finish().map_err(failed)?));
+        Ok(())
+    }
 }
 
 impl Outputs for Staging<'_> {

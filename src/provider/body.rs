@@ -43,9 +43,15 @@ impl Body {
 
     /// Returns the JSON text.
     pub fn text(&self) -> String {
-        let mut out = String::new();
+        let mut out = String::with_capacity(self.size());
         self.write(&mut out);
         out
+    }
+
+    /// Returns about how long the text is, in bytes.
+    fn size(&self) -> usize {
+        let of = |member: &Member| member.json.as_ref().map_or_else(|| member.members.size(), String::len);
+        2 + self.0.iter().map(|(name, member)| name.len() + 4 + of(member)).sum::<usize>()
     }
 
     fn write(&self, out: &mut String) {
@@ -89,7 +95,10 @@ impl Body {
 
 /// Writes a text as JSON.
 pub(super) fn quoted(text: &str) -> String {
-    Value::from(text).to_string()
+    let mut out = String::with_capacity(text.len() + 16);
+    // Writing to a string cannot fail.
+    let _ = write!(out, "{}", Value::from(text));
+    out
 }
 
 #[cfg(test)]

@@ -10,9 +10,10 @@ use ureq::config::Config;
 use ureq::http::{HeaderName, HeaderValue, Request, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::unversioned::transport::{Connector, DefaultConnector, NextTimeout};
 use ureq::{Error, Proxy, SendBody, Timeout};
 
+use self::head_with_body::HeadWithBody;
 use super::address::Address;
 use super::{Proxies, Secret, SendFailure, Trouble};
 
@@ -315,7 +316,7 @@ fn agent(settings: &ClientSettings, proxy: Option<Proxy>, addresses: Addresses) 
         .max_idle_connections(2)
         .max_idle_connections_per_host(2)
         .build();
-    ureq::Agent::with_parts(config, DefaultConnector::default(), addresses)
+    ureq::Agent::with_parts(config, DefaultConnector::default().chain(HeadWithBody), addresses)
 }
 
 fn request(call: &Call, length: Option<u64>) -> Result<ureq::http::request::Builder, SendFailure> {
@@ -395,5 +396,6 @@ fn failure(error: &Error, began: bool, is_tls: bool) -> SendFailure {
     SendFailure { trouble, may_have_arrived: began, why, ..SendFailure::default() }
 }
 
+mod head_with_body;
 #[cfg(test)]
 mod tests;

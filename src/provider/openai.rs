@@ -1,5 +1,7 @@
 //! OpenAI's chat completions, and what others made of them.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use super::body::{Body, quoted};
@@ -14,11 +16,16 @@ pub(super) fn messages(body: &mut Body, request: &Request) {
 
 /// Writes turns as `[{"role", "content"}, …]`.
 pub(super) fn turns<'m>(messages: impl IntoIterator<Item = &'m Message>) -> String {
-    let turns: Vec<String> = messages
-        .into_iter()
-        .map(|message| format!("{{\"role\":\"{}\",\"content\":{}}}", message.role.as_str(), quoted(&message.content)))
-        .collect();
-    format!("[{}]", turns.join(","))
+    let mut out = String::from("[");
+    for message in messages {
+        let comma = if out.len() > 1 { "," } else { "" };
+        let (role, content) = (message.role.as_str(), quoted(&message.content));
+        out.reserve(content.len() + 40);
+        // Writing to a string cannot fail.
+        let _ = write!(out, "{comma}{{\"role\":\"{role}\",\"content\":{content}}}");
+    }
+    out.push(']');
+    out
 }
 
 /// Reads a completion.

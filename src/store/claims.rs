@@ -185,11 +185,17 @@ impl Session {
 
     /// Appends the answer to a draw that this session has claimed to the draw log, at once and for nobody to wait for: from
     /// here on the death of the process does not lose it. It counts when [`Session::settle_draws`] has returned.
-    pub fn write_draw(&self, draw: &LoggedDraw) -> Result<Written> {
-        let mut line = Vec::with_capacity(1024);
-        put_draw(&mut line, draw, false);
-        let Appended { segment, start, .. } = self.log.append_unknown(&line)?;
-        Ok(Written { id: draw.address.id(), segment, start, length: line.len() as u64 - 1 })
+    ///
+    /// The same write notes, as [`Session::log_intents`] does, that `next` is handed to the wire after it.
+    pub fn write_draw(&self, draw: &LoggedDraw, next: Option<&DrawAddress>) -> Result<Written> {
+        let mut lines = Vec::with_capacity(1024);
+        put_draw(&mut lines, draw, false);
+        let length = lines.len() as u64 - 1;
+        if let Some(next) = next {
+            put_intent(&mut lines, self.intents.fetch_add(1, Ordering::Relaxed), std::slice::from_ref(next));
+        }
+        let Appended { segment, start, .. } = self.log.append_unknown(&lines)?;
+        Ok(Written { id: draw.address.id(), segment, start, length })
     }
 
     /// Makes written answers durable, and then known, as [`Session::log_draws`] does; returns how many of them had an answer

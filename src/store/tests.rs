@@ -475,8 +475,8 @@ fn a_written_answer_outlives_whoever_wrote_it() {
     let place = Place::new();
     let one = place.open().session().unwrap();
     one.claim(&addresses(4)).unwrap();
-    let first = one.write_draw(&draw(0, "zero")).unwrap();
-    let second = one.write_draw(&draw(1, "one")).unwrap();
+    let first = one.write_draw(&draw(0, "zero"), None).unwrap();
+    let second = one.write_draw(&draw(1, "one"), Some(&address(7))).unwrap();
     assert_eq!(one.store().draws(&addresses(2)).unwrap().iter().flatten().count(), 0, "not durable, not known");
     // Lines after it move the marks of the index: a claim, a release, another answer.
     assert_eq!(one.claim(&[address(9)]).unwrap(), [Claim::Mine]);

@@ -246,3 +246,40 @@ fn a_name_is_resolved_once_until_something_goes_wrong() {
     client.send(&call).unwrap_err();
     assert!(client.addresses.known().is_none());
 }
+
+/// Reads what arrives first, and then the rest.
+fn first_and_all(listener: &TcpListener, length: usize) -> (usize, Vec<u8>) {
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let mut bytes = vec![0; 64 << 10];
+    let first = stream.read(&mut bytes).unwrap();
+    bytes.truncate(first);
+    let head = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    let mut rest = vec![0; (head + length).saturating_sub(first)];
+    stream.read_exact(&mut rest).unwrap();
+    bytes.extend(rest);
+    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").unwrap();
+    (first, bytes.split_off(head))
+}
+
+/// Sizes about that of the buffer, in which head and body have to fit together, and a body that looks like a head.
+#[test]
+fn a_head_is_sent_with_its_body() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let bodies = [0, 1, 100, BUFFER - 400, BUFFER - 200, BUFFER - 1, BUFFER, BUFFER + 1, 50_000]
+        .map(|length| (0..length).map(|n| b'a' + (n % 26) as u8).collect::<Vec<u8>>());
+    let bodies: Vec<Vec<u8>> =
+        bodies.into_iter().chain([b"POST /x HTTP/1.1\r\n\r\n".to_vec(), b"\r\n\r\n".to_vec()]).collect();
+    for body in bodies {
+        let (sent, url) = (body.clone(), url.clone());
+        let client = std::thread::spawn(move || {
+            let call = Call { body: Some(sent), ..call(&url) };
+            client(2000, 1000).send(&call).map(|reply| reply.body)
+        });
+        let (first, received) = first_and_all(&listener, body.len());
+        assert_eq!(received, body, "{} bytes", body.len());
+        assert!(body.len() > 10_000 || first > body.len(), "{} bytes: {first} came first", body.len());
+        assert_eq!(client.join().unwrap().unwrap(), b"ok");
+    }
+}

@@ -1,0 +1,44 @@
+use std::time::Duration;
+
+use super::Ceiling;
+use super::waiting::Claimed;
+use crate::digest::DrawId;
+use crate::flow::Reservation;
+
+/// Is a draw in the queue of a lane, or on its way.
+pub(super) struct Sending {
+    pub(super) draw: Claimed,
+    /// How many tokens it asks for, about.
+    pub(super) tokens: u64,
+    /// The most it can cost.
+    pub(super) ceiling: Ceiling,
+    pub(super) attempts: u32,
+    pub(super) first_sent: Option<Duration>,
+    /// What is set aside for the attempt that is under way.
+    pub(super) reserved: Option<Reservation>,
+    /// What the server said that it serves for the model, when it was asked.
+    pub(super) revision: Option<String>,
+}
+
+/// Waits in the queue until its time.
+pub(super) struct Later(pub(super) Duration, pub(super) DrawId, pub(super) Sending);
+
+impl PartialEq for Later {
+    fn eq(&self, other: &Self) -> bool {
+        (self.0, self.1) == (other.0, other.1)
+    }
+}
+
+impl Eq for Later {}
+
+impl PartialOrd for Later {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Later {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.0, self.1).cmp(&(other.0, other.1))
+    }
+}
