@@ -210,7 +210,7 @@ fn an_experiment_is_split_between_items_and_so_many_batches_run_at_once() {
 
 #[test]
 fn a_detached_build_ends_once_all_is_submitted_and_another_goes_on() {
-    let server = server(BatchOptions { takes: Duration::from_millis(1500), ..BatchOptions::default() });
+    let server = server(BatchOptions { takes: Duration::from_mins(1), ..BatchOptions::default() });
     let online = Online::new(&setup(), &server.origin());
     let built = online.build(6, &["--detach"]);
     assert_eq!((built["state"].as_str(), server.batches().created.len()), (Some("pending"), 1));
@@ -224,6 +224,7 @@ fn a_detached_build_ends_once_all_is_submitted_and_another_goes_on() {
     assert!(built["cost_usd"]["uncertain"]["attempts"] == 36, "{built:#}");
     // Detached again it is looked at, and nothing is sent.
     online.build(6, &["--detach"]);
+    server.batches().created[0].at = Instant::now().checked_sub(Duration::from_mins(2)).unwrap();
     let built = online.build(0, &[]);
     assert_eq!((built["state"].as_str(), server.batches().created.len()), (Some("complete"), 1));
     assert_eq!(built["cost_usd"]["uncertain"]["attempts"], 0);

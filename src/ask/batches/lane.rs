@@ -48,7 +48,14 @@ impl<'a> BatchLane<'a> {
 
     /// Takes claimed draws, in the order in which they are to be packed.
     pub(in crate::ask) fn feed<'s>(&'s self, scope: &'s Scope<'s, '_>, outlets: &Outlets, draws: Vec<Claimed>) {
-        self.hand(scope, outlets, |handed| handed.draws.extend(draws));
+        self.hand(scope, outlets, |handed| {
+            // As a rule all come at once: they are not copied.
+            if handed.draws.is_empty() {
+                handed.draws = draws;
+            } else {
+                handed.draws.extend(draws);
+            }
+        });
     }
 
     /// Takes draws that are in a batch which is under way.
