@@ -33,8 +33,8 @@ pub enum FlawPart {
         /// The answer that stood there, where the index knows which it was.
         draws: Vec<DrawId>,
     },
-    /// The unfinished end of a segment of the draw log, which every session mends.
-    Tail,
+    /// The unfinished end of a segment of the draw log, by the segment's file name.
+    Tail(String),
     /// The state log of a batch.
     Batch,
     /// The record of a run.

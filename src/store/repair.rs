@@ -15,7 +15,7 @@ impl Session {
     /// Puts a flaw right as far as that can be done without making anything anew; says whether it did something.
     ///
     /// Damaged blobs, records and records of runs move to `quarantine/`, modes are set, the index is built again from records and
-    /// log. Lines of logs stay where they are.
+    /// log. Whole lines of logs stay where they are, unfinished ends are mended.
     pub fn put_right(&self, flaw: &Flaw) -> Result<bool> {
         let layout = &*self.layout;
         match &flaw.part {
@@ -34,11 +34,15 @@ impl Session {
                 let index = &self.store.opened()?.index;
                 index.rebuild_now("`exp verify --repair` was asked to").map(|()| true)
             }
-            FlawPart::MissingBlob(_)
-            | FlawPart::DrawLog { .. }
-            | FlawPart::Tail
-            | FlawPart::Batch
-            | FlawPart::Stray => Ok(false),
+            FlawPart::Tail(name) => {
+                if draw_log::session_of(name).is_none_or(|owner| session::is_alive(layout, owner).unwrap_or(true)) {
+                    return Ok(false);
+                }
+                // Whoever brings the index up to date mends as well, and holds this.
+                let _lock = layout.lock("index")?;
+                draw_log::mend(layout, &self.store.opened()?.notices, layout.draws()?, name, 0).map(|()| true)
+            }
+            FlawPart::MissingBlob(_) | FlawPart::DrawLog { .. } | FlawPart::Batch | FlawPart::Stray => Ok(false),
         }
     }
 

@@ -132,7 +132,7 @@ fn look_at_segment(layout: &Layout, name: &str) -> Result<Segment> {
         let subject = format!("{path} at byte {}", scanned.complete);
         let actual = format!("{} bytes of an unfinished line", scanned.size - scanned.complete);
         let remedy = "the next build, and `exp verify --repair`, keep a copy and mend it";
-        segment.flaws.push(Flaw::new(FlawPart::Tail, subject, "the end of the file", actual, remedy));
+        segment.flaws.push(Flaw::new(FlawPart::Tail(name.to_owned()), subject, "the end of the file", actual, remedy));
     }
     Ok(segment)
 }

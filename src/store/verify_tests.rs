@@ -235,6 +235,26 @@ fn a_damaged_answer_is_asked_for_again_only_once_it_is_given_up() {
 }
 
 #[test]
+fn a_damaged_last_newline_is_mended() {
+    let place = whole();
+    let segment = place.segments()[0].clone();
+    let mut bytes = fs::read(&segment).unwrap();
+    *bytes.last_mut().unwrap() ^= 4;
+    overwrite(&segment, &bytes);
+    let found = place.read_only().verify().unwrap().flaws;
+    // Its row says that a line ends there.
+    assert!(
+        matches!(found[..], [Flaw { part: FlawPart::Tail(_), .. }, Flaw { part: FlawPart::Index, .. }]),
+        "{found:?}"
+    );
+    let session = place.open().session().unwrap();
+    assert!(found.iter().all(|flaw| session.put_right(flaw).unwrap()));
+    drop(session);
+    assert_eq!(flaws(&place.read_only()), Vec::<String>::new());
+    assert_whole(&place.open());
+}
+
+#[test]
 fn a_damaged_answer_is_restored_from_what_was_made_of_it() {
     let place = whole();
     let segment = place.segments()[0].clone();
