@@ -167,6 +167,35 @@ print(json.dumps(found))
     }
 }
 
+/// A sheet that raters filled in is read as it stands, and says of each draw what they said of its text.
+#[test]
+fn a_sheet_for_raters_becomes_labels() {
+    let project = project();
+    let sheet = export(&project, "labels", "sheet.csv", &["--sample", "2", "--blind"]);
+    let rows = csv_rows(&std::fs::read_to_string(&sheet[0]).unwrap());
+    let ids: std::collections::BTreeSet<&str> = rows.iter().map(|row| &*row["item"]).collect();
+    assert_eq!(ids.len(), 2, "{rows:?}");
+    assert!(
+        rows.iter().all(|row| !row.contains_key("from") && row["verdict"].is_empty() && !row["passage"].is_empty())
+    );
+    let open = export(&project, "labels", "open.csv", &[]);
+    let open = csv_rows(&std::fs::read_to_string(&open[0]).unwrap());
+    assert!(open.len() > rows.len() && open.iter().any(|row| row["from"].contains(":control")), "{open:?}");
+    project.exp(&["export", "--format", "csv", "--blind"]).expect_code(2);
+    // Somebody fills it in: what they rate right is where the item is.
+    let filled = std::fs::read_to_string(&sheet[0]).unwrap().replace(",,\r\n", ",ann,1\r\n");
+    project.file("data/rated.csv", filled);
+    let config = project.read("config/eval_config.yaml");
+    project.config(
+        &config.replace("answers: answers}}", "answers: answers}, scorers: [qa, {labels: {path: data/rated.csv}}]}"),
+    );
+    let built = project.build();
+    let slug = &support::slugs(&built)[0];
+    let scores = csv_rows(&project.run_file(&built, &format!("{slug}/results/per_item_scores.csv")));
+    let rated: Vec<&str> = scores.iter().map(|row| &*row["labels"]).collect();
+    assert_eq!(rated.iter().filter(|score| **score == "1.0").count(), 4, "two items under two arms: {scores:?}");
+}
+
 /// What another tool's log holds becomes recordings: our own export read back, and a log that Inspect itself wrote.
 #[test]
 fn logs_of_inspect_become_recordings() {

@@ -11,12 +11,15 @@ use exp::plan::{ParamsDoc, StepKind};
 use exp::step::{self, Input, Inputs, ReadBlobs};
 
 /// (step, revision, digest of names and bytes of all outputs on the fixture).
-const TABLE: [(&str, u32, &str); 11] = [
+const TABLE: [(&str, u32, &str); 14] = [
     ("prepare", 1, "8fe9916da9525daea793229818765028fda32e216e275c4c742e32651033f1c0"),
     ("build", 1, "236bfb08da0b2b99f598b280426216008407446efc4fec56a812b81368376264"),
     ("infer", 1, "6b0df6b2b1cb1bc93da27a2be48b3668b49bb2f965111267346f2e9314ba3aa6"),
     ("parse", 1, "7a8024c48bdf69826fd9d268944bbb9e753f83eae5cc2970cfe8afa9955b8785"),
     ("labels", 1, "2e38dd13efcb2fab6f91274dab876da302ee7db5b95ae9e20579cf5d34cadf5e"),
+    ("judge_build", 1, "7313f8f3e6c102b9f7835520d74b29d3730b78919e10d122b780821b15a556ca"),
+    ("judge_infer", 1, "f242899af4b7313e0d8b84905b6d4a19c2d73f642bd11de9d9d0b4dbe60f3ce7"),
+    ("judge", 1, "ca96553e47bdf73ad1086abf7acc99025373022e0c91ea4d708c5f3191d9a49a"),
     ("score", 2, "14ca4c1bd4e0814781024b55f00c2de9ea2f2c24771ac03b9ba1764692d67f7e"),
     ("merge", 2, "e740366964c703a59cd0644316d6fe4a597ecb30fecf061bdae01879d550c256"),
     ("stats", 3, "86c7523947f1a05304f0dacec549013759bd4cb7117e1a6a3668634b6f9b25ba"),
@@ -60,7 +63,7 @@ impl Pipeline {
         let mut made: BTreeMap<String, Vec<u8>> = BTreeMap::new();
         {
             let inputs = Inputs::new(entries, &self.blobs);
-            if kind == StepKind::Infer {
+            if kind.asks() {
                 let requests = inputs.open("requests").unwrap();
                 let wanted = step::demand(requests, None, &params.read().unwrap()).unwrap().wanted;
                 let settle = |address: &exp::request::DrawAddress| {
@@ -165,6 +168,32 @@ fn pipeline() -> BTreeMap<&'static str, String> {
                                            "answer": "answer", "rater": "rater", "verdict": "verdict"}},
                 }),
                 &[("parsed", parsed["parsed"]), ("labels", said)],
+            );
+            let rubric = p.add(b"{{question}} {{gold}} {{answer}}");
+            let to_judge = p.run(
+                StepKind::JudgeBuild,
+                &serde_json::json!({
+                    "provider": exp::provider::Lexical::identity_of(None, None), "model": "j",
+                    "decoding": {"temperature": 0},
+                    "outcomes": {"length": "wrong", "refusal": "wrong", "content_filter": "missing",
+                                 "empty": "wrong", "no_answer": "missing"},
+                }),
+                &[
+                    ("items", prepared[&format!("items/{part}")]),
+                    ("gold", prepared[&format!("gold/{part}")]),
+                    ("parsed", parsed["parsed"]),
+                    ("user", rubric),
+                ],
+            );
+            let verdicts = p.run(
+                StepKind::JudgeInfer,
+                &serde_json::json!({"generation": 0, "draws": 1}),
+                &[("requests", to_judge["requests"])],
+            );
+            p.run(
+                StepKind::Judge,
+                &serde_json::json!({"name": "judge", "reading": {"rule": "majority", "values": {"ada stone": 1}}}),
+                &[("parsed", parsed["parsed"]), ("answers", verdicts["answers"])],
             );
             let scorer = serde_json::json!({"name": "qa", "settings": {"qa": {
                 "support": "overlap", "threshold": 0.5, "min_token_overlap": 0.6}}});

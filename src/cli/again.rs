@@ -18,7 +18,7 @@ pub fn again(store: &Store, record: &ActionRecord) -> Result<Option<BTreeMap<Str
     match spec.step {
         // What a fetch brought is pinned by its own hash; there is nothing to compute.
         StepKind::Fetch => return Ok(None),
-        StepKind::Infer => {
+        StepKind::Infer | StepKind::JudgeInfer => {
             let demand = demand(&params, &inputs)?;
             let addresses: Vec<DrawAddress> = demand.wanted.iter().map(|wanted| wanted.address).collect();
             let draws: BTreeMap<DrawAddress, _> = addresses

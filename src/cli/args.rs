@@ -406,8 +406,12 @@ fn positive(text: &str) -> Result<usize, String> {
 /// Says what to score again.
 #[derive(Debug, Clone, Args)]
 pub struct ScoreArgs {
-    /// The run that the new one names as its parent (default: the newest complete one)
-    pub run: Option<String>,
+    /// The runs to score again, each as a new one that names it as its parent (default: the newest complete one)
+    #[arg(value_name = "RUN", conflicts_with = "all")]
+    pub runs: Vec<String>,
+    /// Score all runs again; of those that have the same trials, the newest
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// Says which requests to hand out.

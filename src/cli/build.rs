@@ -91,7 +91,7 @@ fn built(project: &Project, args: &BuildArgs, mode: &Mode, out: &Output, clock: 
     }
     let stop = stop_flag()?;
     // Whoever asks nobody over a network needs no `.env`, however it is written.
-    let is_online = planning.trials.iter().any(|trial| !trial.provider.kind.is_embedded());
+    let is_online = planning.asked().iter().any(|asked| !asked.provider.kind.is_embedded());
     let variables = if is_online { Variables::read(&project.config_path())? } else { Variables::default() };
     let session = store.session()?;
     let mut building = Building {
@@ -188,13 +188,14 @@ impl Building<'_, '_> {
     /// Prices what is to be sent, and ends the build where nobody agrees to spend that.
     fn agree(&self, done: &[Option<NodeDone>]) -> Result<(), Failure> {
         let planning = &self.planning;
-        if planning.trials.iter().all(|trial| trial.provider.kind.is_embedded()) {
+        let asked = planning.asked();
+        if asked.iter().all(|asked| asked.provider.kind.is_embedded()) {
             return Ok(());
         }
-        let tariffs = prices::tariffs(&planning.trials, &planning.sources);
+        let tariffs = prices::tariffs(&asked, &planning.sources);
         let estimate = estimate_build(planning, self.store, done, &tariffs)?;
         if estimate.draws > 0 {
-            for warning in prices::old_prices(&planning.trials, &self.clock.now()) {
+            for warning in prices::old_prices(&asked, &self.clock.now()) {
                 self.out.note(&warning);
             }
         }
@@ -258,7 +259,7 @@ impl Building<'_, '_> {
     fn build_requests(&mut self, done: &mut Vec<Option<NodeDone>>) -> Result<RangeResult, Failure> {
         let range = self.planning.plan.first_stage..self.planning.plan.graph.nodes().len();
         let missing = range.clone().any(|at| {
-            self.planning.plan.graph.node(NodeIndex(at as u32)).step == StepKind::Build
+            matches!(self.planning.plan.graph.node(NodeIndex(at as u32)).step, StepKind::Build | StepKind::JudgeBuild)
                 && matches!(self.planning.resolution.verdicts[at], Verdict::Miss(..))
         });
         if !missing || !self.planning.limits.may_run(StepKind::Build) {
@@ -267,7 +268,10 @@ impl Building<'_, '_> {
         let kept = std::mem::take(&mut self.planning.resolution);
         let mut narrowed = crate::engine::Resolution { verdicts: kept.verdicts.clone(), keys: kept.keys.clone() };
         for at in range.clone() {
-            if self.planning.plan.graph.node(NodeIndex(at as u32)).step > StepKind::Build {
+            // What a judge is asked about answers that are there is known now as well.
+            let step = self.planning.plan.graph.node(NodeIndex(at as u32)).step;
+            let is_kept = step == StepKind::JudgeBuild || matches!(narrowed.verdicts[at], Verdict::Hit(_));
+            if step > StepKind::Build && !is_kept {
                 narrowed.verdicts[at] = Verdict::LeftOut;
             }
         }
@@ -363,6 +367,7 @@ impl Building<'_, '_> {
     ) -> Result<RangeResult, Failure> {
         let planning = &self.planning;
         let config = &planning.project.config;
+        let asked = planning.asked();
         let store = self.store.clone();
         let read: who::ReadBlob = Arc::new(move |blob| store.read(blob).map_err(|error| error.to_string()));
         let providers = if self.mode.ask_nothing {
@@ -370,14 +375,14 @@ impl Building<'_, '_> {
         } else {
             let outside = Outside { variables: &self.variables, proxies: &self.proxies, clock: self.clock };
             let outside = Some(outside).filter(|_| !self.args.offline);
-            who::providers(config, &planning.trials, &planning.sources, &read, outside.as_ref())?
+            who::providers(config, &asked, &planning.sources, &read, outside.as_ref())?
         };
-        let policies = who::policies(config, &planning.trials, self.args);
-        let batching = who::batching(config, &planning.trials, self.args);
+        let policies = who::policies(config, &asked, self.args);
+        let batching = who::batching(config, &asked, self.args);
         // A batch is packed when all that is wanted is known: no part may wait for another one's answers.
-        let packs = planning.trials.iter().any(|trial| who::batch_policy(trial.provider).from.is_some());
-        let expected = who::expected(&planning.trials, &Catalog::read(self.store)?);
-        let tariffs = prices::tariffs(&planning.trials, &planning.sources);
+        let packs = asked.iter().any(|asked| who::batch_policy(asked.provider).from.is_some());
+        let expected = who::expected(&asked, &Catalog::read(self.store)?);
+        let tariffs = prices::tariffs(&asked, &planning.sources);
         // The display speaks for itself.
         let doing = self.out.doing("");
         let progress = Progress::new(self.out, self.clock, &self.budget, &planning.plan, range.len());

@@ -48,14 +48,14 @@ impl Rules {
         if has_limit && estimate.has_unpriced() {
             return Consent::Unbounded("a model that would be asked has no price");
         }
-        if has_limit && estimate.draws > 0 && estimate.ceiling.is_none() {
+        if has_limit && (estimate.draws > 0 && estimate.ceiling.is_none() || estimate.is_later_endless) {
             return Consent::Unbounded("nothing bounds the length of some answers");
         }
         if self.yes || self.max_cost.is_some() {
             return Consent::Given;
         }
         let threshold = self.confirm_above.unwrap_or(Money::ZERO);
-        let is_much = estimate.upper().is_none_or(|upper| upper > threshold);
+        let is_much = !estimate.later.is_empty() || estimate.upper().is_none_or(|upper| upper > threshold);
         let is_unknown = estimate.has_unpriced() && self.unknown_price == Reaction::Refuse;
         if !is_much && !is_unknown {
             return Consent::Given;
@@ -83,7 +83,7 @@ pub fn require(
     budget: &Budget,
     out: &Output,
 ) -> Result<(), Failure> {
-    if estimate.draws == 0 && !estimate.has_unpriced() {
+    if estimate.draws == 0 && !estimate.has_unpriced() && estimate.later.is_empty() {
         return Ok(());
     }
     let refuse = |failure: Failure| Err(failure.hint("nothing was sent"));
@@ -106,7 +106,8 @@ pub fn require(
             if is_yes(&format!("{what}? [y/N]")) { Ok(()) } else { refuse(Failure::usage("that was no yes")) }
         }
         Consent::Missing => {
-            let hints = match estimate.ceiling.or_else(|| estimate.upper()).filter(|_| !estimate.has_unpriced()) {
+            let known = estimate.ceiling.or_else(|| estimate.upper());
+            let hints = match known.filter(|_| !estimate.has_unpriced() && estimate.later.is_empty()) {
                 Some(most) => {
                     let most = cents(most);
                     format!(
@@ -139,7 +140,8 @@ pub fn is_yes(question: &str) -> bool {
 }
 
 fn what(estimate: &Estimate) -> String {
-    let requests = estimate.draws + estimate.unpriced.values().sum::<u64>();
+    let requests = [&estimate.unpriced, &estimate.later].into_iter().flat_map(|of| of.values()).sum::<u64>();
+    let requests = estimate.draws + requests;
     let plural = if requests == 1 { "" } else { "s" };
     format!("this build sends {} request{plural} ({})", thousands(requests), estimate.words())
 }
@@ -175,6 +177,8 @@ mod tests {
         let two = Estimate { draws: 4, low: 1.0, high: Some(2.0), ceiling: usd("5"), ..Estimate::default() };
         let endless = Estimate { high: None, ceiling: None, ..two.clone() };
         let unpriced = Estimate { unpriced: [("m".to_owned(), 4)].into(), ..Estimate::default() };
+        let judged = Estimate { later: [("m".to_owned(), 4)].into(), ..Estimate::default() };
+        let babbling = Estimate { is_later_endless: true, ..judged.clone() };
         let (no_price, no_end) = (
             Unbounded("a model that would be asked has no price"),
             Unbounded("nothing bounds the length of some answers"),
@@ -191,7 +195,7 @@ mod tests {
             (Rules { max_cost: usd("1"), ..none }, &endless, no_end.clone(), no_end.clone()),
             (Rules { max_cost: usd("1"), yes: true, ..none }, &unpriced, no_price.clone(), no_price.clone()),
             (Rules { max_usd: usd("1"), ..none }, &two, Given, Given),
-            (Rules { max_usd: usd("1"), ..none }, &endless, no_end.clone(), no_end),
+            (Rules { max_usd: usd("1"), ..none }, &endless, no_end.clone(), no_end.clone()),
             (
                 Rules { max_usd: usd("1"), unknown_price: Reaction::Ignore, ..none },
                 &unpriced,
@@ -204,6 +208,11 @@ mod tests {
             (Rules { confirm_above: usd("1.99"), ..none }, &two, Ask, Missing),
             (Rules { confirm_above: usd("99"), ..none }, &endless, Ask, Missing),
             (Rules { confirm_above: usd("99"), ..none }, &unpriced, Ask, Missing),
+            (none, &judged, Ask, Missing),
+            (Rules { yes: true, ..none }, &judged, Given, Given),
+            (Rules { max_cost: usd("1"), ..none }, &judged, Given, Given),
+            (Rules { max_usd: usd("1"), ..none }, &judged, Given, Given),
+            (Rules { max_usd: usd("1"), ..none }, &babbling, no_end.clone(), no_end.clone()),
             (Rules { unknown_price: Reaction::Warn, ..none }, &unpriced, Given, Given),
             (Rules { unknown_price: Reaction::Ignore, ..none }, &unpriced, Given, Given),
         ];

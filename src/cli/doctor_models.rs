@@ -13,7 +13,7 @@ use super::stated::{Stated, UNPINNED};
 use super::who;
 use crate::config::{Config, FLOATING_AS_OF, ModelConfig, ProviderConfig, ProviderKind, ProviderMode, floating_name};
 use crate::flow::Clock;
-use crate::plan::{SelectedTrial, Selection, select};
+use crate::plan::{AskedModel, SelectedTrial, Selection, select};
 use crate::provider::{Line, Proxies, Reached};
 use crate::run::Catalog;
 use crate::step::RequestsReader;
@@ -268,7 +268,7 @@ fn of_prices(config: &Config, now: &str) -> Vec<Check> {
             (Some(_), Some(as_of)) => checks.push(Check::ok(subject, format!("its price is of {as_of}"))),
         }
     }
-    for told in old_prices(&trials, now) {
+    for told in old_prices(&AskedModel::all(config, &trials), now) {
         let found = told.strip_prefix("warning: ").unwrap_or(&told);
         checks.push(Check::warn("prices", found, "look it up, and write its new date"));
     }

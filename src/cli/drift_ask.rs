@@ -17,6 +17,7 @@ use crate::config::{Config, ProviderMode, Reaction};
 use crate::digest::{Digest, RequestKey};
 use crate::engine::NodeFailure;
 use crate::flow::{Budget, Clock, Event, Money};
+use crate::plan::AskedModel;
 use crate::request::{DrawAddress, ProviderIdentity, Redraws};
 use crate::store::{LoggedDraw, Store};
 
@@ -62,15 +63,16 @@ pub fn ask_again(
     let config = &project.config;
     let variables = Variables::read(&project.config_path())?;
     check_providers(inputs, sample, &variables)?;
-    let tariffs = prices::tariffs(&inputs.trials, &inputs.sources);
+    let asked = AskedModel::of_trials(&inputs.trials);
+    let tariffs = prices::tariffs(&asked, &inputs.sources);
     let limit = args.max_cost.or_else(|| Money::usd(config.max_usd?));
     agree(sample, &tariffs, config, limit, args)?;
     let proxies = environment::proxies();
     let outside = Outside { variables: &variables, proxies: &proxies, clock };
     let reader = store.clone();
     let read: who::ReadBlob = Arc::new(move |blob| reader.read(blob).map_err(|error| error.to_string()));
-    let providers = who::providers(config, &inputs.trials, &inputs.sources, &read, Some(&outside))?;
-    let policies = who::policies(config, &inputs.trials, &BuildArgs::default());
+    let providers = who::providers(config, &asked, &inputs.sources, &read, Some(&outside))?;
+    let policies = who::policies(config, &asked, &BuildArgs::default());
     let budget = Budget::new(limit);
     let stop = stop_flag()?;
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);

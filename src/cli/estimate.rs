@@ -27,6 +27,10 @@ pub struct Estimate {
     pub unpriced: BTreeMap<String, u64>,
     /// How many draws go to servers of one's own that have no price.
     pub unbilled: u64,
+    /// How many verdicts, by model, are asked for at a price once the answers are there that they are about.
+    pub later: BTreeMap<String, u64>,
+    /// Whether nothing bounds the length of some of these verdicts.
+    pub is_later_endless: bool,
 }
 
 impl Estimate {
@@ -48,6 +52,9 @@ impl Estimate {
             (_, Some(high)) if self.without_history == self.draws => Some(format!("at most {}", money(high))),
             (_, Some(high)) => Some(format!("{} to {}", money(self.low), money(high))),
         };
+        if !self.later.is_empty() {
+            return format!("{}, and the verdicts on answers to come", known.unwrap_or_else(|| "$0.00".to_owned()));
+        }
         match (known, self.has_unpriced()) {
             (None, false) => "$0.00".to_owned(),
             (None, true) => "price unknown".to_owned(),
@@ -89,6 +96,12 @@ impl Estimate {
             let hint = "write `price: {input: …, output: …, as_of: …}` for the model";
             lines.push(format!("price of {} to `{model}`: unknown; {hint}", draws(*count)));
         }
+        for (model, count) in &self.later {
+            let verdicts = if *count == 1 { "1 verdict".to_owned() } else { format!("{} verdicts", thousands(*count)) };
+            lines.push(format!(
+                "up to {verdicts} of `{model}` on answers that are not there yet: their price is known when they are"
+            ));
+        }
         if self.unbilled > 0 {
             lines.push(format!("{} to servers of your own, which have no price", draws(self.unbilled)));
         }
@@ -110,6 +123,7 @@ impl Estimate {
             "learnt_from": self.learnt_from,
             "unpriced": self.unpriced,
             "unbilled": self.unbilled,
+            "later": self.later,
         })
     }
 }

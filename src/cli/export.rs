@@ -8,8 +8,10 @@ use super::export_run::export_run;
 use super::failure::{Exit, Failure};
 use super::output::Output;
 use super::project::Home;
+use crate::plan::path_segment;
 use crate::report::export::{
-    ExportFile, csv_table, inspect_logs, json_lines, junit_suites, latex_table, lm_eval_files, parquet_table, zip_file,
+    ExportFile, SheetOptions, csv_table, inspect_logs, json_lines, junit_suites, label_sheets, latex_table,
+    lm_eval_files, parquet_table, zip_file,
 };
 use crate::report::junit_xml;
 use crate::run::{Catalog, Manifest};
@@ -24,6 +26,9 @@ pub fn export(global: &Global, args: &ExportArgs, out: &Output) -> Result<Exit, 
     let manifest = Catalog::manifest(&store, &entry.record)?;
     if args.spreadsheet_safe && args.format != ExportFormat::Csv {
         return Err(Failure::usage("--spreadsheet-safe is about `--format csv`"));
+    }
+    if (args.sample.is_some() || args.blind) && args.format != ExportFormat::Labels {
+        return Err(Failure::usage("--sample and --blind are about `--format labels`"));
     }
     let id = &manifest.run_id;
     let run = || export_run(&store, &manifest);
@@ -40,6 +45,19 @@ pub fn export(global: &Global, args: &ExportArgs, out: &Output) -> Result<Exit, 
         ExportFormat::Inspect => {
             let logs = inspect_logs(&run()?)?;
             many(args, format!("{id}-inspect"), &logs, out)
+        }
+        ExportFormat::Labels => {
+            let sample = args.sample.map(|sample| usize::try_from(sample).unwrap_or(usize::MAX));
+            let mut sheets = label_sheets(&run()?, SheetOptions { sample, is_blind: args.blind })?;
+            match sheets.pop() {
+                Some((_, sheet)) if sheets.is_empty() => one(args, format!("{id}-labels.csv"), &sheet, out),
+                Some(last) => {
+                    sheets.push(last);
+                    let named = sheets.into_iter().map(|(name, sheet)| (format!("{}.csv", path_segment(&name)), sheet));
+                    many(args, format!("{id}-labels"), &named.collect::<Vec<_>>(), out)
+                }
+                None => Err(Failure::usage(format!("run `{id}` has no answer to rate"))),
+            }
         }
         ExportFormat::Dir => many(args, format!("{id}-files"), &plain_files(&store, &manifest, &entry.record)?, out),
         ExportFormat::Zip => {

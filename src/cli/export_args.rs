@@ -18,6 +18,8 @@ pub enum ExportFormat {
     LmEval,
     /// Logs of Inspect (`.eval`)
     Inspect,
+    /// Sheets for raters, a file for each dataset: the scorer `labels` reads them when they are filled in
+    Labels,
     /// Every file of the run, no links
     Dir,
     /// The same in one file
@@ -39,6 +41,12 @@ pub struct ExportArgs {
     /// CSV: an apostrophe before cells that a spreadsheet would take for formulas
     #[arg(long)]
     pub spreadsheet_safe: bool,
+    /// Sheets: the answers to so many items of each dataset
+    #[arg(long, value_name = "N", env = "EXP_SAMPLE", value_parser = clap::value_parser!(u64).range(1..))]
+    pub sample: Option<u64>,
+    /// Sheets: do not say which trial and condition gave an answer
+    #[arg(long)]
+    pub blind: bool,
 }
 
 /// Says what to import.

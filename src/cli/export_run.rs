@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use super::failure::{Exit, Failure};
 use super::show::view;
@@ -9,17 +10,18 @@ use crate::store::Store;
 
 /// Is a question and its accepted answers.
 #[derive(Clone, Default)]
-struct Question {
+struct ItemText {
     question: Option<String>,
+    context: Option<Arc<str>>,
     targets: Vec<String>,
 }
 
 /// Holds the items of a run's datasets.
 #[derive(Default)]
 struct Questions {
-    by_name: HashMap<(String, String), Question>,
+    by_name: HashMap<(String, String), ItemText>,
     /// By id alone, for rows that have a label of their own; none where several datasets have the id.
-    by_id: HashMap<String, Option<Question>>,
+    by_id: HashMap<String, Option<ItemText>>,
 }
 
 impl Questions {
@@ -27,7 +29,7 @@ impl Questions {
         let mut found = Self::default();
         for action in &manifest.actions {
             let Some(dataset) = action.label.strip_prefix("prepare/") else { continue };
-            let mut items: BTreeMap<String, Question> = BTreeMap::new();
+            let mut items: BTreeMap<String, ItemText> = BTreeMap::new();
             for output in &action.outputs {
                 let is_gold = output.name.starts_with("gold/");
                 if !is_gold && !output.name.starts_with("items/") {
@@ -42,6 +44,7 @@ impl Questions {
                         item.targets = answers.filter_map(|answer| answer.as_str().map(str::to_owned)).collect();
                     } else {
                         item.question = line["question"].as_str().map(str::to_owned);
+                        item.context = line["context"].as_str().map(Arc::from);
                     }
                 }
             }
@@ -57,7 +60,7 @@ impl Questions {
         Ok(found)
     }
 
-    fn of(&self, dataset: &str, item: &str) -> Question {
+    fn of(&self, dataset: &str, item: &str) -> ItemText {
         let named = self.by_name.get(&(dataset.to_owned(), item.to_owned()));
         named.or_else(|| self.by_id.get(item)?.as_ref()).cloned().unwrap_or_default()
     }
@@ -148,13 +151,14 @@ fn export_trial(
     for row in rows("predictions.csv", &bytes)? {
         let text = |name: &str| row.get(name).cloned().unwrap_or_default();
         let (dataset, item, condition) = (text("dataset"), text("item_id"), text("condition"));
-        let Question { question, targets } = questions.of(&dataset, &item);
+        let ItemText { question, context, targets } = questions.of(&dataset, &item);
         let key = (format!("{dataset}|{item}"), condition.clone());
         export.draws.push(ExportDraw {
             temperature: text("temp"),
             draw: text("sample_index").parse().unwrap_or(0),
             kind: text("type"),
             question,
+            context,
             targets,
             status: text("status"),
             finish_reason: text("finish_reason"),

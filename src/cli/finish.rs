@@ -14,7 +14,7 @@ use crate::ask::Counts;
 use crate::digest::{BlobId, hex};
 use crate::engine::{NodeDone, RangeResult, Verdict, spec_of};
 use crate::flow::Clock;
-use crate::plan::{NodeIndex, SourceBlob, StepKind, TrialPlan};
+use crate::plan::{NodeIndex, SourceBlob, TrialPlan};
 use crate::run::{
     ActionEntry, Catalog, CostSummary, FailureEntry, GateResult, MANIFEST_NAME, Manifest, OutputEntry, PAGE_NAME,
     PromptEntry, RequestCounts, RunError, RunRecord, RunState, SourceEntry, TrialEntry, TrialSettings, ViewDir,
@@ -89,13 +89,13 @@ pub fn failed_draws(planning: &Planning<'_>, done: &[Option<NodeDone>]) -> u64 {
     distinct_infer(planning, done).map(|node| node.row.failures).sum()
 }
 
-/// Lists the `infer` actions that are done, equal ones once.
+/// Lists the actions that ask and are done, equal ones once.
 fn distinct_infer<'d>(planning: &'d Planning<'_>, done: &'d [Option<NodeDone>]) -> impl Iterator<Item = &'d NodeDone> {
     let mut seen = HashSet::new();
     done.iter().enumerate().filter_map(move |(at, node)| {
         let node = node.as_ref()?;
-        let is_infer = planning.plan.graph.node(NodeIndex(at as u32)).step == StepKind::Infer;
-        (is_infer && seen.insert(node.key)).then_some(node)
+        let asks = planning.plan.graph.node(NodeIndex(at as u32)).step.asks();
+        (asks && seen.insert(node.key)).then_some(node)
     })
 }
 
@@ -112,7 +112,7 @@ pub fn hit_requests(planning: &Planning<'_>) -> RequestCounts {
     let mut total = 0;
     for (at, verdict) in planning.resolution.verdicts.iter().enumerate() {
         if let Verdict::Hit(row) = verdict
-            && planning.plan.graph.node(NodeIndex(at as u32)).step == StepKind::Infer
+            && planning.plan.graph.node(NodeIndex(at as u32)).step.asks()
             && seen.insert(row.key)
         {
             total += row.draws;

@@ -4,11 +4,11 @@ use super::estimate::Estimate;
 use super::estimator::Estimator;
 use super::failure::Failure;
 use super::planning::Planning;
-use super::unaskable::wanted;
-use crate::ask::Tariffs;
+use super::unaskable::{requests_of, wanted};
+use crate::ask::{Tariff, Tariffs};
 use crate::digest::ActionKey;
 use crate::engine::{NodeDone, Verdict};
-use crate::plan::{ActionSpec, InferParams, StepKind};
+use crate::plan::{ActionSpec, From, InferParams, JudgeBuildParams, NodeIndex, StepKind};
 use crate::request::Redraws;
 use crate::run::Catalog;
 use crate::step::{self, RequestsReader};
@@ -28,7 +28,8 @@ pub fn estimate_build(
     let mut seen = HashSet::new();
     let mut hits: Vec<Answered<'_>> = Vec::new();
     for trial in &planning.plan.trials {
-        for node in trial.infer.values().flatten().filter(|node| seen.insert(**node)) {
+        let asking = trial.infer.values().chain(trial.judged.values()).flatten();
+        for node in asking.filter(|node| seen.insert(**node)) {
             if let Some(Verdict::Hit(row)) = planning.resolution.verdicts.get(node.get()) {
                 hits.push((&planning.plan.graph.node(*node).scope, row.key));
                 continue;
@@ -41,7 +42,53 @@ pub fn estimate_build(
     if estimator.wants_any() {
         observe(store, &mut estimator, &hits)?;
     }
-    Ok(estimator.finish())
+    let mut estimate = estimator.finish();
+    for (at, node) in planning.plan.graph.nodes().iter().enumerate() {
+        if node.step == StepKind::JudgeInfer {
+            later(planning, store, done, NodeIndex(at as u32), tariffs, &mut estimate)?;
+        }
+    }
+    Ok(estimate)
+}
+
+/// Adds the verdicts that a `judge_infer` will want whose requests are not known before the answers are.
+fn later(
+    planning: &Planning<'_>,
+    store: &Store,
+    done: &[Option<NodeDone>],
+    node: NodeIndex,
+    tariffs: &Tariffs,
+    estimate: &mut Estimate,
+) -> Result<(), Failure> {
+    let graph = &planning.plan.graph;
+    let maker = |node: NodeIndex, input: &str| {
+        graph.node(node).inputs.iter().find_map(|(name, from)| match from {
+            From::Output(maker, _) if name == input => Some(*maker),
+            _ => None,
+        })
+    };
+    let is_known = |node: NodeIndex| {
+        matches!(planning.resolution.verdicts.get(node.get()), Some(Verdict::Hit(_) | Verdict::LeftOut))
+            || done.get(node.get()).is_some_and(Option::is_some)
+    };
+    let Some(build) = maker(node, "requests").filter(|build| !is_known(node) && !is_known(*build)) else {
+        return Ok(());
+    };
+    let answers = maker(build, "parsed").and_then(|parse| maker(parse, "answers"));
+    let count = answers.map_or(0, |infer| requests_of(planning, store, done, infer).len() as u64);
+    let params: JudgeBuildParams = graph.node(build).params.read()?;
+    let count = count * u64::from(graph.node(node).params.read::<InferParams>()?.draws);
+    match tariffs.of(&params.provider, &params.model) {
+        Tariff::Free => {}
+        Tariff::Unbilled => estimate.unbilled += count,
+        Tariff::Unknown => *estimate.unpriced.entry(params.model).or_default() += count,
+        Tariff::Rated(rates) if rates.is_nothing() => {}
+        Tariff::Rated(_) => {
+            estimate.is_later_endless |= params.decoding.max_output_tokens.is_none();
+            *estimate.later.entry(params.model).or_default() += count;
+        }
+    }
+    Ok(())
 }
 
 /// Is the scope of an `infer` action that is done, and its key.
@@ -71,9 +118,10 @@ pub fn observe(store: &Store, estimator: &mut Estimator<'_>, hits: &[Answered<'_
     Ok(())
 }
 
-/// Returns the scope of an `infer` action's label, its part left out.
+/// Returns the scope in the label of an action that asks, its part left out.
 fn asked(label: &str) -> Option<&str> {
-    let rest = label.strip_prefix(StepKind::Infer.as_str())?.strip_prefix('/')?;
+    let (step, rest) = label.split_once('/')?;
+    StepKind::parse(step).filter(|step| step.asks())?;
     Some(rest.rsplit_once('/')?.0)
 }
 

@@ -40,8 +40,16 @@ impl Building<'_, '_> {
                     }
                 }
             }
-            let found = judge(slug, &origins, &self.planning.project.config.reuse);
+            let found = complaints_of(slug, &origins, &self.planning.project.config.reuse);
             let mut page = page(record, slug, trial.label.note.clone(), &origins, &found);
+            for (model, nodes) in &trial.judged {
+                let mut verdicts = Provenance::default();
+                for node in nodes {
+                    self.gather(&mut verdicts, "verdicts", *node, done)?;
+                }
+                let arms = verdicts.arms.values();
+                page.arms.extend(arms.map(|arm| arm_origin(&format!("verdicts of {model}"), arm)));
+            }
             page.warnings.extend(unpinned(&trial.label.model, &origins.arms.values().collect::<Vec<_>>()));
             complaints.extend(found);
             let mut files = vec![("reports/provenance.md", page.to_markdown().into_bytes())];
@@ -86,7 +94,7 @@ impl Building<'_, '_> {
 }
 
 /// Compares where the answers came from with what the config puts up with.
-fn judge(slug: &str, origins: &Provenance, reuse: &Reuse) -> Vec<Complaint> {
+fn complaints_of(slug: &str, origins: &Provenance, reuse: &Reuse) -> Vec<Complaint> {
     let mut found = Vec::new();
     let served = origins.served_models();
     if reuse.same_served_model != Reaction::Ignore && served.len() > 1 {

@@ -17,6 +17,8 @@ pub struct Output {
     pub live: bool,
     /// Whether results are told by the way, because others will follow.
     is_aside: bool,
+    /// The documents of the parts of a command that prints one for all of them.
+    gathered: Option<Mutex<Vec<serde_json::Value>>>,
     watched: Mutex<Vec<Store>>,
     pulse: Arc<Mutex<Pulse>>,
 }
@@ -37,6 +39,7 @@ impl Output {
             verbose: global.verbose,
             live,
             is_aside: false,
+            gathered: None,
             watched: Mutex::default(),
             pulse: Arc::new(Mutex::new(Pulse { doing: "", said: Instant::now() })),
         }
@@ -45,7 +48,27 @@ impl Output {
     /// Returns the output of a part of a command whose results are only told by the way, and print no document.
     pub fn aside(&self) -> Self {
         let Self { json, quiet, verbose, live, .. } = *self;
-        Self { json, quiet, verbose, live, is_aside: true, watched: Mutex::default(), pulse: self.pulse.clone() }
+        Self {
+            json,
+            quiet,
+            verbose,
+            live,
+            is_aside: true,
+            gathered: None,
+            watched: Mutex::default(),
+            pulse: self.pulse.clone(),
+        }
+    }
+
+    /// Returns the output of a part of a command that prints one document for all its parts: this one's is kept.
+    pub fn gathering(&self) -> Self {
+        Self { is_aside: self.is_aside, gathered: Some(Mutex::default()), ..self.aside() }
+    }
+
+    /// Takes the documents that were kept.
+    pub fn take_gathered(&self) -> Vec<serde_json::Value> {
+        let gathered = self.gathered.as_ref().and_then(|gathered| gathered.lock().ok());
+        gathered.map(|mut gathered| std::mem::take(&mut *gathered)).unwrap_or_default()
     }
 
     fn pulse(&self) -> MutexGuard<'_, Pulse> {
@@ -107,7 +130,9 @@ impl Output {
 
     /// Prints the JSON document, when it is wanted.
     pub fn document(&self, value: &serde_json::Value) {
-        if self.json && !self.is_aside {
+        if let Some(mut gathered) = self.gathered.as_ref().and_then(|gathered| gathered.lock().ok()) {
+            gathered.push(value.clone());
+        } else if self.json && !self.is_aside {
             write_out(&serde_json::to_string_pretty(value).unwrap_or_default());
         }
     }

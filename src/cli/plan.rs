@@ -46,7 +46,7 @@ fn show(
     let seen = preview(&mut planning, &store)?;
     out.doing("");
     if seen.estimate.draws > 0 {
-        for warning in prices::old_prices(&planning.trials, &clock.now()) {
+        for warning in prices::old_prices(&planning.asked(), &clock.now()) {
             out.note(&warning);
         }
     }
@@ -57,7 +57,8 @@ fn show(
 /// Says where each provider of the plan is asked.
 fn routes(planning: &Planning<'_>) -> Vec<String> {
     let proxies = environment::proxies();
-    let routes: BTreeSet<String> = planning.trials.iter().filter_map(|trial| route(trial.provider, &proxies)).collect();
+    let routes: BTreeSet<String> =
+        planning.asked().iter().filter_map(|asked| route(asked.provider, &proxies)).collect();
     routes.into_iter().collect()
 }
 
@@ -121,7 +122,7 @@ fn print(planning: &Planning<'_>, seen: &Preview, out: &Output) {
     for route in &routes {
         out.line(&format!("  {route}"));
     }
-    let offline = planning.trials.iter().all(|trial| trial.provider.kind.is_embedded());
+    let offline = planning.asked().iter().all(|asked| asked.provider.kind.is_embedded());
     let price = if offline { "$0.00: nothing here is asked over a network".to_owned() } else { seen.estimate.words() };
     let unpinned = unpinned(planning);
     for model in &unpinned {

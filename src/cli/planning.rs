@@ -5,7 +5,7 @@ use super::plan_inputs::PlanInputs;
 use super::project::Project;
 use super::who::FACTS;
 use crate::engine::{Resolution, StepLimits, Verdict, output_of, resolve};
-use crate::plan::{NodeIndex, Plan, SelectedTrial, Selection, Sources, StepKind};
+use crate::plan::{AskedModel, NodeIndex, Plan, SelectedTrial, Selection, Sources, StepKind};
 use crate::store::{ActionRow, ActionTable, Generation, Store};
 
 /// Is a build's plan, as far as it is known: the selected trials, the inputs' hashes, the graph, and what is done of it.
@@ -47,11 +47,16 @@ impl<'p> Planning<'p> {
         Ok(planning)
     }
 
+    /// Lists the models that may be asked: those of its trials, and those that judge.
+    pub fn asked(&self) -> Vec<AskedModel<'p>> {
+        AskedModel::all(&self.project.config, &self.trials)
+    }
+
     /// Looks up the nodes from `start` on.
     pub fn resolve(&mut self, store: &Store, start: usize) {
         let (limits, force) = (&self.limits, self.force);
         let wanted = |kind: StepKind| limits.is_wanted(kind);
-        let forced = |kind: StepKind| force && kind != StepKind::Infer && kind != StepKind::Fetch;
+        let forced = |kind: StepKind| force && !kind.asks() && kind != StepKind::Fetch;
         let end = self.plan.graph.nodes().len();
         let resolution = &mut self.resolution;
         resolve(store, &self.table, &self.plan.graph, start..end, &wanted, &forced, resolution);

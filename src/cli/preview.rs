@@ -104,7 +104,7 @@ fn look(
     let files = planning.sources.values().map(|source| (source.blob, source.path.clone())).collect();
     let mut memory = Memory { store, made: HashMap::new(), files };
     let mut rows: Vec<Option<Arc<ActionRow>>> = Vec::new();
-    let tariffs = prices::tariffs(&planning.trials, &planning.sources);
+    let tariffs = prices::tariffs(&planning.asked(), &planning.sources);
     let mut state = State {
         fates: Vec::new(),
         keys: Vec::new(),
@@ -137,6 +137,11 @@ fn look(
             let fresh = nodes.iter().filter_map(|node| keys[node.get()]).filter(|key| counted.insert(*key));
             let count: u64 = fresh.filter_map(|key| missing.get(&key)).sum();
             sends.insert(format!("{}/{side}", trial.label.slug), count);
+        }
+        for (model, nodes) in &trial.judged {
+            let fresh = nodes.iter().filter_map(|node| keys[node.get()]).filter(|key| counted.insert(*key));
+            let count: u64 = fresh.filter_map(|key| missing.get(&key)).sum();
+            sends.insert(format!("{}/judged by {model}", trial.label.slug), count);
         }
     }
     let preview = Preview {
@@ -185,14 +190,14 @@ fn walk(
                 Some(key) => {
                     let reason = look_up(planning, memory.store, &key, node.step, &mut row);
                     // What a done action wanted is not in its record: where draws are to be listed, it is worked out again.
-                    let is_listed = node.step == StepKind::Infer && state.gathered.is_some();
+                    let is_listed = node.step.asks() && state.gathered.is_some();
                     match reason {
                         None if is_listed => {
                             row = compute(planning, index, key, memory, rows, state)?;
                             Fate::Hit
                         }
                         None => {
-                            if node.step == StepKind::Infer && !state.missing.contains_key(&key) {
+                            if node.step.asks() && !state.missing.contains_key(&key) {
                                 state.asked += row.as_ref().map_or(0, |row: &Arc<ActionRow>| row.draws);
                                 state.missing.insert(key, 0);
                             }
@@ -227,7 +232,7 @@ fn look_up(
     if row.state == ActionState::Partial {
         return Some(MissReason::Incomplete);
     }
-    if planning.force && step != StepKind::Infer {
+    if planning.force && !step.asks() {
         return Some(MissReason::Forced);
     }
     let outputs: Vec<(BlobId, u64)> = row.outputs.iter().map(|output| (output.blob, output.size)).collect();
@@ -266,7 +271,7 @@ fn compute(
     let mut draws = 0;
     {
         let inputs = Inputs::new(named.collect(), &*memory);
-        if node.step == StepKind::Infer {
+        if node.step.asks() {
             let params: InferParams = node.params.read()?;
             let redraws = step::redraws(&inputs)?;
             let demand = step::demand(inputs.open("requests")?, redraws.as_ref(), &params)?;

@@ -4,23 +4,23 @@ use super::who;
 use crate::ask::{LongPrompt, Rates, Tariff, Tariffs};
 use crate::config::{ModelConfig, Price, ProviderKind, ProviderMode, Source};
 use crate::flow::Money;
-use crate::plan::{SelectedTrial, Sources};
+use crate::plan::{AskedModel, Sources};
 
 /// Is the age in days beyond which a price is called old.
 const OLD: i64 = 180;
 
-/// Takes the prices of the selected models out of the config.
-pub fn tariffs(trials: &[SelectedTrial<'_>], sources: &Sources) -> Tariffs {
+/// Takes the prices of the models that may be asked out of the config.
+pub fn tariffs(asked: &[AskedModel<'_>], sources: &Sources) -> Tariffs {
     let mut tariffs = Tariffs::default();
-    for trial in trials {
-        let corpus = match &trial.provider.corpus {
+    for AskedModel { model, provider } in asked {
+        let corpus = match &provider.corpus {
             Some(Source::File(file)) => sources.get(&file.path).map(|source| source.blob),
             _ => None,
         };
-        let identity = who::identity(trial.provider, corpus.as_ref());
+        let identity = who::identity(provider, corpus.as_ref());
         // Under `mode: auto` a request may be sent alone: no ceiling takes the discount of batches for granted.
-        let in_batch = trial.provider.mode == ProviderMode::Batch;
-        tariffs.add(identity, trial.model.model.clone(), tariff(trial.provider.kind, trial.model), in_batch, None);
+        let in_batch = provider.mode == ProviderMode::Batch;
+        tariffs.add(identity, model.model.clone(), tariff(provider.kind, model), in_batch, None);
     }
     tariffs
 }
@@ -57,13 +57,13 @@ fn rates(price: &Price) -> Option<Rates> {
 
 /// Lists what is to be said of the dates of the prices that a build goes by; `today` is a date, or a time that begins
 /// with one.
-pub fn old_prices(trials: &[SelectedTrial<'_>], today: &str) -> Vec<String> {
+pub fn old_prices(asked: &[AskedModel<'_>], today: &str) -> Vec<String> {
     let date = |text: &str| text.get(..10)?.parse::<jiff::civil::Date>().ok();
     let mut seen = BTreeSet::new();
-    let asked = trials.iter().filter(|trial| !trial.provider.kind.is_embedded() && seen.insert(&trial.model.name));
-    let warnings = asked.filter_map(|trial| {
-        let (name, as_of) = (&trial.model.name, trial.model.price_as_of.as_deref()?);
-        trial.model.price.as_ref()?;
+    let asked = asked.iter().filter(|asked| !asked.provider.kind.is_embedded() && seen.insert(&asked.model.name));
+    let warnings = asked.filter_map(|AskedModel { model, .. }| {
+        let (name, as_of) = (&model.name, model.price_as_of.as_deref()?);
+        model.price.as_ref()?;
         let Some(day) = date(as_of).filter(|_| as_of.len() == 10) else {
             return Some(format!(
                 "warning: the price of `{name}` is `as_of: {as_of}`, which is no date like 2026-11-23"

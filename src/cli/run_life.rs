@@ -253,7 +253,7 @@ impl Building<'_, '_> {
 
     /// Sums up what the run cost.
     fn cost(&self, record: &RunRecord, done: &[Option<NodeDone>]) -> Result<CostSummary, Failure> {
-        let tariffs = prices::tariffs(&self.planning.trials, &self.planning.sources);
+        let tariffs = prices::tariffs(&self.planning.asked(), &self.planning.sources);
         spending::cost_of(&self.planning, self.store, &record.sessions, done, &tariffs)
     }
 

@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use super::planning::Planning;
 use super::unaskable::requests_of;
 use crate::engine::NodeDone;
-use crate::plan::{AnalysisPlan, NodeIndex, StepKind};
+use crate::plan::{AnalysisPlan, NodeIndex};
 use crate::request::DrawAddress;
 use crate::run::SealEntry;
 use crate::store::Store;
@@ -25,7 +25,7 @@ pub fn entry(planning: &Planning<'_>, store: &Store, done: &[Option<NodeDone>]) 
     };
     let mut seen = HashSet::new();
     for (at, node) in planning.plan.graph.nodes().iter().enumerate() {
-        if node.step != StepKind::Infer {
+        if !node.step.asks() {
             continue;
         }
         if done.get(at).is_none_or(Option::is_none) {

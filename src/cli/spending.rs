@@ -223,13 +223,13 @@ pub fn cost_of(
     done: &[Option<NodeDone>],
     tariffs: &Tariffs,
 ) -> Result<CostSummary, Failure> {
-    if planning.trials.iter().all(|trial| trial.provider.kind.is_embedded()) {
+    if planning.asked().iter().all(|asked| asked.provider.kind.is_embedded()) {
         return Ok(CostSummary::default());
     }
     let mut account = Account::open(store, tariffs, sessions)?;
     let mut seen: HashSet<ActionKey> = HashSet::new();
     for trial in &planning.plan.trials {
-        for node in trial.infer.values().flatten() {
+        for node in trial.infer.values().chain(trial.judged.values()).flatten() {
             if planning.resolution.keys[node.get()].is_none_or(|key| seen.insert(key)) {
                 account.count(&requests_of(planning, store, done, *node))?;
             }

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::environment::Variables;
 use super::failure::Failure;
@@ -8,7 +8,7 @@ use super::who;
 use crate::config::{ProviderConfig, ProviderMode};
 use crate::digest::BlobId;
 use crate::engine::{NodeDone, NodeFailure, Verdict, output_of};
-use crate::plan::{From, InferParams, NodeIndex};
+use crate::plan::{AskedModel, From, InferParams, NodeIndex, StepKind};
 use crate::request::{DrawAddress, Redraws};
 use crate::step;
 use crate::store::Store;
@@ -37,6 +37,8 @@ pub fn unaskable(
     let mut unfit: BTreeMap<String, String> = BTreeMap::new();
     let providers: BTreeMap<&str, &ProviderConfig> =
         planning.trials.iter().map(|trial| (trial.slug.as_str(), trial.provider)).collect();
+    let mut nodes: BTreeSet<NodeIndex> = BTreeSet::new();
+    let mut judging: BTreeSet<&String> = BTreeSet::new();
     let label = &planning.project.config_label;
     // Whoever can be asked need not have answered already: what is missing of theirs is not looked for.
     let can_be_asked = |provider: &ProviderConfig| {
@@ -49,17 +51,24 @@ pub fn unaskable(
         let provider = providers.get(trial.label.slug.as_str());
         let is_embedded = provider.is_some_and(|provider| provider.kind.is_embedded());
         let is_askable = provider.is_some_and(|provider| askable.get(provider.name.as_str()) == Some(&true));
-        if (is_embedded && silence != Some(Silence::Score)) || is_askable {
-            continue;
+        if !is_askable && (!is_embedded || silence == Some(Silence::Score)) {
+            nodes.extend(trial.infer.values().flatten());
         }
-        for node in trial.infer.values().flatten() {
-            for wanted in wanted(planning, store, done, *node) {
-                let identity = wanted.request.provider.0.clone();
-                let provider = providers.get(trial.label.slug.as_str()).filter(|_| silence.is_none());
-                let why = provider.and_then(|provider| super::online::unfit(provider, &wanted.request));
+        nodes.extend(trial.judged.values().flatten());
+        let is_hit = |node: &NodeIndex| matches!(planning.resolution.verdicts.get(node.get()), Some(Verdict::Hit(_)));
+        judging.extend(trial.judged.iter().filter(|(_, nodes)| !nodes.iter().all(is_hit)).map(|(model, _)| model));
+    }
+    let asked = planning.asked();
+    for node in nodes {
+        for wanted in wanted(planning, store, done, node) {
+            let identity = wanted.request.provider.0.clone();
+            if silence.is_none() {
+                let is_it = |asked: &&AskedModel<'_>| who::identity(asked.provider, None).0 == identity;
+                let why =
+                    asked.iter().find(is_it).and_then(|asked| super::online::unfit(asked.provider, &wanted.request));
                 unfit.extend(why.map(|why| (identity.clone(), why)));
-                missing.entry(identity).or_default().insert(wanted.address);
             }
+            missing.entry(identity).or_default().insert(wanted.address);
         }
     }
     let config = &planning.project.config;
@@ -68,6 +77,14 @@ pub fn unaskable(
         return Err(Failure::usage(format!("requests to `{identity}` cannot be sent in batches: {why}"))
             .hint("take the field out, or write `mode: online` on the provider")
             .hint("nothing was sent"));
+    }
+    // Whoever is to judge has to have a key before anybody is paid for the answers.
+    if silence.is_none() && planning.limits.may_run(StepKind::JudgeInfer) {
+        let providers = judging.iter().filter_map(|name| config.providers.get(&config.models.get(*name)?.provider));
+        for provider in providers {
+            key_of(&planning.project.config_label, provider, variables)
+                .map_err(|failure| failure.hint("nothing was sent"))?;
+        }
     }
     for (identity, addresses) in missing {
         let addresses: Vec<DrawAddress> = addresses.into_iter().collect();

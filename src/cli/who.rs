@@ -3,11 +3,11 @@ use std::sync::Arc;
 
 use super::args::{BuildArgs, UncertainArg};
 use super::failure::Failure;
-use super::online::{Outside, batches, online};
+use super::online::{self, Outside, batches};
 use crate::ask::{BatchPolicy, Batching, Expected, ExpectedRevision, Policies, Policy, Providers};
 use crate::config::{Config, ProviderApi, ProviderConfig, ProviderKind, ProviderMode, ScorerConfig, Source};
 use crate::digest::BlobId;
-use crate::plan::{Facts, SelectedTrial, Sources};
+use crate::plan::{AskedModel, Facts, Sources};
 use crate::provider::{Lexical, LexicalSettings, Provider as _, Replay, lexical};
 use crate::request::ProviderIdentity;
 use crate::run::Catalog;
@@ -88,13 +88,13 @@ pub type ReadBlob = Arc<dyn Fn(&BlobId) -> Result<Vec<u8>, String> + Send + Sync
 /// store when it is first needed.
 pub fn providers(
     config: &Config,
-    trials: &[SelectedTrial<'_>],
+    asked: &[AskedModel<'_>],
     sources: &Sources,
     read: &ReadBlob,
     outside: Option<&Outside<'_>>,
 ) -> Result<Providers, Failure> {
     let mut providers = Providers::default();
-    let names: BTreeSet<&String> = trials.iter().map(|trial| &trial.model.provider).collect();
+    let names: BTreeSet<&String> = asked.iter().map(|asked| &asked.model.provider).collect();
     for name in names {
         let Some(provider) = config.providers.get(name) else { continue };
         match provider.kind {
@@ -123,7 +123,7 @@ pub fn providers(
             }
             _ => {
                 if let Some(outside) = outside {
-                    providers.add(online(config, provider, outside)?);
+                    providers.add(online::online(config, provider, outside)?);
                     if let Some(service) = batches(config, provider, outside)? {
                         providers.add_batches(service);
                     }
@@ -134,13 +134,18 @@ pub fn providers(
     Ok(providers)
 }
 
+/// Lists the models that are asked over a network.
+fn online<'s, 'a>(asked: &'s [AskedModel<'a>]) -> impl Iterator<Item = &'s AskedModel<'a>> {
+    asked.iter().filter(|asked| !asked.provider.kind.is_embedded())
+}
+
 /// Says how each provider over a network is asked: as the command line has it, else the config, else by the default.
-pub fn policies(config: &Config, trials: &[SelectedTrial<'_>], args: &BuildArgs) -> Policies {
+pub fn policies(config: &Config, asked: &[AskedModel<'_>], args: &BuildArgs) -> Policies {
     let mut policies = Policies::default();
     let in_flight = args.max_concurrent_requests.or(config.max_concurrent_requests.map(|n| n as usize));
-    for trial in trials.iter().filter(|trial| !trial.provider.kind.is_embedded()) {
+    for AskedModel { provider, .. } in online(asked) {
         let retry_uncertain = args.on_uncertain == UncertainArg::Retry;
-        let asking = &trial.provider.asking;
+        let asking = &provider.asking;
         let default = Policy::default();
         let mut policy = Policy {
             retry_uncertain,
@@ -159,7 +164,7 @@ pub fn policies(config: &Config, trials: &[SelectedTrial<'_>], args: &BuildArgs)
         if let Some(most) = asking.max_concurrent_requests {
             policy.most_in_flight = policy.most_in_flight.min(most as usize);
         }
-        policies.add(identity(trial.provider, None), policy);
+        policies.add(identity(provider, None), policy);
     }
     policies
 }
@@ -168,13 +173,13 @@ pub fn policies(config: &Config, trials: &[SelectedTrial<'_>], args: &BuildArgs)
 const MANY: u64 = 100;
 
 /// Says how batches are gone about in a build.
-pub fn batching(config: &Config, trials: &[SelectedTrial<'_>], args: &BuildArgs) -> Batching {
+pub fn batching(config: &Config, asked: &[AskedModel<'_>], args: &BuildArgs) -> Batching {
     let mut batching = Batching::new(args.detach, args.ignore_batch.iter().cloned().collect());
     let at_once = args.max_concurrent_jobs.or(config.max_concurrent_jobs.map(|n| n as usize));
-    for trial in trials.iter().filter(|trial| !trial.provider.kind.is_embedded()) {
-        let mut policy = batch_policy(trial.provider);
+    for AskedModel { provider, .. } in online(asked) {
+        let mut policy = batch_policy(provider);
         policy.most_at_once = at_once.unwrap_or(policy.most_at_once);
-        batching.add(identity(trial.provider, None), policy);
+        batching.add(identity(provider, None), policy);
     }
     batching
 }
@@ -199,21 +204,20 @@ pub fn batch_policy(provider: &ProviderConfig) -> BatchPolicy {
 }
 
 /// Says which revision each server is expected to serve: the one that the config states, else the one of the last run.
-pub fn expected(trials: &[SelectedTrial<'_>], catalog: &Catalog) -> Expected {
+pub fn expected(asked: &[AskedModel<'_>], catalog: &Catalog) -> Expected {
     let mut expected = Expected::default();
-    for trial in trials.iter().filter(|trial| !trial.provider.kind.is_embedded()) {
-        let provider = identity(trial.provider, None);
-        let model = &trial.model.model;
+    for AskedModel { model, provider } in online(asked) {
+        let provider = identity(provider, None);
         let last = || {
             let served = catalog.made_here().rev().flat_map(|entry| &entry.record.served);
             served
-                .filter(|served| served.provider == provider.0 && served.model == *model)
+                .filter(|served| served.provider == provider.0 && served.model == model.model)
                 .find_map(|s| s.revision.clone())
         };
-        let stated = trial.model.revision.clone();
+        let stated = model.revision.clone();
         let is_stated = stated.is_some();
         if let Some(revision) = stated.or_else(last) {
-            expected.add(provider, model, ExpectedRevision { revision, is_stated });
+            expected.add(provider, &model.model, ExpectedRevision { revision, is_stated });
         }
     }
     expected

@@ -17,6 +17,7 @@ mod edit;
 mod experiment;
 mod files;
 mod floating;
+mod judge;
 mod labels;
 mod language;
 mod load;
@@ -45,6 +46,7 @@ pub use experiment::{
 };
 pub use files::{Disk, FileKind, Files};
 pub use floating::{FLOATING_AS_OF, floating_name};
+pub use judge::{JudgeConfig, VerdictReading};
 pub use labels::{LabelFields, LabelReading, LabelRule, LabelsConfig};
 pub use language::json_schema;
 pub use load::{ConfigFile, Loaded, load, project_root};

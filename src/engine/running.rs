@@ -270,7 +270,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         }
         let is_full = self.asking >= self.engine.parts_in_flight;
         if self.demanding == 0
-            && (self.held.is_empty() || is_full)
+            && (is_full || !self.held.iter().any(|held| self.is_due(held.node, false)))
             && let Some(tickets) = &self.tickets
         {
             tickets.gathered();
@@ -318,7 +318,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         self.under_way.insert(key, Vec::new());
         self.recording.insert(node, (empty_row(key), Ran { reason, duration_ms: 0 }, false));
         self.active += 1;
-        if step == StepKind::Infer {
+        if step.asks() {
             let window = self.window(node);
             self.held.push(Held { part: self.graph.node(index).part, node, window });
         } else {
@@ -332,7 +332,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         if row.state == ActionState::Partial {
             return Err(MissReason::Incomplete);
         }
-        if self.engine.force && step != StepKind::Infer {
+        if self.engine.force && !step.asks() {
             return Err(MissReason::Forced);
         }
         // What cannot be held is made again; if it cannot be written either, that says why.
@@ -382,8 +382,9 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         }
         // Last first: the arms of one part together, so that both arms of an item are asked one after the other.
         self.held.sort_unstable_by_key(|held| Reverse(*held));
+        let is_quiet = self.active == self.held.len();
         while self.asking < self.engine.parts_in_flight
-            && let Some(Held { part, node, window }) = self.next_held()
+            && let Some(Held { part, node, window }) = self.next_held(is_quiet)
         {
             self.windows[window].begin(part);
             self.asking += 1;
@@ -415,6 +416,12 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         }
     }
 
+    /// Says whether an action that asks may start: where draws are bought in batches, verdicts are asked for once all else `is_quiet`,
+    /// so that they go into few batches.
+    fn is_due(&self, node: u32, is_quiet: bool) -> bool {
+        is_quiet || self.engine.most_open < usize::MAX || self.graph.node(NodeIndex(node)).step != StepKind::JudgeInfer
+    }
+
     /// Returns the window of a node's model.
     fn window(&mut self, node: u32) -> usize {
         let scope = &self.graph.node(NodeIndex(node)).scope;
@@ -429,11 +436,11 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
     }
 
     /// Takes the `infer` node whose turn it is among those whose model has room for it.
-    fn next_held(&mut self) -> Option<Held> {
+    fn next_held(&mut self, is_quiet: bool) -> Option<Held> {
         let mut full = HashSet::new();
         for at in (0..self.held.len()).rev() {
             let held = self.held[at];
-            if full.contains(&held.window) {
+            if full.contains(&held.window) || !self.is_due(held.node, is_quiet) {
                 continue;
             }
             if self.windows[held.window].may_begin(held.part, self.engine.most_open) {

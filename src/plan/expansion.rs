@@ -2,15 +2,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::graph::{From, Node, NodeIndex, SourceBlob};
+use super::judging::{Judge, Judged};
 use super::overall::Reported;
-use super::plan::{Facts, Plan, Sources, TrialPlan, View, arm_files, instructions, is_open};
-use super::selection::{SelectedTrial, Side, max_output_tokens};
+use super::plan::{Facts, Plan, Sources, TrialPlan, View, arm_files, is_open};
+use super::selection::{SelectedTrial, Side};
 use super::spec::{Name, ParamsDoc};
 use super::{
-    BuildParams, CostsParams, Effectiveness, Frame, InferParams, MergeParams, ParseParams, PlanError, RatedDataset,
-    ReplayParams, ReportParams, RevisedScorer, ScoreParams, StatsParams, StepKind, TrialDataset, TrialLabel,
+    CostsParams, Effectiveness, InferParams, MergeParams, ParseParams, PlanError, RatedDataset, ReportParams,
+    RevisedScorer, ScoreParams, StatsParams, StepKind, TrialDataset, TrialLabel,
 };
-use crate::config::{ArmConfig, Config, DatasetConfig, OptionalAnalyses, ProviderKind, Source, SourceFile};
+use crate::config::{ArmConfig, Config, DatasetConfig, OptionalAnalyses, SourceFile};
 use crate::digest::{Digest, Encoder};
 
 pub(super) fn find<'s>(sources: &'s Sources, file: &SourceFile) -> Result<&'s SourceBlob, PlanError> {
@@ -48,6 +49,8 @@ struct Chain {
     parse: Vec<NodeIndex>,
     /// By part, in the order of the dataset's scorers by people.
     labels: Vec<Vec<NodeIndex>>,
+    /// By part, in the order of its scorers by models.
+    judged: Vec<Vec<Judged>>,
     score: Vec<NodeIndex>,
 }
 
@@ -57,7 +60,7 @@ pub(super) struct Expansion<'p, 'c> {
     pub(super) config: &'c Config,
     pub(super) sources: &'c Sources,
     parts: &'c BTreeMap<String, Vec<u32>>,
-    facts: &'c Facts<'c>,
+    pub(super) facts: &'c Facts<'c>,
     chains: HashMap<Digest, Chain>,
 }
 
@@ -81,6 +84,7 @@ impl<'p, 'c> Expansion<'p, 'c> {
         let mut datasets = Vec::new();
         let mut rated = Vec::new();
         let mut infer: BTreeMap<&'static str, Vec<NodeIndex>> = BTreeMap::new();
+        let mut judged: BTreeMap<String, Vec<NodeIndex>> = BTreeMap::new();
         for (name, dataset) in &config.datasets {
             let prepare = self.plan.prepare[name];
             let open = is_open(dataset);
@@ -95,8 +99,8 @@ impl<'p, 'c> Expansion<'p, 'c> {
                 }
             }
             let metrics = self.facts.metrics_of(dataset);
-            if !dataset.labels.is_empty() {
-                let labels = dataset.labels.iter().map(|labels| labels.name.clone()).collect();
+            let labels = metrics_by_hand(dataset);
+            if !labels.is_empty() {
                 rated.push(RatedDataset { dataset: name.clone(), labels });
             }
             datasets.push(TrialDataset { name: name.clone(), open, metrics });
@@ -113,9 +117,15 @@ impl<'p, 'c> Expansion<'p, 'c> {
                     let scores = From::Output(chain.score[at], "scores".into());
                     merge_inputs.push((part_name(&["parsed", side, name], *part), parsed));
                     merge_inputs.push((part_name(&["scores", side, name], *part), scores));
-                    for (labels, node) in dataset.labels.iter().zip(&chain.labels[at]) {
-                        let verdicts = From::Output(*node, "verdicts".into());
-                        merge_inputs.push((part_name(&["verdicts", side, &labels.name, name], *part), verdicts));
+                    let people = dataset.labels.iter().map(|labels| &labels.name).zip(chain.labels[at].iter().copied());
+                    let models = dataset.judges.iter().map(|judge| &judge.name);
+                    let models = models.zip(chain.judged[at].iter().map(|judged| judged.read));
+                    for (by, node) in people.chain(models) {
+                        let verdicts = From::Output(node, "verdicts".into());
+                        merge_inputs.push((part_name(&["verdicts", side, by, name], *part), verdicts));
+                    }
+                    for (judge, node) in dataset.judges.iter().zip(&chain.judged[at]) {
+                        judged.entry(judge.model.clone()).or_default().push(node.asked);
                     }
                 }
             }
@@ -230,6 +240,7 @@ impl<'p, 'c> Expansion<'p, 'c> {
             model_id: trial.model.model.clone(),
             prompts,
             infer,
+            judged,
         });
         Ok(Reported { label, stats, costs, control })
     }
@@ -309,15 +320,17 @@ impl<'p, 'c> Expansion<'p, 'c> {
             .map(|scorer| RevisedScorer { scorer: scorer.clone(), revision: (self.facts.scorer_revision)(scorer) })
             .collect();
         let support_shares = open && self.config.optional.unsupported_sensitivity;
-        let labels = dataset.labels.iter().map(|labels| labels.name.clone()).collect();
+        let labels = metrics_by_hand(dataset);
         let score = ScoreParams { scorers, outcomes: self.config.outcomes, open, support_shares, labels };
         let score = Arc::new(ParamsDoc::new(&score)?);
         let scope: Arc<str> =
             Arc::from(format!("{}/{}/{name}/{arm_label}", trial.model.name, trial.decoding_label).as_str());
         let labels = self.labels(dataset, &trial.model.name, &arm_label, &scope)?;
+        let judges = self.judging(dataset, &scope)?;
         let prepare = self.plan.prepare[name];
         let redraws = self.redraws()?;
-        let mut chain = Chain { infer: Vec::new(), parse: Vec::new(), labels: Vec::new(), score: Vec::new() };
+        let mut chain =
+            Chain { infer: Vec::new(), parse: Vec::new(), labels: Vec::new(), judged: Vec::new(), score: Vec::new() };
         for part in self.parts.get(name).map_or(&[][..], Vec::as_slice) {
             let mut inputs = Vec::with_capacity(shared.len() + 1);
             inputs.extend(shared.iter().cloned());
@@ -333,15 +346,20 @@ impl<'p, 'c> Expansion<'p, 'c> {
             let parsed = add(StepKind::Parse, &parse, vec![("answers".into(), From::Output(asked, "answers".into()))]);
             let gold = From::Output(prepare, part_name(&["gold"], *part));
             let mut scoring: Vec<(Name, From)> =
-                vec![("parsed".into(), From::Output(parsed, "parsed".into())), ("gold".into(), gold)];
+                vec![("parsed".into(), From::Output(parsed, "parsed".into())), ("gold".into(), gold.clone())];
             if dataset.scorers.iter().any(|scorer| scorer.settings.item_field().is_some()) {
                 scoring.push(("items".into(), From::Output(prepare, part_name(&["items"], *part))));
             }
             let people: Vec<NodeIndex> =
                 labels.iter().map(|labels| labels.add(self.plan, parsed, *part, &mut scoring)).collect();
+            let items = From::Output(prepare, part_name(&["items"], *part));
+            let about =
+                |judge: &Judge| judge.add(self.plan, (items.clone(), gold.clone(), parsed), *part, &mut scoring);
+            let judged: Vec<Judged> = judges.iter().map(about).collect();
             let (step, params, scope, part) = (StepKind::Score, score.clone(), scope.clone(), Some(*part));
             let scored = self.plan.graph.add(Node { step, params, inputs: scoring, scope, part });
             chain.labels.push(people);
+            chain.judged.push(judged);
             chain.infer.push(asked);
             chain.parse.push(parsed);
             chain.score.push(scored);
@@ -355,93 +373,15 @@ impl<'p, 'c> Expansion<'p, 'c> {
         let Some(file) = &self.config.redraws else { return Ok(None) };
         Ok(Some(self.plan.graph.source(find(self.sources, file)?)))
     }
-
-    /// Says what is asked of whom, and which files every part's `build` reads.
-    fn build_params(
-        &mut self,
-        trial: &SelectedTrial<'_>,
-        side: Side,
-        name: &str,
-        dataset: &DatasetConfig,
-    ) -> Result<(BuildParams, Vec<(Name, From)>), PlanError> {
-        let arm = arm_of(trial, side);
-        let open = is_open(dataset);
-        let mut shared: Vec<(Name, From)> = Vec::new();
-        for (kind, file) in arm_files(arm) {
-            // A whole conversation stands in place of the rest; what it replaces decides nothing.
-            if arm.messages.is_some() && matches!(kind, "system" | "user" | "examples") {
-                continue;
-            }
-            if let Some(file) = file {
-                shared.push((kind.into(), self.plan.graph.source(find(self.sources, file)?)));
-            }
-        }
-        if arm.messages.is_none() && arm.user.is_none() {
-            if let Some(file) = &dataset.user {
-                shared.push(("user".into(), self.plan.graph.source(find(self.sources, file)?)));
-            } else if let Some(file) = instructions(dataset) {
-                shared.push(("instructions".into(), self.plan.graph.source(find(self.sources, file)?)));
-            }
-        }
-        let mut decoding = trial.decoding.clone();
-        decoding.max_output_tokens = max_output_tokens(trial.model, Some(dataset), open, trial.point, &trial.decoding);
-        let provider = trial.provider;
-        let corpus = match &provider.corpus {
-            Some(Source::File(file)) => Some(find(self.sources, file)?.blob),
-            _ => None,
-        };
-        let replay = if provider.kind == ProviderKind::Replay {
-            let arm_name = match side {
-                Side::Control => "control",
-                Side::Treatment => trial.prompt_set_name,
-            };
-            let recordings = trial
-                .model
-                .recordings
-                .get(name)
-                .and_then(|arms| arms.get(arm_name).or_else(|| arms.get(side.as_str())))
-                .ok_or_else(|| PlanError::NoRecordings {
-                    model: trial.model.name.clone(),
-                    dataset: name.to_owned(),
-                    arm: arm_name.to_owned(),
-                })?;
-            shared.push(("recordings".into(), self.plan.graph.source(find(self.sources, &recordings.source)?)));
-            Some(ReplayParams {
-                dataset: name.to_owned(),
-                arm: arm_name.to_owned(),
-                mapping: recordings.mapping.clone(),
-            })
-        } else {
-            None
-        };
-        let fields = provider.body_fields(trial.model).into_iter();
-        let mut extra: BTreeMap<String, serde_json::Value> =
-            fields.filter(|(_, (_, is_keyed))| *is_keyed).map(|(field, (value, _))| (field, value)).collect();
-        for (name, values) in [("headers", &provider.headers), ("query", &provider.query)] {
-            let sent: serde_json::Map<String, serde_json::Value> = values
-                .iter()
-                .filter(|(field, _)| !provider.not_identity.iter().any(|name| name.eq_ignore_ascii_case(field)))
-                .map(|(field, value)| (field.clone(), value.clone().into()))
-                .collect();
-            if !sent.is_empty() {
-                extra.insert(name.to_owned(), sent.into());
-            }
-        }
-        let params = BuildParams {
-            provider: (self.facts.identity)(provider, corpus.as_ref()),
-            model: trial.model.model.clone(),
-            revision: trial.model.revision.clone(),
-            decoding,
-            extra,
-            frame: if open { Frame::OpenBook } else { Frame::ClosedBook },
-            replay,
-            draw_salt: arm.draw_salt.clone(),
-        };
-        Ok((params, shared))
-    }
 }
 
-fn arm_of<'t>(trial: &SelectedTrial<'t>, side: Side) -> &'t ArmConfig {
+/// Lists the metrics of a dataset that are no rule's: those of people, then those of models.
+pub(super) fn metrics_by_hand(dataset: &DatasetConfig) -> Vec<String> {
+    let people = dataset.labels.iter().map(|labels| labels.name.clone());
+    people.chain(dataset.judges.iter().map(|judge| judge.name.clone())).collect()
+}
+
+pub(super) fn arm_of<'t>(trial: &SelectedTrial<'t>, side: Side) -> &'t ArmConfig {
     match side {
         Side::Control => &trial.prompt_set.control,
         Side::Treatment => &trial.prompt_set.treatment,

@@ -1,8 +1,12 @@
 //! What a build would do: trials, slugs, the graph of actions, and the specification that decides each action's output.
 
+mod asked_model;
+mod asking;
 mod error;
 mod expansion;
 mod graph;
+mod judge_params;
+mod judging;
 mod overall;
 mod params;
 mod people;
@@ -13,8 +17,10 @@ mod slug;
 mod spec;
 mod step_kind;
 
+pub use asked_model::AskedModel;
 pub use error::PlanError;
 pub use graph::{From, Graph, Node, NodeIndex, SourceBlob};
+pub use judge_params::{JudgeBuildParams, JudgeParams, judged_item, judged_name};
 pub use params::{
     AggregateParams, BuildParams, CostsParams, Effectiveness, FetchParams, Frame, InferParams, LabelsParams,
     MergeParams, ParseParams, PrepareParams, RatedDataset, ReplayParams, ReportParams, RevisedScorer, ScoreParams,
@@ -31,5 +37,5 @@ pub use crate::config::{
     Analysis, AnalysisPlan, AnswerConfig, Condition, DatasetFormat, DuplicateIds, Exclusions, FieldMap, GoldOption,
     IfAbsent, JsonMatch, LabelFields, LabelReading, LabelRule, LongPromptPrice, Multiplicity, OptionalAnalyses,
     Options, OutcomeRule, Outcomes, Parts, Pick, Price, RecordingFormat, RecordingMapping, ScorerConfig,
-    ScorerSettings, Support, ZeroRule,
+    ScorerSettings, Support, VerdictReading, ZeroRule,
 };

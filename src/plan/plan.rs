@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::expansion::{Expansion, find};
+use super::expansion::{Expansion, find, metrics_by_hand};
 use super::graph::{From, Graph, Node, NodeIndex, SourceBlob};
 use super::selection::{SelectedTrial, Selection, Side};
 use super::spec::ParamsDoc;
@@ -23,11 +23,12 @@ pub struct Facts<'a> {
 }
 
 impl Facts<'_> {
-    /// Lists the metrics of a dataset, in the order of columns: those of its scorers by rule, then those of people.
+    /// Lists the metrics of a dataset, in the order of columns: those of its scorers by rule, then those of people, then those
+    /// of models.
     pub fn metrics_of(&self, dataset: &DatasetConfig) -> Vec<String> {
         let open = is_open(dataset);
         let by_rule = dataset.scorers.iter().flat_map(|scorer| (self.metrics)(scorer, open));
-        by_rule.chain(dataset.labels.iter().map(|labels| labels.name.clone())).collect()
+        by_rule.chain(metrics_by_hand(dataset)).collect()
     }
 }
 
@@ -59,6 +60,8 @@ pub struct TrialPlan {
     pub prompts: [Option<SourceBlob>; 2],
     /// The `infer` actions of each side.
     pub infer: BTreeMap<&'static str, Vec<NodeIndex>>,
+    /// The `judge_infer` actions about its answers, by the name of the model that judges.
+    pub judged: BTreeMap<String, Vec<NodeIndex>>,
 }
 
 /// Is what a build would do.
@@ -91,6 +94,7 @@ pub fn needed_files<'a>(config: &'a Config, trials: &[SelectedTrial<'a>]) -> Vec
         }
         files.extend(dataset.user.iter());
         files.extend(dataset.labels.iter().map(|labels| &labels.source));
+        files.extend(dataset.judges.iter().flat_map(|judge| [Some(&judge.user), judge.system.as_ref()]).flatten());
         files.extend(instructions(dataset));
     }
     files.extend(config.plan_lock.iter());

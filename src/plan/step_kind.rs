@@ -16,6 +16,12 @@ pub enum StepKind {
     Parse,
     /// Finds what people said of each answer.
     Labels,
+    /// Makes the requests of a model that judges.
+    JudgeBuild,
+    /// Asks them.
+    JudgeInfer,
+    /// Reads its verdicts.
+    Judge,
     /// Compares answers with gold answers.
     Score,
     /// Joins a trial's parts into its tables.
@@ -32,13 +38,16 @@ pub enum StepKind {
 
 impl StepKind {
     /// Lists every kind, in the order of the pipeline.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Fetch,
         Self::Prepare,
         Self::Build,
         Self::Infer,
         Self::Parse,
         Self::Labels,
+        Self::JudgeBuild,
+        Self::JudgeInfer,
+        Self::Judge,
         Self::Score,
         Self::Merge,
         Self::Stats,
@@ -56,6 +65,9 @@ impl StepKind {
             Self::Infer => "infer",
             Self::Parse => "parse",
             Self::Labels => "labels",
+            Self::JudgeBuild => "judge_build",
+            Self::JudgeInfer => "judge_infer",
+            Self::Judge => "judge",
             Self::Score => "score",
             Self::Merge => "merge",
             Self::Stats => "stats",
@@ -63,6 +75,11 @@ impl StepKind {
             Self::Report => "report",
             Self::Aggregate => "aggregate",
         }
+    }
+
+    /// Says whether it asks somebody: draws are its output, and money may be its price.
+    pub fn asks(self) -> bool {
+        matches!(self, Self::Infer | Self::JudgeInfer)
     }
 
     /// Finds a kind by name.
@@ -75,7 +92,15 @@ impl StepKind {
     /// `tests/revisions.rs` holds the digest of each step's output on a fixture against this number.
     pub fn revision(self) -> u32 {
         match self {
-            Self::Fetch | Self::Prepare | Self::Build | Self::Infer | Self::Parse | Self::Labels => 1,
+            Self::Fetch
+            | Self::Prepare
+            | Self::Build
+            | Self::Infer
+            | Self::Parse
+            | Self::Labels
+            | Self::JudgeBuild
+            | Self::JudgeInfer
+            | Self::Judge => 1,
             Self::Score | Self::Merge | Self::Costs => 2,
             Self::Stats | Self::Report => 3,
             Self::Aggregate => 4,

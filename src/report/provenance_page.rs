@@ -6,7 +6,7 @@ use super::markdown::{Table, code, prose};
 /// Is one arm as a provenance page shows it.
 #[derive(Clone, Debug, Default)]
 pub struct ArmOrigin {
-    /// The side: `control` or `treatment`.
+    /// The side: `control` or `treatment`, or whose verdicts they are.
     pub side: String,
     /// How many draws have an answer.
     pub draws: u64,
@@ -51,13 +51,7 @@ impl ProvenancePage {
         let mut table = Table::new(["Arm", ">Draws", "First logged", "Last logged", ">More than one attempt"]);
         for arm in &self.arms {
             let date = |date: &Option<String>| date.as_deref().map_or_else(|| "–".to_owned(), code);
-            table.row([
-                arm.side.clone(),
-                arm.draws.to_string(),
-                date(&arm.first),
-                date(&arm.last),
-                arm.repeated.to_string(),
-            ]);
+            table.row([side(arm), arm.draws.to_string(), date(&arm.first), date(&arm.last), arm.repeated.to_string()]);
         }
         out.push_str(&table.finish());
         let mut table = Table::new(["Arm", "What", "Value", ">Draws", ">Share"]);
@@ -65,12 +59,12 @@ impl ProvenancePage {
             for (what, counts) in &arm.counts {
                 for (value, n) in counts {
                     let share = format!("{:.1} %", 100.0 * *n as f64 / arm.draws.max(1) as f64);
-                    table.row([arm.side.clone(), (*what).to_owned(), code(value), n.to_string(), share]);
+                    table.row([side(arm), (*what).to_owned(), code(value), n.to_string(), share]);
                 }
                 let rest = arm.draws.saturating_sub(counts.values().sum());
                 if rest > 0 {
                     let share = format!("{:.1} %", 100.0 * rest as f64 / arm.draws.max(1) as f64);
-                    table.row([arm.side.clone(), (*what).to_owned(), "not stated".to_owned(), rest.to_string(), share]);
+                    table.row([side(arm), (*what).to_owned(), "not stated".to_owned(), rest.to_string(), share]);
                 }
             }
         }
@@ -78,6 +72,11 @@ impl ProvenancePage {
         out.push_str("None of this decides what the scores are; `timings.csv` has it draw by draw, and `latency.json`, where answers came online, compares the arms' times.\n");
         out
     }
+}
+
+/// Names a side; what a judge is called is a name from outside.
+fn side(arm: &ArmOrigin) -> String {
+    if matches!(&*arm.side, "control" | "treatment") { arm.side.clone() } else { code(&arm.side) }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::named_blobs::named_blobs;
 use super::on_disk::OnDisk;
 use super::{Manifest, RunError, RunRecord, RunState};
 use crate::digest::{ActionKey, BlobId};
-use crate::plan::{ActionSpec, InferParams, StepKind, path_segment, temperature_label};
+use crate::plan::{ActionSpec, InferParams, path_segment, temperature_label};
 use crate::request::DrawAddress;
 use crate::store::Store;
 
@@ -185,7 +185,7 @@ impl ArchivePlan {
             let text = String::from_utf8(record.to_bytes()?).map_err(|error| unreadable(error.to_string()))?;
             let spec: ActionSpec =
                 serde_json::from_str(record.spec.get()).map_err(|error| unreadable(error.to_string()))?;
-            if spec.step == StepKind::Infer
+            if spec.step.asks()
                 && let Some(requests) = spec.inputs.get("requests")
             {
                 let params: InferParams =

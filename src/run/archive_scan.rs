@@ -369,7 +369,7 @@ impl Reading<'_> {
 impl InferBlobs {
     /// Notes which blobs are the requests and the answers of an `infer`.
     fn note(&mut self, record: &ActionRecord) {
-        if record.step == StepKind::Infer.as_str()
+        if StepKind::parse(&record.step).is_some_and(StepKind::asks)
             && let Ok(spec) = serde_json::from_str::<ActionSpec>(record.spec.get())
         {
             self.requests.extend(spec.inputs.get("requests"));
@@ -382,7 +382,7 @@ impl InferBlobs {
     /// Lists the draws of an `infer` with the digest of each answer; `None` where there is none.
     fn expected(&self, record: &ActionRecord) -> Result<Vec<(DrawAddress, Option<Digest>)>, String> {
         let text = |error: serde_json::Error| error.to_string();
-        if record.step != StepKind::Infer.as_str() {
+        if !StepKind::parse(&record.step).is_some_and(StepKind::asks) {
             return Ok(Vec::new());
         }
         let spec: ActionSpec = serde_json::from_str(record.spec.get()).map_err(text)?;

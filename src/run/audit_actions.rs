@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use super::infer_draws::{answers, wanted};
 use super::{ActionEntry, AuditReport, Manifest, RunError};
 use crate::digest::{ActionKey, BlobId};
-use crate::plan::{ActionSpec, InferParams, StepKind};
+use crate::plan::{ActionSpec, InferParams};
 use crate::request::DrawAddress;
 use crate::store::{ActionRecord, ActionState, LoggedDraw};
 
@@ -111,7 +111,7 @@ fn check_action(
             "the manifest leaves out what the action read: it is not to be believed",
         );
     }
-    if spec.step == StepKind::Infer
+    if spec.step.asks()
         && let Some(draws) = checks.draws
     {
         check_draws(action, &spec, checks, draws, report)?;

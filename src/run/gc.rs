@@ -136,11 +136,12 @@ fn root_run(store: &Store, experiments: &Utf8Path, record: &RunRecord, roots: &m
 /// Roots the draws that a run's answers are.
 fn root_draws(store: &Store, experiments: &Utf8Path, record: &RunRecord, roots: &mut Roots) -> Result<(), RunError> {
     let Some(manifest) = manifest_of(store, experiments, record)? else { return Ok(()) };
-    for action in manifest.actions.iter().filter(|action| action.label.starts_with("infer/")) {
+    let asks = |label: &str| label.split('/').next().and_then(StepKind::parse).is_some_and(StepKind::asks);
+    for action in manifest.actions.iter().filter(|action| asks(&action.label)) {
         let Some(found) = action.key.map(|key| store.record(&key)).transpose()?.flatten() else { continue };
         let unreadable = |why: String| RunError::Unreadable { what: format!("the record of `{}`", action.label), why };
         let spec: ActionSpec = serde_json::from_str(found.spec.get()).map_err(|e| unreadable(e.to_string()))?;
-        if spec.step != StepKind::Infer {
+        if !spec.step.asks() {
             continue;
         }
         let Some(requests) = spec.inputs.get("requests") else { continue };

@@ -7,7 +7,7 @@ fn read<T: DeserializeOwned>(params: &ParamsDoc) -> Result<T, StepError> {
     params.read().map_err(|error| StepError::Unexpected { blob: "the parameters".to_owned(), why: error.to_string() })
 }
 
-/// Runs a step that is one function. `fetch` and `infer` are not: what they need is brought by the engine.
+/// Runs a step that is one function. `fetch`, `infer` and `judge_infer` are not: what they need is brought by the engine.
 pub fn run(
     kind: StepKind,
     params: &ParamsDoc,
@@ -19,13 +19,15 @@ pub fn run(
         StepKind::Build => super::build::run(&read(params)?, inputs, outputs),
         StepKind::Parse => super::parse::run(&read(params)?, inputs, outputs),
         StepKind::Labels => super::labels::run(&read(params)?, inputs, outputs),
+        StepKind::JudgeBuild => super::judge_build::run(&read(params)?, inputs, outputs),
+        StepKind::Judge => super::judge::run(&read(params)?, inputs, outputs),
         StepKind::Score => super::score::run(&read(params)?, inputs, outputs),
         StepKind::Merge => super::merge::run(&read(params)?, inputs, outputs),
         StepKind::Stats => super::stats::run(&read(params)?, inputs, outputs),
         StepKind::Costs => super::costs::run(&read(params)?, inputs, outputs),
         StepKind::Report => super::report::run(&read(params)?, inputs, outputs),
         StepKind::Aggregate => super::aggregate::run(&read(params)?, inputs, outputs),
-        StepKind::Fetch | StepKind::Infer => {
+        StepKind::Fetch | StepKind::Infer | StepKind::JudgeInfer => {
             Err(StepError::Unexpected { blob: kind.as_str().to_owned(), why: "it is no function of blobs".to_owned() })
         }
     }

@@ -9,23 +9,9 @@ use super::json_lines::{read_lines, write_line};
 use super::metric_values::MetricValues;
 use super::parsed_draw::ParsedDraw;
 use super::scored_draw::ScoredDraw;
+use super::verdicts::{VerdictsLine, consensus, worth};
 use super::{Inputs, Outputs, StepError};
-use crate::plan::{LabelReading, LabelRule, LabelsParams, RecordingFormat};
-
-/// Is one line of a `verdicts` blob: a draw, and what each rater said of it.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct VerdictsLine {
-    /// The item's id.
-    pub(super) item: String,
-    /// The draw's number.
-    pub(super) n: u32,
-    /// What the raters come to; absent where nobody rated it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) value: Option<f64>,
-    /// By rater, what their verdict is worth; empty where nobody rated it.
-    pub(super) raters: BTreeMap<String, f64>,
-}
+use crate::plan::{LabelsParams, RecordingFormat};
 
 /// Is one verdict of the file that is about this model and arm.
 struct Verdict {
@@ -110,7 +96,7 @@ fn verdict(params: &LabelsParams, row: &Row<'_>, problems: &mut Problems) -> Opt
         return None;
     }
     let (said, at) = find(&fields.verdict)?;
-    let Some(value) = worth(&params.reading, said.trim()) else {
+    let Some(value) = worth(&params.reading.values, said.trim()) else {
         let known: Vec<&str> = params.reading.values.keys().map(String::as_str).collect();
         let remedy = if known.is_empty() {
             "write `true`, `false` or a number from 0 to 1, or say what it is worth under `values`".to_owned()
@@ -139,17 +125,6 @@ fn verdict(params: &LabelsParams, row: &Row<'_>, problems: &mut Problems) -> Opt
     Some((item, Verdict { draw, answer, rater, value, line: row.line }))
 }
 
-fn worth(reading: &LabelReading, said: &str) -> Option<f64> {
-    if !reading.values.is_empty() {
-        return reading.values.get(said).map(crate::digest::Decimal::to_f64);
-    }
-    match said {
-        "true" => Some(1.0),
-        "false" => Some(0.0),
-        number => number.parse::<f64>().ok().filter(|number| (0.0..=1.0).contains(number)),
-    }
-}
-
 /// Collects what each rater said of a draw. Saying it twice is nothing new; saying two things is a fault of the file.
 fn said_of(draw: &ParsedDraw<'_>, verdicts: &[Verdict], problems: &mut Problems) -> BTreeMap<String, f64> {
     let trimmed = |text: &Option<super::text::Text<'_>>| text.as_deref().map(|text| text.trim().to_owned());
@@ -172,27 +147,10 @@ fn said_of(draw: &ParsedDraw<'_>, verdicts: &[Verdict], problems: &mut Problems)
     raters.into_iter().map(|(rater, (value, _))| (rater, value)).collect()
 }
 
-/// Returns what several values come to; none without any.
-fn consensus(values: &[f64], rule: LabelRule) -> Option<f64> {
-    let mean = |values: &[f64]| values.iter().fold(0.0, |sum, value| sum + value) / values.len() as f64;
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    if sorted.is_empty() {
-        return None;
-    }
-    if rule == LabelRule::Mean {
-        return Some(mean(&sorted));
-    }
-    let groups: Vec<&[f64]> = sorted.chunk_by(|a, b| a == b).collect();
-    let most = groups.iter().map(|group| group.len()).max()?;
-    let tied: Vec<f64> = groups.iter().filter(|group| group.len() == most).map(|group| group[0]).collect();
-    Some(mean(&tied))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::LabelFields;
+    use crate::plan::{LabelFields, LabelReading, LabelRule};
     use crate::step::memory::run_in_memory;
 
     const PARSED: &str = concat!(
@@ -274,15 +232,5 @@ mod tests {
         let twice = problem(&[], "item,rater,verdict\na,ann,1\na,ann,0\n");
         let message = "the rater `ann` says two things of draw 0 of `a`: on line 2 and on line 3";
         assert_eq!(twice, (None, message.to_owned()));
-    }
-
-    #[test]
-    fn several_raters_come_to_one_value() {
-        let majority = |values: &[f64]| consensus(values, LabelRule::Majority);
-        assert_eq!(majority(&[1.0, 0.0, 1.0]), Some(1.0));
-        assert_eq!(majority(&[1.0, 0.0]), Some(0.5));
-        assert_eq!(majority(&[1.0, 0.5, 0.0, 0.5]), Some(0.5));
-        assert_eq!(consensus(&[1.0, 0.0, 1.0, 0.0, 0.5], LabelRule::Mean), Some(0.5));
-        assert_eq!(majority(&[]), None);
     }
 }

@@ -20,6 +20,8 @@ pub mod infer;
 mod input;
 mod intervals;
 mod json_lines;
+mod judge;
+mod judge_build;
 mod labels;
 #[cfg(test)]
 mod memory;
@@ -46,6 +48,7 @@ pub mod stats;
 mod template;
 mod text;
 mod text_input;
+mod verdicts;
 
 pub use answers::{AnswerLine, AnswersReader};
 pub use awaited::Awaited;

@@ -59,7 +59,7 @@ pub fn run(params: &ParseParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs)
     outputs.put("parsed", out)
 }
 
-fn extraction(config: &AnswerConfig) -> Result<Extraction, StepError> {
+pub(super) fn extraction(config: &AnswerConfig) -> Result<Extraction, StepError> {
     let if_absent = match config.if_absent {
         IfAbsent::Whole => scoring::IfAbsent::Whole,
         IfAbsent::Missing => scoring::IfAbsent::Missing,
@@ -130,7 +130,7 @@ fn joined(field: Option<&str>, inline: Option<String>) -> Option<Text<'_>> {
 }
 
 /// Takes white space off both ends as Python's `str.strip` does: the information separators count, U+200B does not.
-fn trimmed(text: &str) -> &str {
+pub(super) fn trimmed(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c))
 }
 

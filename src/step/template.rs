@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use super::InputProblem;
 use super::dataset::{Item, Origin, Problems, listed, nearest};
 
@@ -82,11 +84,21 @@ impl Template {
     ///
     /// Every field that the item does not have is added to `found` at its place in the template.
     pub fn render(&self, item: &Item<'_>, found: &mut Vec<InputProblem>) -> String {
+        self.render_with(item, &|_| None, found)
+    }
+
+    /// Does the same, with fields of `more` that stand before the item's own.
+    pub fn render_with<'m>(
+        &self,
+        item: &Item<'_>,
+        more: &dyn Fn(&str) -> Option<Cow<'m, str>>,
+        found: &mut Vec<InputProblem>,
+    ) -> String {
         let mut out = String::with_capacity(self.text.len() + item.context.as_deref().map_or(256, |c| c.len() + 256));
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => out.push_str(text),
-                Piece::Field { path, at } => match item.find(path) {
+                Piece::Field { path, at } => match more(path).or_else(|| item.find(path)) {
                     Some(text) => out.push_str(&text),
                     None => self.unknown(path, *at, item, found),
                 },

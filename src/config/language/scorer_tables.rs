@@ -2,7 +2,7 @@
 
 use super::shape::Shape::{AnyText, Boolean, Choice, Either, List, Name, Names, Path, Text};
 use super::shape::{Field, Shape, Table};
-use super::tables::{AMOUNT, SHARE, TEXTS, field};
+use super::tables::{AMOUNT, ANSWER, COUNT, DECODING, SHARE, TEXTS, field};
 
 /// Names the scorers, in the order of [`SCORER`].
 pub(crate) const SCORERS: &[&str] = &["squad", "qa", "includes", "exact", "numeric", "regex", "choice", "json"];
@@ -20,6 +20,7 @@ pub(super) static SCORER: Table = Table {
         field("choice", Shape::Table(&CHOICE), "The answer chooses the right option."),
         field("json", Shape::Table(&JSON), "The answer holds the right JSON."),
         field("labels", Shape::Table(&LABELS), "People have said whether the answer is right."),
+        field("judge", Shape::Table(&JUDGE), "A model says whether the answer is right."),
     ],
 };
 
@@ -113,6 +114,31 @@ static LABELS: Table = Table {
             "rule",
             Choice(&["majority", "mean"]),
             "What several raters come to; a majority that is tied is the mean of what is tied. Default: `majority`.",
+        ),
+    ],
+};
+
+static JUDGE: Table = Table {
+    what: "the settings of `judge`",
+    fields: &[
+        SCORER_NAME,
+        field("model", Text, "The model that judges: one of `models`. It answers nothing itself unless `sweep` or `trials` names it.")
+            .required(),
+        field("user", Path, "The template of what it is asked: the item's fields, `answer`, `text` (of which that is a part) and `gold` (the accepted answers, one a line).")
+            .required(),
+        field("system", Path, "The template of its system message; absent: none."),
+        field("decoding", Shape::Table(&DECODING), "What its sampler is told; what is not written is not sent."),
+        field("draws", COUNT, "How many verdicts are drawn of each answer. Default: 1."),
+        field("verdict", Shape::Table(&ANSWER), "How the verdict is taken out of what it says; absent: all of it."),
+        field(
+            "values",
+            Names(&SHARE),
+            "What each verdict is worth, case aside; absent: `true` is 1, `false` 0, and numbers from 0 to 1 are themselves.",
+        ),
+        field(
+            "rule",
+            Choice(&["majority", "mean"]),
+            "What several verdicts come to; a majority that is tied is the mean of what is tied. Default: `majority`.",
         ),
     ],
 };

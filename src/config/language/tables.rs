@@ -7,7 +7,7 @@ use super::shape::Shape::{
 use super::shape::{Field, Shape, Table};
 
 const MAX: i64 = u32::MAX as i64;
-const COUNT: Shape = Integer(1, MAX);
+pub(super) const COUNT: Shape = Integer(1, MAX);
 const SIZE: Shape = Integer(0, i64::MAX);
 pub(super) const SHARE: Shape = Number(Some("0"), Some("1"));
 pub(super) const AMOUNT: Shape = Number(Some("0"), None);
@@ -323,7 +323,7 @@ static FIELDS: Table = Table {
     ],
 };
 
-static ANSWER: Table = Table {
+pub(super) static ANSWER: Table = Table {
     what: "an extraction",
     fields: &[
         field("extract", Text, "A regular expression: the group `answer`, else the first group, else the whole match.")
@@ -379,7 +379,7 @@ macro_rules! decoding_fields {
     ]};
 }
 
-static DECODING: Table = Table { what: "what the sampler is told", fields: &decoding_fields!() };
+pub(super) static DECODING: Table = Table { what: "what the sampler is told", fields: &decoding_fields!() };
 
 const OVERRIDES: [Field; 10] = decoding_fields!(Choice(&["unset"]));
 

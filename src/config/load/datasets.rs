@@ -88,6 +88,8 @@ impl Loader<'_> {
             answer,
             scorers,
             labels,
+            // They are read once the models are known.
+            judges: Vec::new(),
             max_output_tokens: node.integer_at("max_output_tokens"),
             at: entry.span.at,
         })
@@ -168,7 +170,7 @@ impl Loader<'_> {
         fields
     }
 
-    fn answer(&mut self, node: &Node) -> Option<AnswerConfig> {
+    pub fn answer(&mut self, node: &Node) -> Option<AnswerConfig> {
         let extract = node.get("extract")?;
         self.check_regex(extract, extract.text()?);
         Some(AnswerConfig {

@@ -47,9 +47,10 @@ impl<'a> Loader<'a> {
         let control_arm = control.map(|entry| self.arm(&entry.value));
         let prompt_sets = self.prompt_sets(root, control_arm.as_ref());
         let mut providers = self.providers(root);
-        let datasets = self.datasets(root);
+        let mut datasets = self.datasets(root);
         let models = self.models(root, &mut providers, &prompt_sets);
         let (trials, trials_without_sweep, when_unsupported) = self.trials(root, &models, &providers, &prompt_sets);
+        self.judges(root, &models, &providers, &mut datasets);
         self.check_recordings(&models, &providers, &datasets, &trials);
         self.check_questions(&datasets, &prompt_sets);
         let analysis = self.analysis(root, &datasets);

@@ -8,6 +8,7 @@ mod base;
 mod datasets;
 mod decoding;
 mod entry;
+mod judges;
 mod legacy;
 mod limits;
 mod loader;

@@ -34,6 +34,14 @@ impl Models {
         &self.order[..self.listed.min(self.order.len())]
     }
 
+    /// Takes the models that judge out of the listed ones, unless nobody would be left to answer.
+    fn set_judges_apart(&mut self, judging: &[String]) {
+        let judging: Vec<String> = judging.iter().filter_map(|text| self.find(text).map(str::to_owned)).collect();
+        let (judges, answering): (Vec<_>, Vec<_>) = self.order.drain(..).partition(|name| judging.contains(name));
+        self.listed = if answering.is_empty() { judges.len() } else { answering.len() };
+        self.order = answering.into_iter().chain(judges).collect();
+    }
+
     /// Finds a model by its name, its id, or an alias.
     pub fn find(&self, text: &str) -> Option<&str> {
         let name = self.order.iter().find(|name| *name == text);
@@ -60,7 +68,7 @@ impl Loader<'_> {
                 self.model(item, root, providers, prompt_sets, &mut models, &mut places);
             }
         }
-        models.listed = models.order.len();
+        models.set_judges_apart(&judging_models(root));
         self.legacy_models(&ids, root, providers, &mut models);
         if models.order.is_empty() && items.is_empty() {
             let at = root.entry("models").map_or(Span::new(1, 1, 0), |entry| entry.span);
@@ -186,6 +194,13 @@ impl Loader<'_> {
         }
         self.recordings(&entry.value, root, prompt_sets)
     }
+}
+
+/// Lists the models that judge answers, as the scorers of the datasets name them.
+fn judging_models(root: &Node) -> Vec<String> {
+    let datasets = root.get("datasets").map(Node::entries).unwrap_or_default();
+    let scorers = datasets.iter().filter_map(|entry| entry.value.get("scorers")).flat_map(Node::items);
+    scorers.filter_map(|scorer| scorer.get("judge")?.text_at("model")).collect()
 }
 
 /// Lists the names of the datasets, those that came to nothing included.

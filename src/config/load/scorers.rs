@@ -89,7 +89,7 @@ impl Loader<'_> {
     }
 
     /// Reads the name of a scorer; absent, it is that of its kind.
-    fn scorer_name(&mut self, set: &Node, kind: &str) -> String {
+    pub fn scorer_name(&mut self, set: &Node, kind: &str) -> String {
         let name = set.text_at("name").unwrap_or_else(|| kind.to_owned());
         if let Some(written) = set.get("name")
             && !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
@@ -106,8 +106,8 @@ impl Loader<'_> {
             return self.scorer_of(kind, &empty, item, root);
         }
         match item.entries() {
-            // What people say is read apart, by `labels`.
-            [only] if &*only.key == "labels" => None,
+            // What people and models say is read apart.
+            [only] if matches!(&*only.key, "labels" | "judge") => None,
             [only] => {
                 let settings = if only.value.is_null() { &empty } else { &only.value };
                 self.scorer_of(&only.key, settings, item, root)

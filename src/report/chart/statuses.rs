@@ -1,5 +1,6 @@
 use super::Fit;
 use super::svg::{Anchor, Svg, fitting};
+use crate::report::number::count;
 
 /// Is how the answers of one arm ended, where they did not simply stop.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,8 +37,8 @@ impl Statuses {
     pub fn draw(&self, fit: Fit) -> String {
         let width = fit.width();
         let (left, right) = match fit {
-            Fit::Wide => (380.0, width - 70.0),
-            Fit::Narrow => (8.0, width - 60.0),
+            Fit::Wide => (380.0, width - 110.0),
+            Fit::Narrow => (8.0, width - 100.0),
         };
         let (row_height, offset) = if fit == Fit::Wide { (22.0, 0.0) } else { (38.0, 18.0) };
         let share = |row: &StatusRow| row.counts.iter().sum::<u64>() as f64 / row.draws.max(1) as f64;
@@ -57,7 +58,12 @@ impl Statuses {
                 svg.rect((x, at), (wide, 14.0), &Self::class(shade));
                 x += wide;
             }
-            svg.text((x + 6.0, at + 11.5), Anchor::Start, "number", &format!("{:.1}%", share(row) * 100.0));
+            svg.text(
+                (x + 6.0, at + 11.5),
+                Anchor::Start,
+                "number",
+                &format!("{} ({:.1}%)", count(row.counts.iter().sum()), share(row) * 100.0),
+            );
             y += row_height;
         }
         svg.line((left, 0.0), (left, y), "zero");

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Is one draw with what is known of it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,6 +18,8 @@ pub struct ExportDraw {
     pub kind: String,
     /// The question.
     pub question: Option<String>,
+    /// The passage.
+    pub context: Option<Arc<str>>,
     /// The accepted answers.
     pub targets: Vec<String>,
     /// The status.

@@ -44,11 +44,15 @@ impl RunPage {
         for note in
             self.distinct(|trial| trial.report.note.clone().unwrap_or_default()).iter().filter(|note| !note.is_empty())
         {
-            let _ = write!(text, "{}. ", note.trim_end_matches('.'));
+            let _ = write!(text, "Of who answered: {}. ", note.trim_end_matches('.'));
         }
         let mut settings: Vec<String> = Vec::new();
         for trial in &self.trials {
-            let facts = trial.report.facts.iter().skip(3).map(|(name, value)| format!("{name} {value}"));
+            let facts = trial.report.facts.iter().skip(3).map(|(name, value)| match (&**name, &**value) {
+                ("Draws", "1") => "one draw of each request".to_owned(),
+                ("Draws", draws) => format!("{draws} draws of each request"),
+                _ => format!("{name} {value}"),
+            });
             let one = facts.collect::<Vec<_>>().join(", ");
             if !settings.contains(&one) {
                 settings.push(one);

@@ -44,8 +44,8 @@ impl RunPage {
         let mut table = HtmlTable::new(["Trial", "Arm", "Part", ">Bytes", ">Words", "Digest"]);
         for trial in &self.trials {
             for file in &trial.report.prompts {
-                let [slug, arm, part, digest] =
-                    [&trial.report.slug, &file.arm, &file.part, &file.digest].map(|text| name(text));
+                let [slug, digest] = [&trial.report.slug, &file.digest].map(|text| name(text));
+                let [arm, part] = [&file.arm, &file.part].map(|word| escape(word));
                 table.row([slug, arm, part, count(file.bytes), count(file.words), digest]);
             }
         }

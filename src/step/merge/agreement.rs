@@ -5,8 +5,8 @@ use crate::stats::{ExactSum, Scale, cohen_kappa, krippendorff_alpha};
 use crate::step::StepError;
 use crate::step::agreement::{RatedBlock, RatedBlocks, RaterPair, ScorerAgreement};
 use crate::step::json_lines::{read_lines, unexpected};
-use crate::step::labels::VerdictsLine;
 use crate::step::scored_draw::ScoredDraw;
+use crate::step::verdicts::VerdictsLine;
 
 /// From this value on, a scorer or a rater calls an answer right.
 const RIGHT: f64 = 0.5;

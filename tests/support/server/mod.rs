@@ -28,4 +28,4 @@ pub use batches::{BatchCall, BatchOptions, Batches, CallFault, Created, Fate, It
 pub use dialect::Dialect;
 pub use fault::{Fault, Kind};
 pub use generator::Generator;
-pub use model_server::{ModelServer, Options, Script};
+pub use model_server::{ModelServer, Options, Says, Script};

@@ -17,6 +17,9 @@ use super::{Asked, Bill, Book, Dialect, Fault};
 /// Says what is done to a call: it sees the call, with which one of its body it is, and nothing of what comes after it.
 pub type Script = Arc<dyn Fn(&Asked) -> Option<Fault> + Send + Sync>;
 
+/// Says what is answered.
+pub type Says = Arc<dyn Fn(&[String]) -> String + Send + Sync>;
+
 /// Says how a server serves.
 #[derive(Clone)]
 pub struct Options {
@@ -40,6 +43,8 @@ pub struct Options {
     pub revision: String,
     /// The context length that probes give.
     pub context: u64,
+    /// What is said to the texts of a request; absent: something that depends on all of them.
+    pub says: Option<Says>,
     /// How batches are served; absent: there are none.
     pub batches: Option<BatchOptions>,
 }
@@ -57,6 +62,7 @@ impl Default for Options {
             served: None,
             revision: "aaaa".to_owned(),
             context: 8192,
+            says: None,
             batches: None,
         }
     }
@@ -291,7 +297,10 @@ fn serve(shared: &Shared, incoming: Incoming, to: &mut TcpStream) -> After {
     let made = Made {
         id: String::new(),
         model: served.unwrap_or_else(|| body["model"].as_str().unwrap_or("unknown").to_owned()),
-        text: answer_to(&texts, &hash),
+        text: match &shared.options.says {
+            Some(says) if dialect.is_some() => says(&texts),
+            _ => answer_to(&texts, &hash),
+        },
         ending: Ending::Stop,
         usage: None,
     };

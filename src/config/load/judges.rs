@@ -1,0 +1,98 @@
+//! Models that judge.
+
+use std::collections::BTreeMap;
+
+use super::super::tree::Node;
+use super::super::{
+    DatasetConfig, JudgeConfig, LabelRule, ProviderConfig, TrialConfig, VerdictReading, WhenUnsupported,
+};
+use super::Loader;
+use super::decoding::{Draft, read_fields};
+use super::loader::TextFile;
+use super::models::Models;
+use super::resolve::Resolve;
+use super::trials::Asked;
+
+/// Says whether a template names the answer that is to be judged.
+fn shows_the_answer(template: &str) -> bool {
+    let fields = template.split("{{").skip(1).filter_map(|rest| rest.split_once("}}"));
+    fields.into_iter().any(|(field, _)| matches!(field.trim(), "answer" | "text"))
+}
+
+impl Loader<'_> {
+    /// Reads the scorers by models of all datasets, given the models.
+    pub fn judges(
+        &mut self,
+        root: &Node,
+        models: &Models,
+        providers: &BTreeMap<String, ProviderConfig>,
+        datasets: &mut BTreeMap<String, DatasetConfig>,
+    ) {
+        for entry in root.get("datasets").map(Node::entries).unwrap_or_default() {
+            for item in entry.value.get("scorers").map(Node::items).unwrap_or_default() {
+                let [scorer] = item.entries() else { continue };
+                if &*scorer.key != "judge" {
+                    continue;
+                }
+                let Some(judge) = self.judge(&scorer.value, models, providers) else { continue };
+                let Some(dataset) = datasets.get_mut(&*entry.key) else { continue };
+                let mut others = dataset.scorers.iter().map(|other| &other.name);
+                let mut people = dataset.labels.iter().map(|other| &other.name);
+                let mut judges = dataset.judges.iter().map(|other| &other.name);
+                let is_taken = |name: &String| *name == judge.name;
+                if others.any(is_taken) || people.any(is_taken) || judges.any(is_taken) {
+                    let message = format!("two scorers are called `{}`, and their metrics would be too", judge.name);
+                    self.error(item.span, message, "name one: `judge: {name: …}`");
+                }
+                dataset.judges.push(judge);
+            }
+        }
+    }
+
+    fn judge(
+        &mut self,
+        set: &Node,
+        models: &Models,
+        providers: &BTreeMap<String, ProviderConfig>,
+    ) -> Option<JudgeConfig> {
+        let name = self.scorer_name(set, "judge");
+        let file = |loader: &mut Self, key: &str| {
+            let node = set.get(key)?;
+            Some(loader.text_file(node.text()?, node.span, TextFile::Template))
+        };
+        let (user, system) = (file(self, "user"), file(self, "system"));
+        if let (Some(user), Some(node)) = (&user, set.get("user"))
+            && self.files.read(&user.path).is_ok_and(|text| !shows_the_answer(&String::from_utf8_lossy(&text)))
+        {
+            let message = format!("{}: the template shows the judge no answer", user.written);
+            self.error(node.span, message, "write `{{answer}}` where the answer belongs");
+        }
+        let verdict = set.get("verdict").and_then(|node| self.answer(node));
+        let values = set.get("values").map(Node::entries).unwrap_or_default();
+        let values = values.iter().filter_map(|e| Some((e.key.trim().to_lowercase(), e.value.decimal()?))).collect();
+        let rule = match set.text_at("rule").as_deref() {
+            Some("mean") => LabelRule::Mean,
+            _ => LabelRule::Majority,
+        };
+        let node = set.get("model")?;
+        let Some(model) = models.find(node.text()?) else {
+            self.unknown(node, "model", &models.order.iter().map(String::as_str).collect::<Vec<_>>());
+            return None;
+        };
+        let kind = models.configs.get(model).and_then(|model| providers.get(&model.provider)).map(|p| p.kind);
+        if let Some(kind) = kind.filter(|kind| kind.is_embedded()) {
+            let message = format!("`{model}` is of the kind `{}`, which can judge nothing", kind.as_str());
+            self.error(node.span, message, "name a language model");
+            return None;
+        }
+        let mut draft = Draft { name: None, fields: BTreeMap::new(), draws: set.integer_at("draws").unwrap_or(1) };
+        draft.overlay(&set.get("decoding").map(read_fields).unwrap_or_default());
+        // As the model takes it: the same rules as for trials.
+        let asked = vec![Asked { model: model.to_owned(), prompt_set: String::new(), draft }];
+        let how = Resolve { models, providers, when: WhenUnsupported::Error, has_own_limit: false };
+        let resolved = self.resolve_trials(asked, &how, Some(set.span)).pop();
+        let TrialConfig { model, decoding, .. } = resolved?;
+        let reading = VerdictReading { extraction: verdict, values, rule };
+        Some(JudgeConfig { name, model, user: user?, system, decoding, reading })
+    }
+}

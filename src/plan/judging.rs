@@ -1,0 +1,98 @@
+use std::sync::Arc;
+
+use super::asking::keyed_extra;
+use super::expansion::{Expansion, find};
+use super::graph::{From, Node, NodeIndex};
+use super::plan::Plan;
+use super::selection::max_output_tokens;
+use super::spec::{Name, ParamsDoc};
+use super::{InferParams, JudgeBuildParams, JudgeParams, PlanError, StepKind, is_open};
+use crate::config::DatasetConfig;
+
+/// Is a scorer by a model, at work on one arm of a dataset.
+pub(super) struct Judge {
+    name: String,
+    build: Arc<ParamsDoc>,
+    infer: Arc<ParamsDoc>,
+    read: Arc<ParamsDoc>,
+    files: Vec<(Name, From)>,
+    scope: Arc<str>,
+}
+
+/// Is what a judge gave one part: the action that asks, and the one that reads the verdicts.
+#[derive(Clone, Copy)]
+pub(super) struct Judged {
+    pub(super) asked: NodeIndex,
+    pub(super) read: NodeIndex,
+}
+
+impl Expansion<'_, '_> {
+    /// Describes the scorers by models of a dataset under an arm.
+    pub(super) fn judging(&mut self, dataset: &DatasetConfig, scope: &str) -> Result<Vec<Judge>, PlanError> {
+        let mut judges = Vec::with_capacity(dataset.judges.len());
+        for judge in &dataset.judges {
+            let unknown = |what, name: &str| PlanError::Unknown {
+                what,
+                name: name.to_owned(),
+                known: "see the config".to_owned(),
+            };
+            let model = self.config.models.get(&judge.model).ok_or_else(|| unknown("model", &judge.model))?;
+            let provider = self.config.providers.get(&model.provider);
+            let provider = provider.ok_or_else(|| unknown("provider", &model.provider))?;
+            let mut decoding = judge.decoding.decoding.clone();
+            decoding.max_output_tokens =
+                max_output_tokens(model, None, is_open(dataset), &judge.decoding, &judge.decoding.decoding);
+            let build = JudgeBuildParams {
+                provider: (self.facts.identity)(provider, None),
+                model: model.model.clone(),
+                revision: model.revision.clone(),
+                decoding,
+                extra: keyed_extra(provider, model),
+                outcomes: self.config.outcomes,
+            };
+            let mut files = vec![("user".into(), self.plan.graph.source(find(self.sources, &judge.user)?))];
+            if let Some(system) = &judge.system {
+                files.push(("system".into(), self.plan.graph.source(find(self.sources, system)?)));
+            }
+            judges.push(Judge {
+                name: judge.name.clone(),
+                build: Arc::new(ParamsDoc::new(&build)?),
+                // Whoever answers, a verdict about the same answer is the same request: it is drawn once.
+                infer: Arc::new(ParamsDoc::new(&InferParams { generation: 0, draws: judge.decoding.draws })?),
+                read: Arc::new(ParamsDoc::new(&JudgeParams {
+                    name: judge.name.clone(),
+                    reading: judge.reading.clone(),
+                })?),
+                files,
+                scope: Arc::from(format!("{scope}/{}", judge.name).as_str()),
+            });
+        }
+        Ok(judges)
+    }
+}
+
+impl Judge {
+    /// Adds the actions of one part, and what `score` reads of them.
+    pub(super) fn add(
+        &self,
+        plan: &mut Plan,
+        (items, gold, parsed): (From, From, NodeIndex),
+        part: u32,
+        scoring: &mut Vec<(Name, From)>,
+    ) -> Judged {
+        let mut add = |step, params: &Arc<ParamsDoc>, inputs| {
+            let (params, scope) = (params.clone(), self.scope.clone());
+            plan.graph.add(Node { step, params, inputs, scope, part: Some(part) })
+        };
+        let parsed = From::Output(parsed, "parsed".into());
+        let mut inputs = self.files.clone();
+        inputs.extend([("items".into(), items), ("gold".into(), gold), ("parsed".into(), parsed.clone())]);
+        let built = add(StepKind::JudgeBuild, &self.build, inputs);
+        let asking = vec![("requests".into(), From::Output(built, "requests".into()))];
+        let asked = add(StepKind::JudgeInfer, &self.infer, asking);
+        let reading = vec![("parsed".into(), parsed), ("answers".into(), From::Output(asked, "answers".into()))];
+        let read = add(StepKind::Judge, &self.read, reading);
+        scoring.push((format!("labels/{}", self.name).into(), From::Output(read, "scores".into())));
+        Judged { asked, read }
+    }
+}

@@ -1,0 +1,172 @@
+//! Makes the requests of a model that judges answers.
+
+use std::borrow::Cow;
+
+use super::dataset::Item;
+use super::gold_line::GoldLine;
+use super::json_lines::{read_lines, unexpected};
+use super::outcome::rule_for;
+use super::parsed_draw::ParsedDraw;
+use super::requests::RequestsWriter;
+use super::template::{Anchor, Template};
+use super::text_input::{read_text, without_final_newline};
+use super::{InputProblem, Inputs, Outputs, StepError};
+use crate::plan::{JudgeBuildParams, OutcomeRule, judged_name};
+use crate::request::{Message, Request, Role};
+
+/// Stands for the accepted answers of an item that has none.
+const NO_GOLD: &str = "(none: the question cannot be answered)";
+
+/// Reads `items`, `gold`, `parsed` and the templates `user` and `system`, and gives `requests`: one for each answer that no rule
+/// of its status has decided.
+///
+/// Errors: [`StepError::Inputs`] at the place in a template: no field, one that the item does not have, no `answer` or `text`.
+pub fn run(params: &JudgeBuildParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs) -> Result<(), StepError> {
+    let mut found = Vec::new();
+    let user = template(inputs, "user", &mut found)?;
+    let system = match inputs.find("system") {
+        Some(_) => template(inputs, "system", &mut found)?,
+        None => None,
+    };
+    if let Some(user) = &user
+        && !user.fields().any(|field| matches!(field, "answer" | "text"))
+    {
+        let remedy = "write `{{answer}}` where the answer belongs".to_owned();
+        user.fault(0, "the template shows the judge no answer".to_owned(), remedy, &mut found);
+    }
+    let (Some(user), true) = (user, found.is_empty()) else { return Err(StepError::Inputs(found)) };
+    let (items, gold, parsed) = (inputs.text("items")?, inputs.text("gold")?, inputs.text("parsed")?);
+    let mut items =
+        items.lines().map(|line| Item::read_question(line).map_err(|problem| unexpected("items", problem.message)));
+    let mut gold = read_lines::<GoldLine<'_>>("gold", &gold);
+    let mut current: Option<(Item<'_>, String)> = None;
+    let mut writer = RequestsWriter::new(Request {
+        provider: params.provider.clone(),
+        model: params.model.clone(),
+        revision: params.revision.clone(),
+        messages: Vec::new(),
+        decoding: params.decoding.clone(),
+        extra: params.extra.clone(),
+        recording: None,
+        draw_salt: None,
+    })?;
+    for draw in read_lines::<ParsedDraw<'_>>("parsed", &parsed) {
+        let draw = draw?;
+        // Draws stand in the order of the items, and so does what is accepted.
+        let (item, accepted) = loop {
+            if let Some(found) = current.take_if(|(item, _)| item.id == draw.item.as_str()) {
+                break current.insert(found);
+            }
+            let absent = || unexpected("items", format_args!("it has no line for `{}`, or not here", draw.item));
+            let (item, truth) = (items.next().ok_or_else(absent)??, gold.next().ok_or_else(absent)??);
+            if truth.id.as_str() != item.id {
+                return Err(unexpected("gold", "its items are not those of `items`"));
+            }
+            let accepted = if truth.answers.is_empty() { NO_GOLD.to_owned() } else { truth.answers.join("\n") };
+            current = Some((item, accepted));
+        };
+        if rule_for(draw.status, draw.answer.is_some(), params.outcomes) != OutcomeRule::AsIs {
+            continue;
+        }
+        let text = draw.text.as_deref().unwrap_or_default();
+        let more = |name: &str| match name {
+            "answer" => Some(Cow::Borrowed(draw.answer.as_deref().unwrap_or(text))),
+            "text" => Some(Cow::Borrowed(text)),
+            "gold" => Some(Cow::Borrowed(accepted.as_str())),
+            _ => None,
+        };
+        let mut lacking = Vec::new();
+        let mut messages = Vec::with_capacity(2);
+        for (role, template) in [(Role::System, system.as_ref()), (Role::User, Some(&user))] {
+            messages.extend(template.map(|of| Message::new(role, of.render_with(item, &more, &mut lacking))));
+        }
+        if !lacking.is_empty() {
+            return Err(StepError::Inputs(lacking));
+        }
+        writer.push(&judged_name(draw.n, &draw.item), messages, None)?;
+    }
+    outputs.put("requests", writer.finish())
+}
+
+fn template(inputs: &Inputs<'_>, name: &str, found: &mut Vec<InputProblem>) -> Result<Option<Template>, StepError> {
+    let Some(text) = read_text(inputs, name, found)? else { return Ok(None) };
+    Ok(Template::parse(&inputs.need(name)?.label, without_final_newline(&text), Anchor::Whole, found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Outcomes;
+    use crate::request::{Decoding, ProviderIdentity};
+    use crate::step::RequestsReader;
+    use crate::step::memory::run_in_memory;
+
+    const ITEMS: &str = concat!(
+        r#"{"id":"a","question":"Who?","fields":{"kind":"person"}}"#,
+        "\n",
+        r#"{"id":"b","question":"Where?","fields":{"kind":"place"}}"#,
+        "\n"
+    );
+    const GOLD: &str = concat!(
+        r#"{"id":"a","answers":["Ann","Anne"],"unanswerable":false}"#,
+        "\n",
+        r#"{"id":"b","answers":[],"unanswerable":true}"#,
+        "\n"
+    );
+    const PARSED: &str = concat!(
+        r#"{"item":"a","n":0,"status":"stop","text":"It is {{gold}}","answer":"Ann"}"#,
+        "\n",
+        r#"{"item":"a","n":1,"status":"length","text":"It","answer":"It"}"#,
+        "\n",
+        r#"{"item":"b","n":0,"status":"stop","text":"Rome","answer":"Rome"}"#,
+        "\n"
+    );
+
+    fn requests(user: &str, system: Option<&str>) -> Result<Vec<(String, Vec<String>)>, StepError> {
+        let params = JudgeBuildParams {
+            provider: ProviderIdentity("p".to_owned()),
+            model: "m".to_owned(),
+            revision: None,
+            decoding: Decoding::default(),
+            extra: std::collections::BTreeMap::new(),
+            outcomes: Outcomes::default(),
+        };
+        let mut inputs = vec![("items", ITEMS), ("gold", GOLD), ("parsed", PARSED), ("user", user)];
+        inputs.extend(system.map(|system| ("system", system)));
+        let out = run_in_memory(&inputs, |inputs, outputs| run(&params, inputs, outputs))?;
+        let lines = RequestsReader::new(out["requests"].as_bytes())?;
+        lines
+            .map(|line| {
+                line.map(|line| (line.item, line.request.messages.iter().map(|m| m.content.to_string()).collect()))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_answer_that_no_rule_decides_is_asked_about() {
+        let asked = requests(
+            "{{question}} ({{kind}})\nAccepted:\n{{gold}}\nAnswer: {{answer}}|{{text}}\n",
+            Some("Judge {{id}}."),
+        );
+        let expected = [
+            ("0/a", "Judge a.", "Who? (person)\nAccepted:\nAnn\nAnne\nAnswer: Ann|It is {{gold}}"),
+            (
+                "0/b",
+                "Judge b.",
+                "Where? (place)\nAccepted:\n(none: the question cannot be answered)\nAnswer: Rome|Rome",
+            ),
+        ];
+        let expected = expected.map(|(item, system, user)| (item.to_owned(), vec![system.to_owned(), user.to_owned()]));
+        assert_eq!(asked.unwrap(), expected);
+    }
+
+    #[test]
+    fn a_template_that_shows_no_answer_is_refused() {
+        let problem = |user: &str| match requests(user, None) {
+            Err(StepError::Inputs(found)) => found[0].to_string(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(problem("Is {{gold}} right?"), "user:1:1: the template shows the judge no answer");
+        assert_eq!(problem("{{answer}} {{godl}}"), "user:1:12: `{{godl}}` is no field of item `a`");
+    }
+}

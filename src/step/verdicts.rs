@@ -1,0 +1,64 @@
+//! What several raters, or several draws of a judge, said of one answer, and what that comes to.
+
+use std::collections::BTreeMap;
+
+use crate::digest::Decimal;
+use crate::plan::LabelRule;
+
+/// Is one line of a `verdicts` blob: a draw, and what each rater said of it.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VerdictsLine {
+    /// The item's id.
+    pub(super) item: String,
+    /// The draw's number.
+    pub(super) n: u32,
+    /// What the raters come to; absent where nobody rated it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) value: Option<f64>,
+    /// By rater, what their verdict is worth; empty where nobody rated it.
+    pub(super) raters: BTreeMap<String, f64>,
+}
+
+pub(super) fn worth(values: &BTreeMap<String, Decimal>, said: &str) -> Option<f64> {
+    if !values.is_empty() {
+        return values.get(said).map(Decimal::to_f64);
+    }
+    match said {
+        "true" => Some(1.0),
+        "false" => Some(0.0),
+        number => number.parse::<f64>().ok().filter(|number| (0.0..=1.0).contains(number)),
+    }
+}
+
+/// Returns what several values come to; none without any.
+pub(super) fn consensus(values: &[f64], rule: LabelRule) -> Option<f64> {
+    let mean = |values: &[f64]| values.iter().fold(0.0, |sum, value| sum + value) / values.len() as f64;
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    if sorted.is_empty() {
+        return None;
+    }
+    if rule == LabelRule::Mean {
+        return Some(mean(&sorted));
+    }
+    let groups: Vec<&[f64]> = sorted.chunk_by(|a, b| a == b).collect();
+    let most = groups.iter().map(|group| group.len()).max()?;
+    let tied: Vec<f64> = groups.iter().filter(|group| group.len() == most).map(|group| group[0]).collect();
+    Some(mean(&tied))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_raters_come_to_one_value() {
+        let majority = |values: &[f64]| consensus(values, LabelRule::Majority);
+        assert_eq!(majority(&[1.0, 0.0, 1.0]), Some(1.0));
+        assert_eq!(majority(&[1.0, 0.0]), Some(0.5));
+        assert_eq!(majority(&[1.0, 0.5, 0.0, 0.5]), Some(0.5));
+        assert_eq!(consensus(&[1.0, 0.0, 1.0, 0.0, 0.5], LabelRule::Mean), Some(0.5));
+        assert_eq!(majority(&[]), None);
+    }
+}
