@@ -42,8 +42,9 @@ pub fn unaskable(
     let label = &planning.project.config_label;
     // Whoever can be asked need not have answered already: what is missing of theirs is not looked for.
     let can_be_asked = |provider: &ProviderConfig| {
-        let has_way = provider.mode != ProviderMode::Batch || has_batches(provider.kind);
-        silence.is_none() && has_way && key_of(label, provider, variables).is_ok()
+        // What is sent in batches is looked at: a batch may not take it.
+        let is_sent_alone = provider.mode == ProviderMode::Online;
+        silence.is_none() && is_sent_alone && key_of(label, provider, variables).is_ok()
     };
     let askable: BTreeMap<&str, bool> =
         planning.trials.iter().map(|trial| (trial.provider.name.as_str(), can_be_asked(trial.provider))).collect();
