@@ -56,7 +56,7 @@ struct Known {
 }
 
 /// Finds all that holds an item's text: the parts of its dataset, the requests and answers of these parts, and whatever was made of
-/// them that may hold text (see [`holds_text`]); the sources that it was read from, and its recorded answers.
+/// them that may hold text; the sources that it was read from, and its recorded answers.
 ///
 /// `dataset` is the name by which runs know it. An item that two datasets hold is in both.
 pub fn plan_forget(store: &Store, experiments: &Utf8Path, dataset: &str, item: &str) -> Result<ForgetPlan, RunError> {
