@@ -10,7 +10,7 @@ use crate::digest::{BlobId, RequestKey};
 use crate::plan::{InferParams, StepKind};
 use crate::provider::wire_body;
 use crate::request::{DrawAddress, Redraws};
-use crate::run::{Catalog, Manifest};
+use crate::run::{Catalog, ImportTrust, Manifest};
 use crate::step::{RequestsReader, Significance};
 use crate::store::{Access, Store};
 
@@ -28,6 +28,14 @@ pub fn show(global: &Global, args: &ShowArgs, out: &Output) -> Result<Exit, Fail
         return request_body(&store, &manifest, config.as_ref(), &Wanted { item, arm, exact: args.exact }, out);
     }
     if args.items {
+        let mut keys = manifest.actions.iter().filter_map(|action| action.key);
+        if entry.record.imported == Some(ImportTrust::Unverified)
+            && keys.any(|key| matches!(store.record(&key), Ok(None)))
+        {
+            let why = "it was imported and not trusted: its records, which say what was asked, were not taken in";
+            return Err(Failure::usage(format!("the items of run {} cannot be shown: {why}", manifest.run_id))
+                .hint("`exp import FILE --trust` takes them in, if you trust where the file came from"));
+        }
         return super::show_items::items(&store, &manifest, args, out);
     }
     out.line(&format!("run {} · {} · {}", manifest.run_id, entry.state_words(), manifest.created_utc));
