@@ -160,7 +160,8 @@ impl<'a> Lane<'a> {
         state.ready.extend(sendings);
         self.staff(scope, outlets, &mut state);
         drop(state);
-        self.wake.notify_one();
+        // All of them: how many may be in flight rises only where so many are.
+        self.wake.notify_all();
     }
 
     /// Sends nothing more, because nothing more can be logged.
