@@ -3,12 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::answers::AnswersReader;
-use super::json_lines::{read_lines, write_line};
-use super::metric_values::MetricValues;
+use super::json_lines::read_lines;
 use super::parse::{extraction, trimmed};
 use super::parsed_draw::ParsedDraw;
-use super::scored_draw::ScoredDraw;
-use super::verdicts::{VerdictsLine, consensus, worth};
+use super::verdicts::{Rated, worth};
 use super::{Inputs, Outputs, StepError};
 use crate::plan::{JudgeParams, judged_name};
 use crate::scoring::{Extraction, split_reasoning};
@@ -28,26 +26,13 @@ pub fn run(params: &JudgeParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs)
         }
     }
     let parsed = inputs.text("parsed")?;
-    let (mut scores, mut verdicts) = (Vec::new(), Vec::new());
+    let mut rated = Rated::new(&params.name, params.reading.rule);
     for draw in read_lines::<ParsedDraw<'_>>("parsed", &parsed) {
         let draw = draw?;
         let raters = said.remove(&judged_name(draw.n, &draw.item)).unwrap_or_default();
-        let values: Vec<f64> = raters.values().copied().collect();
-        let value = consensus(&values, params.reading.rule);
-        let line = ScoredDraw {
-            item: draw.item.as_str().into(),
-            n: draw.n,
-            status: draw.status,
-            scores: value.map(|value| MetricValues(vec![(params.name.as_str().into(), value)])),
-            support: None,
-            missing: value.is_none(),
-        };
-        write_line("scores", &mut scores, &line)?;
-        let line = VerdictsLine { item: draw.item.as_str().to_owned(), n: draw.n, value, raters };
-        write_line("verdicts", &mut verdicts, &line)?;
+        rated.add(&draw, raters)?;
     }
-    outputs.put("scores", scores)?;
-    outputs.put("verdicts", verdicts)
+    rated.put(outputs)
 }
 
 fn verdict(params: &JudgeParams, extraction: Option<&Extraction>, text: &str) -> Option<f64> {

@@ -5,11 +5,9 @@ use std::io;
 use std::ops::ControlFlow;
 
 use super::dataset::{Json, Layout, Problems, Row, Surrogates, each_row};
-use super::json_lines::{read_lines, write_line};
-use super::metric_values::MetricValues;
+use super::json_lines::read_lines;
 use super::parsed_draw::ParsedDraw;
-use super::scored_draw::ScoredDraw;
-use super::verdicts::{VerdictsLine, consensus, worth};
+use super::verdicts::{Rated, worth};
 use super::{Inputs, Outputs, StepError};
 use crate::plan::{LabelsParams, RecordingFormat};
 
@@ -48,28 +46,15 @@ pub fn run(params: &LabelsParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs
     let unreadable = |error: io::Error| StepError::Read { input: label.clone(), source: error.into() };
     each_row(&mut source, layout, Surrogates::Replace, &mut problems, &mut visit).map_err(unreadable)?;
     io::copy(&mut source, &mut io::sink()).map_err(unreadable)?;
-    let (mut scores, mut verdicts) = (Vec::new(), Vec::new());
+    let mut rated = Rated::new(&params.name, params.reading.rule);
     for draw in read_lines::<ParsedDraw<'_>>("parsed", &parsed) {
         let draw = draw?;
         let of_item = by_item.get(draw.item.as_str()).map_or(&[][..], Vec::as_slice);
         let raters = said_of(&draw, of_item, &mut problems);
-        let values: Vec<f64> = raters.values().copied().collect();
-        let value = consensus(&values, params.reading.rule);
-        let line = ScoredDraw {
-            item: draw.item.as_str().into(),
-            n: draw.n,
-            status: draw.status,
-            scores: value.map(|value| MetricValues(vec![(params.name.as_str().into(), value)])),
-            support: None,
-            missing: value.is_none(),
-        };
-        write_line("scores", &mut scores, &line)?;
-        let line = VerdictsLine { item: draw.item.as_str().to_owned(), n: draw.n, value, raters };
-        write_line("verdicts", &mut verdicts, &line)?;
+        rated.add(&draw, raters)?;
     }
     problems.finish()?;
-    outputs.put("scores", scores)?;
-    outputs.put("verdicts", verdicts)
+    rated.put(outputs)
 }
 
 /// Reads a row; none where it is about another model or arm, or says nothing yet.

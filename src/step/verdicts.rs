@@ -2,6 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::Outputs;
+use super::StepError;
+use super::json_lines::write_line;
+use super::metric_values::MetricValues;
+use super::parsed_draw::ParsedDraw;
+use super::scored_draw::ScoredDraw;
 use crate::digest::Decimal;
 use crate::plan::LabelRule;
 
@@ -20,6 +26,46 @@ pub(super) struct VerdictsLine {
     pub(super) raters: BTreeMap<String, f64>,
 }
 
+/// Makes the outputs `scores` and `verdicts` of a step by whose raters draws are scored: a line of each for each draw.
+pub(super) struct Rated<'p> {
+    /// The scorer's name, under which its values stand.
+    name: &'p str,
+    rule: LabelRule,
+    scores: Vec<u8>,
+    verdicts: Vec<u8>,
+}
+
+impl<'p> Rated<'p> {
+    /// Starts with no draw.
+    pub(super) fn new(name: &'p str, rule: LabelRule) -> Self {
+        Self { name, rule, scores: Vec::new(), verdicts: Vec::new() }
+    }
+
+    /// Adds a draw with what each rater's verdict is worth; without any it has no score.
+    pub(super) fn add(&mut self, draw: &ParsedDraw<'_>, raters: BTreeMap<String, f64>) -> Result<(), StepError> {
+        let values: Vec<f64> = raters.values().copied().collect();
+        let value = consensus(&values, self.rule);
+        let line = ScoredDraw {
+            item: draw.item.as_str().into(),
+            n: draw.n,
+            status: draw.status,
+            scores: value.map(|value| MetricValues(vec![(self.name.into(), value)])),
+            support: None,
+            missing: value.is_none(),
+        };
+        write_line("scores", &mut self.scores, &line)?;
+        let line = VerdictsLine { item: draw.item.as_str().to_owned(), n: draw.n, value, raters };
+        write_line("verdicts", &mut self.verdicts, &line)
+    }
+
+    /// Gives the outputs.
+    pub(super) fn put(self, outputs: &mut dyn Outputs) -> Result<(), StepError> {
+        outputs.put("scores", self.scores)?;
+        outputs.put("verdicts", self.verdicts)
+    }
+}
+
+/// Returns what a verdict is worth; none where it is none of the known ones.
 pub(super) fn worth(values: &BTreeMap<String, Decimal>, said: &str) -> Option<f64> {
     if !values.is_empty() {
         return values.get(said).map(Decimal::to_f64);
@@ -32,7 +78,7 @@ pub(super) fn worth(values: &BTreeMap<String, Decimal>, said: &str) -> Option<f6
 }
 
 /// Returns what several values come to; none without any.
-pub(super) fn consensus(values: &[f64], rule: LabelRule) -> Option<f64> {
+fn consensus(values: &[f64], rule: LabelRule) -> Option<f64> {
     let mean = |values: &[f64]| values.iter().fold(0.0, |sum, value| sum + value) / values.len() as f64;
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
