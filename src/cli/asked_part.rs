@@ -1,21 +1,12 @@
 use std::collections::HashMap;
 
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
+use super::records::{Recorded, Records, damaged};
 use crate::digest::BlobId;
-use crate::plan::{ActionSpec, InferParams, ParamsDoc, StepKind};
+use crate::plan::{InferParams, StepKind};
 use crate::request::Redraws;
 use crate::run::{ActionEntry, Manifest};
 use crate::store::Store;
-
-/// Is a step of a run as it was recorded: its parameters, its inputs, and what it made.
-pub struct Recorded {
-    /// The parameters.
-    pub params: ParamsDoc,
-    /// The specification.
-    pub spec: ActionSpec,
-    /// The outputs, by name.
-    pub outputs: HashMap<String, BlobId>,
-}
 
 /// Is one part under one arm of a run: what was asked, and how the answers were read and scored.
 pub struct AskedPart {
@@ -39,11 +30,12 @@ pub struct AskedPart {
 pub fn asked_parts(store: &Store, manifest: &Manifest) -> Result<Vec<AskedPart>, Failure> {
     let by_label: HashMap<&str, &ActionEntry> = manifest.actions.iter().map(|a| (a.label.as_str(), a)).collect();
     let arms = arms(manifest);
+    let records = Records::open(store, manifest)?;
     let mut parts = Vec::new();
     for action in &manifest.actions {
         let Some(place) = action.label.strip_prefix("infer/") else { continue };
         let Some((scope, arm)) = split(place, &arms) else { continue };
-        let Some(asked) = recorded(store, action)? else { continue };
+        let Some(asked) = records.of(action)? else { continue };
         let Some(requests) = asked.spec.inputs.get("requests") else { continue };
         let redraws = match asked.spec.inputs.get("redraws") {
             Some(blob) => Redraws::parse(&store.read(blob)?)
@@ -51,7 +43,7 @@ pub fn asked_parts(store: &Store, manifest: &Manifest) -> Result<Vec<AskedPart>,
             None => Redraws::default(),
         };
         let of_step = |step: StepKind| match by_label.get(format!("{step}/{place}").as_str()) {
-            Some(action) => recorded(store, action),
+            Some(action) => records.of(action),
             None => Ok(None),
         };
         parts.push(AskedPart {
@@ -65,21 +57,6 @@ pub fn asked_parts(store: &Store, manifest: &Manifest) -> Result<Vec<AskedPart>,
         });
     }
     Ok(parts)
-}
-
-/// Reads the record of an action; `None` where it was not done.
-pub fn recorded(store: &Store, action: &ActionEntry) -> Result<Option<Recorded>, Failure> {
-    let Some(key) = action.key.filter(|_| !action.outputs.is_empty()) else { return Ok(None) };
-    let record = store.record(&key)?.ok_or_else(|| damaged(action, "its record is gone"))?;
-    let spec: ActionSpec =
-        serde_json::from_str(record.spec.get()).map_err(|error| damaged(action, &error.to_string()))?;
-    let params = ParamsDoc::new(&spec.params)?;
-    let outputs = action.outputs.iter().map(|output| (output.name.clone(), output.blob)).collect();
-    Ok(Some(Recorded { params, spec, outputs }))
-}
-
-fn damaged(action: &ActionEntry, why: &str) -> Failure {
-    Failure::new(Exit::Damage, format!("action `{}`: {why}", action.label)).hint("`exp audit` says what is damaged")
 }
 
 /// Names the arms that a run can have, longest first.

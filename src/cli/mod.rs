@@ -60,6 +60,7 @@ mod program;
 mod progress;
 mod project;
 mod reasons;
+mod records;
 mod redraw;
 mod repair;
 mod report;

@@ -60,6 +60,7 @@ impl Building<'_, '_> {
                 updated_at: now,
                 config: project.config_blob(),
                 imported: None,
+                records: None,
                 parent: self.mode.parent.clone(),
                 root: None,
                 manifest: None,

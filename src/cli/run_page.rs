@@ -1,8 +1,8 @@
 use std::io::Write;
 
-use super::asked_part::{Recorded, recorded};
 use super::failure::{Exit, Failure};
 use super::origins::{arm_origin, count_stated, unpinned};
+use super::records::{Recorded, Records};
 use super::trial_items::{ItemFilter, TrialItems};
 use crate::engine::StoreBlobs;
 use crate::plan::{InferParams, MergeParams, ReportParams, ScoreParams, StepKind};
@@ -103,7 +103,7 @@ pub fn trial_report(
     slug: &str,
 ) -> Result<Option<(TrialReport, ReportParams)>, Failure> {
     let Some(action) = find(manifest, &format!("{}/{slug}", StepKind::Report)) else { return Ok(None) };
-    let Some(made) = recorded(store, action)? else { return Ok(None) };
+    let Some(made) = Records::open(store, manifest)?.of(action)? else { return Ok(None) };
     let params: ReportParams = made.params.read()?;
     let entries =
         made.spec.inputs.iter().map(|(name, blob)| Input { name: name.clone(), blob: *blob, label: name.clone() });
@@ -190,14 +190,15 @@ fn pooled(results: &Significance) -> Vec<PooledEffects> {
 /// Gathers, arm by arm, when and by whom a trial's answers were given.
 fn origins(store: &Store, manifest: &Manifest, slug: &str) -> Result<Vec<(String, ArmProvenance)>, Failure> {
     let Some(action) = find(manifest, &format!("{}/{slug}", StepKind::Merge)) else { return Ok(Vec::new()) };
-    let Some(merge) = recorded(store, action)? else { return Ok(Vec::new()) };
+    let records = Records::open(store, manifest)?;
+    let Some(merge) = records.of(action)? else { return Ok(Vec::new()) };
     let params: MergeParams = merge.params.read()?;
     let model = manifest.trials.iter().find(|trial| trial.slug == slug).map(|trial| trial.trial.model.clone());
     let model = model.unwrap_or_default();
     let mut arms = Vec::new();
     for side in &params.conditions {
         let mut gathered = ArmProvenance::default();
-        for asked in asked_of_side(store, manifest, &merge, side, &model)? {
+        for asked in asked_of_side(&records, manifest, &merge, side, &model)? {
             gather(store, &asked, &mut gathered)?;
         }
         arms.push((side.clone(), gathered));
@@ -207,7 +208,7 @@ fn origins(store: &Store, manifest: &Manifest, slug: &str) -> Result<Vec<(String
 
 /// Lists the `infer` actions behind one side of a trial: those whose answers were parsed into what was merged.
 fn asked_of_side(
-    store: &Store,
+    records: &Records<'_>,
     manifest: &Manifest,
     merge: &Recorded,
     side: &str,
@@ -231,7 +232,7 @@ fn asked_of_side(
         let Some(parse) = manifest.actions.iter().find(is_it) else { continue };
         let label = parse.label.replacen(StepKind::Parse.as_str(), StepKind::Infer.as_str(), 1);
         if let Some(action) = find(manifest, &label) {
-            all.extend(recorded(store, action)?);
+            all.extend(records.of(action)?);
         }
     }
     Ok(all)
@@ -273,7 +274,7 @@ fn outcomes(store: &Store, manifest: &Manifest) -> Result<Vec<(String, String)>,
     let mut scored =
         manifest.actions.iter().filter(|action| action.label.starts_with("score/") && !action.outputs.is_empty());
     let Some(action) = scored.next() else { return Ok(Vec::new()) };
-    let Some(made) = recorded(store, action)? else { return Ok(Vec::new()) };
+    let Some(made) = Records::open(store, manifest)?.of(action)? else { return Ok(Vec::new()) };
     let params: ScoreParams = made.params.read()?;
     let rules = params.outcomes;
     let word = |rule| match rule {

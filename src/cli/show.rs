@@ -1,16 +1,16 @@
 use super::args::Global;
-use super::asked_part::recorded;
 use super::failure::{Exit, Failure};
 use super::online::wire_of;
 use super::output::Output;
 use super::project::Home;
+use super::records::Records;
 use super::show_args::ShowArgs;
 use crate::config::Config;
 use crate::digest::{BlobId, RequestKey};
 use crate::plan::{InferParams, StepKind};
 use crate::provider::wire_body;
 use crate::request::{DrawAddress, Redraws};
-use crate::run::{Catalog, ImportTrust, Manifest};
+use crate::run::{Catalog, Manifest};
 use crate::step::{RequestsReader, Significance};
 use crate::store::{Access, Store};
 
@@ -28,14 +28,6 @@ pub fn show(global: &Global, args: &ShowArgs, out: &Output) -> Result<Exit, Fail
         return request_body(&store, &manifest, config.as_ref(), &Wanted { item, arm, exact: args.exact }, out);
     }
     if args.items {
-        let mut keys = manifest.actions.iter().filter_map(|action| action.key);
-        if entry.record.imported == Some(ImportTrust::Unverified)
-            && keys.any(|key| matches!(store.record(&key), Ok(None)))
-        {
-            let why = "it was imported and not trusted: its records, which say what was asked, were not taken in";
-            return Err(Failure::usage(format!("the items of run {} cannot be shown: {why}", manifest.run_id))
-                .hint("`exp import FILE --trust` takes them in, if you trust where the file came from"));
-        }
         return super::show_items::items(&store, &manifest, args, out);
     }
     out.line(&format!("run {} · {} · {}", manifest.run_id, entry.state_words(), manifest.created_utc));
@@ -186,7 +178,7 @@ fn request_body(
 fn first_draw(store: &Store, manifest: &Manifest, label: &str, key: &RequestKey) -> Result<DrawAddress, Failure> {
     let label = label.replacen(StepKind::Build.as_str(), StepKind::Infer.as_str(), 1);
     let asked = match manifest.actions.iter().find(|action| action.label == label) {
-        Some(action) => recorded(store, action)?,
+        Some(action) => Records::open(store, manifest)?.of(action)?,
         None => None,
     };
     let Some(asked) = asked else { return Ok(DrawAddress { request: *key, generation: 0, number: 0 }) };

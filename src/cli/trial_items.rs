@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::{BufRead as _, BufReader};
 
-use super::asked_part::{Recorded, recorded};
 use super::failure::{Exit, Failure};
+use super::records::{Recorded, Records};
 use crate::digest::BlobId;
 use crate::plan::MergeParams;
 use crate::report::{ItemList, PageAnswer, PageItem, TokenCounts};
@@ -52,7 +52,7 @@ impl<'s> TrialItems<'s> {
     ) -> Result<Option<Self>, Failure> {
         let label = format!("merge/{slug}");
         let Some(action) = manifest.actions.iter().find(|action| action.label == label) else { return Ok(None) };
-        let Some(merge) = recorded(store, action)? else { return Ok(None) };
+        let Some(merge) = Records::open(store, manifest)?.of(action)? else { return Ok(None) };
         let params: MergeParams = merge.params.read()?;
         let mut main = BTreeMap::new();
         for dataset in &params.datasets {

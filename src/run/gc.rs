@@ -84,7 +84,7 @@ pub fn plan_gc(store: &Store, experiments: &Utf8Path, options: &GcOptions) -> Re
         // A run that is let go may be damaged: what it names then has the grace of all others.
         let Ok(Some(manifest)) = manifest_of(store, experiments, &entry.record) else { continue };
         roots.released_actions.extend(manifest.actions.iter().filter_map(|action| action.key));
-        roots.released_blobs.extend(named_blobs(&manifest).into_keys().chain(entry.record.manifest));
+        roots.released_blobs.extend(named_blobs(&manifest).into_keys().chain(entry.record.blobs()));
     }
     let garbage = search.find(&roots, options.paid)?;
     Ok(GcPlan { runs: leaving.into_values().collect(), kept, garbage })
@@ -124,7 +124,7 @@ fn root_manifest(manifest: &Manifest, roots: &mut Roots) {
 
 fn root_run(store: &Store, experiments: &Utf8Path, record: &RunRecord, roots: &mut Roots) -> Result<(), RunError> {
     roots.blobs.insert(record.config);
-    roots.blobs.extend(record.manifest);
+    roots.blobs.extend(record.blobs());
     roots.sessions.extend(record.sessions.iter().cloned());
     roots.sessions.insert(record.session.clone());
     if let Some(manifest) = manifest_of(store, experiments, record)? {

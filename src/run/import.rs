@@ -1,5 +1,6 @@
 use std::io::Read;
 
+use super::imported_records::keep_records;
 use super::{ArchiveFile, ImportTrust, RunError, RunRecord, RunState, check_run_id};
 use crate::digest::BlobId;
 use crate::store::{ActionState, Commit, LoggedDraw, Session};
@@ -34,6 +35,7 @@ const GROUP_BYTES: u64 = 64 << 20;
 pub fn import(session: &Session, archive: &ArchiveFile, trust: bool) -> Result<Imported, RunError> {
     let mut record = archive.record().clone();
     check_run_id(&record.run_id)?;
+    record.records = None;
     record.imported = Some(if trust { ImportTrust::Trusted } else { ImportTrust::Unverified });
     // The session that made the run is another machine's; if none lives, nobody is at work on it here.
     session.id().clone_into(&mut record.session);
@@ -56,6 +58,8 @@ pub fn import(session: &Session, archive: &ArchiveFile, trust: bool) -> Result<I
     import_blobs(session, archive, &mut imported)?;
     if trust {
         import_actions(session, archive, &mut imported)?;
+    } else {
+        record.records = Some(keep_records(session, archive)?);
     }
     // A run of one's own, or one that was trusted before, is not made less than it is.
     let keeps = there.is_some_and(|there| there.imported != Some(ImportTrust::Unverified));

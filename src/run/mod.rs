@@ -44,6 +44,7 @@ mod gc;
 #[cfg(test)]
 mod gc_tests;
 mod import;
+mod imported_records;
 mod infer_draws;
 mod latency;
 mod made_files;
@@ -89,6 +90,7 @@ pub use forget::{ForgetPlan, forget, plan_forget};
 pub use gate::{Gate, GateError, GateResult};
 pub use gc::{GcOptions, GcPlan, apply_gc, plan_gc};
 pub use import::{Imported, import};
+pub use imported_records::imported_records;
 pub use made_files::{MadeFile, made_files};
 pub use manifest::{
     ActionEntry, CostRange, CostSummary, FailureEntry, Manifest, OutputEntry, PromptEntry, RequestCounts, SealEntry,

@@ -88,6 +88,9 @@ pub struct RunRecord {
     /// Set where the run came out of an archive: how far it is believed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<ImportTrust>,
+    /// The records of its actions, where it came out of an archive and is not trusted: read to show it, and never served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records: Option<BlobId>,
     /// Signatures over the manifest's digest, armoured, in the order they were made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signatures: Vec<String>,
@@ -106,6 +109,11 @@ pub enum ImportTrust {
 impl RunRecord {
     /// Is the version that this program writes.
     pub const SCHEMA_VERSION: u32 = 1;
+
+    /// Names the blobs that the record itself names, but for the config.
+    pub fn blobs(&self) -> impl Iterator<Item = BlobId> {
+        self.manifest.into_iter().chain(self.records)
+    }
 
     /// Reads a record's text.
     pub fn parse(id: &str, text: &str) -> Result<Self, RunError> {

@@ -315,6 +315,7 @@ pub(super) fn publish(place: &Place, session: &Session, manifest: &Manifest) {
         signatures: Vec::new(),
         cost_usd: None,
         imported: None,
+        records: None,
     };
     session.write_run(&manifest.run_id, &record.to_text().unwrap()).unwrap();
     let dir = ViewDir::new(&place.experiments, &manifest.run_id);
