@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::batches::BatchLane;
 use super::embedded::answer_all;
-use super::lane::{Closed, Lane, Outlets};
+use super::lane::{Lane, Outlets};
+use super::lane_state::Closed;
 use super::logger::{Logged, log};
 use super::ticket::Message;
 use super::waiting::{Claimed, Waiting};

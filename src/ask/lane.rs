@@ -1,12 +1,12 @@
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::mpsc::Sender;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
 use std::time::Duration;
 
+use super::lane_state::{Closed, LaneState};
 use super::logger::Attempt;
-use super::pace::{Pace, Ready};
+use super::pace::Ready;
 use super::policy::Next;
 use super::sending::{Later, Sending};
 use super::ticket::Message;
@@ -18,17 +18,6 @@ use crate::provider::{Advice, Given, Line, LookError, Provider, RateLimits, Serv
 use crate::request::{Billed, FailureCode, Outcome, Request};
 use crate::store::{LoggedDraw, Written};
 
-/// Says why a lane sends nothing more in this build.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Closed {
-    /// The provider must not be asked again.
-    Stopped,
-    /// It wants to be left alone for longer than a build waits.
-    Parked(Duration),
-    /// The next request could cost more than is left of the budget.
-    OverBudget,
-}
-
 /// Is the way to one provider over a network: a queue, threads that send, and what was learnt of its limits.
 ///
 /// A failed attempt that may be repeated goes back into the queue with the time before which it is not sent again; no
@@ -37,27 +26,8 @@ pub(super) struct Lane<'a> {
     provider: &'a dyn Provider,
     policy: Policy,
     asker: &'a Asker<'a>,
-    state: Mutex<State>,
+    state: Mutex<LaneState>,
     wake: Condvar,
-}
-
-struct State {
-    ready: VecDeque<Sending>,
-    later: BinaryHeap<Reverse<Later>>,
-    pace: Pace,
-    threads: usize,
-    /// How many of them wait for something to send.
-    idle: usize,
-    /// No more draws come.
-    is_last: bool,
-    closed: Option<Closed>,
-    /// A thread is asking the server what it serves.
-    looking: bool,
-    served: BTreeMap<String, Option<String>>,
-    answers: u64,
-    /// When it was last told that an attempt is repeated.
-    told: Option<Duration>,
-    first_failures: Vec<FailureCode>,
 }
 
 /// Says whether a request can be paid for.
@@ -106,24 +76,11 @@ pub(super) struct Outlets {
 
 impl<'a> Lane<'a> {
     pub(super) fn new(provider: &'a dyn Provider, policy: Policy, asker: &'a Asker<'a>) -> Self {
-        let state = State {
-            ready: VecDeque::new(),
-            later: BinaryHeap::new(),
-            pace: Pace::new(&policy),
-            threads: 0,
-            idle: 0,
-            is_last: false,
-            closed: None,
-            looking: false,
-            served: BTreeMap::new(),
-            answers: 0,
-            told: None,
-            first_failures: Vec::new(),
-        };
+        let state = LaneState::new(&policy);
         Self { provider, policy, asker, state: Mutex::new(state), wake: Condvar::new() }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, LaneState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -146,16 +103,9 @@ impl<'a> Lane<'a> {
     /// Takes claimed draws, to be sent in this order.
     pub(super) fn feed<'s>(&'s self, scope: &'s Scope<'s, '_>, outlets: &Outlets, draws: Vec<Claimed>) {
         // What is known of a request is found out before the lock is taken: all threads that send wait for it.
-        let sendings = draws.into_iter().map(|draw| Sending {
-            tokens: tokens_of(&draw.request),
-            ceiling: self.asker.tariffs.ceiling(&draw.request),
-            draw,
-            attempts: 0,
-            first_sent: None,
-            reserved: None,
-            revision: None,
-        });
-        let sendings: Vec<Sending> = sendings.collect();
+        let tariffs = self.asker.tariffs;
+        let sendings: Vec<Sending> =
+            draws.into_iter().map(|draw| Sending::new(tariffs.ceiling(&draw.request), draw)).collect();
         let mut state = self.state();
         state.ready.extend(sendings);
         self.staff(scope, outlets, &mut state);
@@ -177,7 +127,7 @@ impl<'a> Lane<'a> {
     }
 
     /// Starts as many threads as there may be requests in flight, and as there are draws to send.
-    fn staff<'s>(&'s self, scope: &'s Scope<'s, '_>, outlets: &Outlets, state: &mut State) {
+    fn staff<'s>(&'s self, scope: &'s Scope<'s, '_>, outlets: &Outlets, state: &mut LaneState) {
         let waiting = state.ready.len() + state.later.len();
         let wanted = state.pace.limit().min(state.pace.in_flight() + waiting);
         while state.threads < wanted {
@@ -213,7 +163,7 @@ impl<'a> Lane<'a> {
     }
 
     /// Lets go of what was set aside for a draw that is not sent after all.
-    fn release(&self, sending: &mut Sending) -> MutexGuard<'_, State> {
+    fn release(&self, sending: &mut Sending) -> MutexGuard<'_, LaneState> {
         if let Some(reserved) = sending.reserved.take() {
             reserved.release();
         }
@@ -333,7 +283,7 @@ impl<'a> Lane<'a> {
     }
 
     /// Takes the draw whose turn it is, if it can be sent now; `freed` of those in flight are about to end.
-    fn turn(&self, state: &mut State, now: Duration, freed: usize) -> Turn {
+    fn turn(&self, state: &mut LaneState, now: Duration, freed: usize) -> Turn {
         while state.later.peek().is_some_and(|Reverse(later)| later.0 <= now) {
             if let Some(Reverse(Later(_, _, sending))) = state.later.pop() {
                 state.ready.push_front(sending);
@@ -387,10 +337,10 @@ impl<'a> Lane<'a> {
 
     fn sleep<'g>(
         &self,
-        mut state: MutexGuard<'g, State>,
+        mut state: MutexGuard<'g, LaneState>,
         now: Duration,
         until: Option<Duration>,
-    ) -> MutexGuard<'g, State> {
+    ) -> MutexGuard<'g, LaneState> {
         let wait = until.map_or(LOOK_UP, |until| until.saturating_sub(now).clamp(Duration::from_millis(1), LOOK_UP));
         state.idle += 1;
         let mut state = self.wake.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
@@ -488,7 +438,7 @@ impl<'a> Lane<'a> {
     }
 
     /// Tells that an attempt is repeated, unless it did so a short while ago: who waits wants to know for what.
-    fn tell(&self, state: &mut State, now: Duration, code: FailureCode, given: &Given, wait: Duration) {
+    fn tell(&self, state: &mut LaneState, now: Duration, code: FailureCode, given: &Given, wait: Duration) {
         if state.told.is_some_and(|told| now.saturating_sub(told) < TELL) {
             return;
         }
@@ -515,27 +465,13 @@ impl<'a> Lane<'a> {
         }
     }
 
-    fn close(&self, state: &mut State, closed: Closed, why: String) {
+    fn close(&self, state: &mut LaneState, closed: Closed, why: String) {
         if state.closed.is_none() {
             state.closed = Some(closed);
             (self.asker.events)(Event::ProviderStopped { provider: self.provider.identity().0.clone(), why });
             self.wake.notify_all();
         }
     }
-}
-
-impl State {
-    fn take_all(&mut self) -> Vec<DrawId> {
-        let ready = self.ready.drain(..).map(|sending| sending.draw.id);
-        let later = self.later.drain().map(|Reverse(Later(_, id, _))| id);
-        ready.chain(later).collect()
-    }
-}
-
-/// Estimates how many tokens a request asks for: four bytes of its text for one, and the most it may answer.
-fn tokens_of(request: &Request) -> u64 {
-    let bytes: usize = request.messages.iter().map(|message| message.content.len()).sum();
-    bytes as u64 / 4 + u64::from(request.decoding.max_output_tokens.unwrap_or(256))
 }
 
 /// Returns a number in [0, 1) that differs between draws and attempts and is the same on every machine.

@@ -10,6 +10,7 @@ mod error;
 mod expected;
 mod handout;
 mod lane;
+mod lane_state;
 mod logger;
 mod pace;
 mod policy;

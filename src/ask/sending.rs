@@ -4,6 +4,7 @@ use super::Ceiling;
 use super::waiting::Claimed;
 use crate::digest::DrawId;
 use crate::flow::Reservation;
+use crate::request::Request;
 
 /// Is a draw in the queue of a lane, or on its way.
 pub(super) struct Sending {
@@ -18,6 +19,20 @@ pub(super) struct Sending {
     pub(super) reserved: Option<Reservation>,
     /// What the server said that it serves for the model, when it was asked.
     pub(super) revision: Option<String>,
+}
+
+impl Sending {
+    /// Starts with a draw that was not sent yet, and the most that it can cost.
+    pub(super) fn new(ceiling: Ceiling, draw: Claimed) -> Self {
+        let tokens = tokens_of(&draw.request);
+        Self { draw, tokens, ceiling, attempts: 0, first_sent: None, reserved: None, revision: None }
+    }
+}
+
+/// Estimates how many tokens a request asks for: four bytes of its text for one, and the most it may answer.
+fn tokens_of(request: &Request) -> u64 {
+    let bytes: usize = request.messages.iter().map(|message| message.content.len()).sum();
+    bytes as u64 / 4 + u64::from(request.decoding.max_output_tokens.unwrap_or(256))
 }
 
 /// Waits in the queue until its time.

@@ -11,6 +11,7 @@ mod error;
 mod limits;
 mod resolve;
 mod running;
+mod staging;
 mod window;
 
 pub use blobs::StoreBlobs;

@@ -1,6 +1,4 @@
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -8,13 +6,14 @@ use std::time::Duration;
 
 use super::engine::{Demands, RangeResult};
 use super::resolve::{key_of, output_of};
-use super::window::Window;
+use super::staging::Staging;
+use super::window::Windows;
 use super::{Engine, MissReason, NodeDone, NodeFailure, Ran, Resolution, StoreBlobs, Verdict};
 use crate::ask::{AskError, Settlement, Ticket, Tickets, WantedDraw};
 use crate::digest::{ActionKey, BlobId, Digest};
 use crate::flow::Event;
 use crate::plan::{From, Graph, InferParams, NodeIndex, StepKind};
-use crate::step::{self, Awaited, Demand, Input, Inputs, Outputs, StepError, Wanted};
+use crate::step::{self, Awaited, Demand, Input, Inputs, StepError, Wanted};
 use crate::store::{ActionRecord, ActionRow, ActionState, Commit, NamedBlob, Session, StagedBlob, StoreError};
 
 /// How long it waits at most before it looks whether another part may be begun.
@@ -25,14 +24,6 @@ pub(super) struct Made {
     outputs: Vec<(String, StagedBlob)>,
     draws: u64,
     failures: u64,
-}
-
-/// Is an `infer` node that is ready; they are begun in this order.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Held {
-    part: Option<u32>,
-    node: u32,
-    window: usize,
 }
 
 /// Tells the main loop that something ended.
@@ -67,7 +58,7 @@ pub(super) struct Running<'r, 'e> {
     /// Actions under way, and the other nodes that turned out to be the same action.
     under_way: HashMap<ActionKey, Vec<u32>>,
     /// `infer` nodes that are ready, waiting until every request is known or for a free place.
-    held: Vec<Held>,
+    held: Windows,
     /// Nodes up to `build` that are not done.
     unbuilt: usize,
     asking: usize,
@@ -80,9 +71,6 @@ pub(super) struct Running<'r, 'e> {
     pending: BTreeMap<String, BTreeSet<String>>,
     /// How many `infer` actions are about to say which draws they want.
     demanding: usize,
-    /// The windows of the models, and which is whose.
-    windows: Vec<Window>,
-    window_of: HashMap<String, usize>,
     over_budget: bool,
     tickets: Option<Tickets>,
     commits: Option<Sender<(u32, Commit)>>,
@@ -108,7 +96,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
             missing: vec![0; len],
             readers: vec![Vec::new(); len],
             under_way: HashMap::new(),
-            held: Vec::new(),
+            held: Windows::default(),
             unbuilt: 0,
             asking: 0,
             demands: HashMap::new(),
@@ -118,8 +106,6 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
             parked: BTreeMap::new(),
             pending: BTreeMap::new(),
             demanding: 0,
-            windows: Vec::new(),
-            window_of: HashMap::new(),
             over_budget: false,
             tickets: Some(tickets),
             commits: Some(commits),
@@ -176,7 +162,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         self.start_held(scope, outbox);
         while self.active > 0 {
             // Nobody says when enough of the open draws have been settled for the next part.
-            let wait = if self.held.is_empty() { Duration::MAX } else { LOOK_AGAIN };
+            let wait = if self.held.len() == 0 { Duration::MAX } else { LOOK_AGAIN };
             match inbox.recv_timeout(wait) {
                 Ok(message) => self.take(message, scope, outbox),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -254,23 +240,22 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
                 };
                 let draws: Vec<WantedDraw> = demand.wanted.iter().map(draw).collect();
                 self.demands.insert(node, (key, Arc::new(demand.into()), took));
-                let window = self.window(node);
-                self.windows[window].demanded(draws.len());
+                let window = self.held.of(&self.graph.node(NodeIndex(node)).scope);
+                window.demanded(draws.len());
+                let open = window.open.clone();
                 if let Some(tickets) = &self.tickets {
-                    let open = self.windows[window].open.clone();
                     tickets.send(Ticket::new(node, draws, open));
                 }
             }
             Err(failure) => {
-                let window = self.window(node);
-                self.windows[window].demanded(0);
+                self.held.of(&self.graph.node(NodeIndex(node)).scope).demanded(0);
                 self.asking -= 1;
                 self.fail(node, &key, failure);
             }
         }
         let is_full = self.asking >= self.engine.parts_in_flight;
         if self.demanding == 0
-            && (is_full || !self.held.iter().any(|held| self.is_due(held.node, false)))
+            && (is_full || !self.held.nodes().any(|node| is_due(self.graph, self.engine.most_open, node, false)))
             && let Some(tickets) = &self.tickets
         {
             tickets.gathered();
@@ -319,8 +304,8 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         self.recording.insert(node, (empty_row(key), Ran { reason, duration_ms: 0 }, false));
         self.active += 1;
         if step.asks() {
-            let window = self.window(node);
-            self.held.push(Held { part: self.graph.node(index).part, node, window });
+            let plan_node = self.graph.node(index);
+            self.held.hold(node, plan_node.part, &plan_node.scope);
         } else {
             self.start(node, key, scope, outbox);
         }
@@ -371,22 +356,21 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         let halted = self.engine.stop.is_raised() || (!self.failures.is_empty() && !self.engine.keep_going);
         if halted || (self.unbuilt > 0 && self.active == self.held.len()) {
             // Nothing will become of what is held: what it would have waited for has failed or was stopped.
-            for held in std::mem::take(&mut self.held) {
-                self.recording.remove(&held.node);
+            for node in self.held.nodes() {
+                self.recording.remove(&node);
                 self.active -= 1;
             }
+            self.held.clear();
             return;
         }
         if self.unbuilt > 0 {
             return;
         }
-        // Last first: the arms of one part together, so that both arms of an item are asked one after the other.
-        self.held.sort_unstable_by_key(|held| Reverse(*held));
         let is_quiet = self.active == self.held.len();
+        let (graph, most_open) = (self.graph, self.engine.most_open);
         while self.asking < self.engine.parts_in_flight
-            && let Some(Held { part, node, window }) = self.next_held(is_quiet)
+            && let Some(node) = self.held.begin(most_open, |node| is_due(graph, most_open, node, is_quiet))
         {
-            self.windows[window].begin(part);
             self.asking += 1;
             let done = &*self.done;
             let output = |from: NodeIndex, name: &str| {
@@ -414,44 +398,6 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
                 drop(outbox.send(Message::Demanded { node, key, wanted, took }));
             });
         }
-    }
-
-    /// Says whether an action that asks may start: where draws are bought in batches, verdicts are asked for once all else `is_quiet`,
-    /// so that they go into few batches.
-    fn is_due(&self, node: u32, is_quiet: bool) -> bool {
-        is_quiet || self.engine.most_open < usize::MAX || self.graph.node(NodeIndex(node)).step != StepKind::JudgeInfer
-    }
-
-    /// Returns the window of a node's model.
-    fn window(&mut self, node: u32) -> usize {
-        let scope = &self.graph.node(NodeIndex(node)).scope;
-        let model = scope.split_once('/').map_or(&**scope, |(model, _)| model);
-        if let Some(at) = self.window_of.get(model) {
-            return *at;
-        }
-        let at = self.windows.len();
-        self.windows.push(Window::default());
-        self.window_of.insert(model.to_owned(), at);
-        at
-    }
-
-    /// Takes the `infer` node whose turn it is among those whose model has room for it.
-    fn next_held(&mut self, is_quiet: bool) -> Option<Held> {
-        let mut full = HashSet::new();
-        for at in (0..self.held.len()).rev() {
-            let held = self.held[at];
-            if full.contains(&held.window) || !self.is_due(held.node, is_quiet) {
-                continue;
-            }
-            if self.windows[held.window].may_begin(held.part, self.engine.most_open) {
-                return Some(self.held.remove(at));
-            }
-            full.insert(held.window);
-            if full.len() == self.windows.len() {
-                break;
-            }
-        }
-        None
     }
 
     /// Finds the answers that an `infer` came to before, where some of its draws had failed.
@@ -598,6 +544,12 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
     }
 }
 
+/// Says whether an action that asks may start: where draws are bought in batches, verdicts are asked for once all else
+/// `is_quiet`, so that they go into few batches.
+fn is_due(graph: &Graph, most_open: usize, node: u32, is_quiet: bool) -> bool {
+    is_quiet || most_open < usize::MAX || graph.node(NodeIndex(node)).step != StepKind::JudgeInfer
+}
+
 /// Returns the place of an item in the order of asking: the same for all arms, and no order that the data was written in.
 pub fn turn(seed: u64, item: &str) -> u64 {
     let digest = Digest::of(format!("{seed}/{item}").as_bytes());
@@ -621,38 +573,6 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 fn empty_row(key: ActionKey) -> Arc<ActionRow> {
     Arc::new(ActionRow { key, outputs: Vec::new(), state: ActionState::Complete, draws: 0, failures: 0 })
-}
-
-/// Stages a step's outputs as they come.
-struct Staging<'a> {
-    session: &'a Session,
-    outputs: Vec<(String, StagedBlob)>,
-}
-
-impl Staging<'_> {
-    /// Stages an output whose bytes come bit by bit.
-    fn put_from(
-        &mut self,
-        name: &str,
-        write: impl FnOnce(&mut dyn Write) -> Result<(), NodeFailure>,
-    ) -> Result<(), NodeFailure> {
-        let failed = |source: StoreError| StepError::Write { output: name.to_owned(), source: source.into() };
-        let mut writer = self.session.stage_writer().map_err(failed)?;
-        write(&mut writer)?;
-        self.outputs.push((name.to_owned(), writer.finish().map_err(failed)?));
-        Ok(())
-    }
-}
-
-impl Outputs for Staging<'_> {
-    fn put(&mut self, name: &str, bytes: Vec<u8>) -> Result<(), StepError> {
-        let staged = self
-            .session
-            .stage(&bytes)
-            .map_err(|source| StepError::Write { output: name.to_owned(), source: source.into() })?;
-        self.outputs.push((name.to_owned(), staged));
-        Ok(())
-    }
 }
 
 fn collect(
