@@ -33,9 +33,13 @@ pub const TOOL: &str = concat!("exp ", env!("CARGO_PKG_VERSION"));
 
 /// How often the display goes on of itself.
 const TICK: Duration = Duration::from_millis(200);
-/// How many draws of a model are held in memory at once, at least: enough to keep the requests in flight, and to share one
-/// durable write among many.
-const MOST_OPEN: usize = 8192;
+
+/// Returns how many draws of a model may be open, and so in memory, before its next part is begun: enough that requests are
+/// in flight all the time, and to share a durable write among many. Answers that are computed here take no time to wait for,
+/// so that only the writes count.
+fn most_open(in_flight: usize) -> usize {
+    if in_flight == 0 { 16_384 } else { (4 * in_flight).max(2_048) }
+}
 
 /// Says what else a build has to know, beyond what was typed.
 #[derive(Default)]
@@ -434,7 +438,7 @@ impl Building<'_, '_> {
             keep_going: self.args.keep_going,
             retry_rejected: self.args.retry_rejected,
             threads,
-            most_open: if packs { usize::MAX } else { MOST_OPEN.max(4 * policies.most_in_flight()) },
+            most_open: if packs { usize::MAX } else { most_open(policies.most_in_flight()) },
             parts_in_flight: if packs { usize::MAX } else { jobs.map_or(usize::MAX, |jobs| jobs.max(1)) },
             answering_threads: threads,
         };

@@ -10,7 +10,7 @@ use crate::ask::{Ceiling, Tariff, Tariffs};
 use crate::digest::{ActionKey, Decimal};
 use crate::engine::NodeDone;
 use crate::flow::Money;
-use crate::request::{Billed, Circumstances, DrawAddress, Usage};
+use crate::request::{Billed, Circumstances, DrawAddress, Request, Usage};
 use crate::run::{CostRange, CostSummary};
 use crate::step::Wanted;
 use crate::store::{BatchState, LedgerLine, Store};
@@ -147,11 +147,7 @@ impl<'a> Account<'a> {
             }
             let Some(own) = self.bought.remove(&wanted.address) else {
                 if self.waiting.contains(&wanted.address) {
-                    let ceiling = match self.tariffs.ceiling(request) {
-                        Ceiling::Known(ceiling) => Some(ceiling),
-                        Ceiling::Unknown => None,
-                    };
-                    self.be_uncertain(1, ceiling);
+                    self.be_uncertain(1, Some(request));
                     continue;
                 }
                 reused.push(wanted);
@@ -166,14 +162,10 @@ impl<'a> Account<'a> {
                 }
             }
             self.unknown += uncounted;
-            let ceiling = match self.tariffs.ceiling(request) {
-                Ceiling::Known(ceiling) => Some(ceiling),
-                Ceiling::Unknown => None,
-            };
             // An answer that states no tokens was billed, at a price that its ceiling bounds.
             let has_price = matches!(self.tariffs.of(&request.provider, &request.model), Tariff::Rated(_));
             let uncounted = if has_price { uncounted } else { 0 };
-            self.be_uncertain(own.open + own.uncertain + uncounted, ceiling);
+            self.be_uncertain(own.open + own.uncertain + uncounted, Some(request));
             // What was tried here without success may have been answered by another build.
             if own.answers.is_empty() {
                 reused.push(wanted);
@@ -189,9 +181,14 @@ impl<'a> Account<'a> {
         Ok(())
     }
 
-    fn be_uncertain(&mut self, attempts: u64, ceiling: Option<Money>) {
+    /// Counts attempts at a request that may have been paid for; without the request nobody knows their ceiling.
+    fn be_uncertain(&mut self, attempts: u64, request: Option<&Request>) {
         if attempts > 0 {
             self.attempts += attempts;
+            let ceiling = request.and_then(|request| match self.tariffs.ceiling(request) {
+                Ceiling::Known(ceiling) => Some(ceiling),
+                Ceiling::Unknown => None,
+            });
             self.uncertain = self.uncertain.zip(ceiling).map(|(sum, ceiling)| sum.plus(ceiling.times(attempts)));
         }
     }
@@ -265,7 +262,7 @@ pub fn words(cost: &CostSummary) -> String {
 mod tests {
     use super::*;
     use crate::ask::Rates;
-    use crate::request::{Answer, AnswerStatus, Decoding, FailureCode, Message, ProviderIdentity, Request, Role};
+    use crate::request::{Answer, AnswerStatus, Decoding, FailureCode, Message, ProviderIdentity, Role};
     use crate::store::{Access, LoggedDraw, LoggedFailure, Session};
 
     /// A dollar a million for input, ten for output; a ceiling of 0.001 for each request.

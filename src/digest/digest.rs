@@ -57,11 +57,13 @@ impl Digest {
             return Err(fail());
         }
         let mut bytes = [0u8; 32];
+        let mut seen = 0;
         for (slot, pair) in bytes.iter_mut().zip(hex.chunks_exact(2)) {
-            let (high, low) = (nibble(pair[0]).ok_or_else(fail)?, nibble(pair[1]).ok_or_else(fail)?);
-            *slot = high << 4 | low;
+            let (high, low) = (NIBBLES[usize::from(pair[0])], NIBBLES[usize::from(pair[1])]);
+            seen |= high | low;
+            *slot = high << 4 | (low & 15);
         }
-        Ok(Self(bytes))
+        if seen & NO_DIGIT == 0 { Ok(Self(bytes)) } else { Err(fail()) }
     }
 }
 
@@ -79,14 +81,20 @@ fn hex_digit(value: u8) -> char {
     char::from(b"0123456789abcdef"[usize::from(value & 15)])
 }
 
-/// Upper-case digits are refused: one digest has one text.
-fn nibble(c: u8) -> Option<u8> {
-    match c {
-        b'0'..=b'9' => Some(c - b'0'),
-        b'a'..=b'f' => Some(c - b'a' + 10),
-        _ => None,
+/// Marks what is no digit.
+const NO_DIGIT: u8 = 0x80;
+
+/// Holds the value of each byte as a hexadecimal digit: digests are read by the hundred thousand. Upper-case digits are
+/// refused: one digest has one text.
+const NIBBLES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[b"0123456789abcdef"[value as usize] as usize] = value;
+        value += 1;
     }
-}
+    values
+};
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -106,10 +114,24 @@ impl serde::Serialize for Digest {
     }
 }
 
+/// Reads a digest out of a text that need not be kept.
+struct Text;
+
+impl serde::de::Visitor<'_> for Text {
+    type Value = Digest;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Digest, E> {
+        Digest::parse(text).map_err(E::custom)
+    }
+}
+
 impl<'de> serde::Deserialize<'de> for Digest {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        Self::parse(&text).map_err(serde::de::Error::custom)
+        deserializer.deserialize_str(Text)
     }
 }
 
