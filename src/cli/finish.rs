@@ -261,6 +261,7 @@ pub fn manifest(
         num_trials: planning.plan.trials.len(),
         requests: requests(planning, done, result.counts),
         order_seed: project.config.analysis.random_seed,
+        anonymous_of: None,
         served: record.served.clone(),
         cost_usd: record.cost_usd.unwrap_or_default(),
         sealed: record.root.and_then(|_| super::sealed::entry(planning, store, done)),

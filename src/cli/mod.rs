@@ -85,6 +85,7 @@ mod up_to_date;
 mod verify;
 mod verify_args;
 mod who;
+mod whose;
 mod why;
 
 use std::process::ExitCode;

@@ -17,6 +17,7 @@ mod edit;
 mod experiment;
 mod files;
 mod floating;
+mod identifying;
 mod judge;
 mod labels;
 mod language;
@@ -46,6 +47,7 @@ pub use experiment::{
 };
 pub use files::{Disk, FileKind, Files};
 pub use floating::{FLOATING_AS_OF, floating_name};
+pub use identifying::{identifying, in_text};
 pub use judge::{JudgeConfig, VerdictReading};
 pub use labels::{LabelFields, LabelReading, LabelRule, LabelsConfig};
 pub use language::json_schema;

@@ -61,6 +61,7 @@ pub fn audit(
             let checks = ActionChecks {
                 record: &records,
                 read: &read,
+                withheld: &|_| false,
                 draws: if options.without_draws { None } else { Some(&draws) },
             };
             check_actions(&manifest, &checks, &mut report)?;

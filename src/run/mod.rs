@@ -3,10 +3,13 @@
 //! This is the only code that writes under `experiments/`. A run's record lives in the store from the run's start; its
 //! directory is a view that can be deleted and made again.
 
+mod anonymity;
+mod archive_anonymous;
 mod archive_file;
 mod archive_list;
 mod archive_plan;
 mod archive_scan;
+mod archive_signatures;
 #[cfg(test)]
 mod archive_tests;
 mod archive_walk;
@@ -68,9 +71,11 @@ mod trial_manifest;
 mod verify;
 mod view;
 
+pub use anonymity::Anonymity;
 pub use archive_file::{ArchiveFile, ArchiveHead, audit_archive};
 pub use archive_list::{ArchiveEntry, ArchivedRun, find_archive, list_archives};
-pub use archive_plan::{ARCHIVE_SUFFIX, ARCHIVES, ArchiveOptions, ArchivePlan, PlannedFile, plan_archive};
+pub use archive_plan::{ARCHIVE_SUFFIX, ARCHIVES, ArchiveOptions, ArchivePlan, Names, PlannedFile, plan_archive};
+pub use archive_signatures::sign_archive;
 pub use archive_write::{WrittenArchive, write_archive};
 pub use audit::{AuditOptions, Drift, audit, drift};
 pub use audit_report::{AuditCounts, AuditReport, ForgottenCounts, WithheldCounts};
