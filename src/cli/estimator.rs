@@ -236,7 +236,7 @@ mod tests {
 
     use super::*;
     use crate::ask::Rates;
-    use crate::request::{Answer, AnswerStatus, Circumstances, Decoding, Message, Role, Usage};
+    use crate::request::{Answer, AnswerStatus, Circumstances, Decoding, Message, Role, Terms, Usage};
 
     /// Is one answered draw of a history: the arm, its request, and what came.
     struct Past {
@@ -261,14 +261,17 @@ mod tests {
 
     fn past(arm: &str, question: &str, number: u32, input: u64, output: u64) -> Past {
         let request = Request {
-            provider: identity(),
-            model: "m".into(),
-            revision: None,
+            terms: Terms {
+                provider: identity(),
+                model: "m".into(),
+                revision: None,
+                decoding: Decoding { max_output_tokens: Some(1024), ..Decoding::default() },
+                extra: BTreeMap::new(),
+                draw_salt: Some(arm.to_owned()),
+            }
+            .into(),
             messages: vec![Message::new(Role::System, "Answer."), Message::new(Role::User, question)],
-            decoding: Decoding { max_output_tokens: Some(1024), ..Decoding::default() },
-            extra: BTreeMap::new(),
             recording: None,
-            draw_salt: Some(arm.to_owned()),
         };
         let address = DrawAddress { request: request.key(), generation: 0, number };
         let answer = Answer {

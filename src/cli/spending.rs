@@ -262,7 +262,7 @@ pub fn words(cost: &CostSummary) -> String {
 mod tests {
     use super::*;
     use crate::ask::Rates;
-    use crate::request::{Answer, AnswerStatus, Decoding, FailureCode, Message, ProviderIdentity, Role};
+    use crate::request::{Answer, AnswerStatus, Decoding, FailureCode, Message, ProviderIdentity, Role, Terms};
     use crate::store::{Access, LoggedDraw, LoggedFailure, Session};
 
     /// A dollar a million for input, ten for output; a ceiling of 0.001 for each request.
@@ -278,14 +278,17 @@ mod tests {
     fn wanted(provider: &str, n: u32, limit: Option<u32>) -> Wanted {
         // The overhead is 256 for the request and 32 for the message: with 112 bytes, 400 tokens, and 60 for the answer.
         let request = Request {
-            provider: ProviderIdentity(provider.into()),
-            model: "m".into(),
-            revision: None,
+            terms: Terms {
+                provider: ProviderIdentity(provider.into()),
+                model: "m".into(),
+                revision: None,
+                decoding: Decoding { max_output_tokens: limit, ..Decoding::default() },
+                extra: std::collections::BTreeMap::new(),
+                draw_salt: None,
+            }
+            .into(),
             messages: vec![Message::new(Role::User, format!("{n:0112}"))],
-            decoding: Decoding { max_output_tokens: limit, ..Decoding::default() },
-            extra: std::collections::BTreeMap::new(),
             recording: None,
-            draw_salt: None,
         };
         let address = DrawAddress { request: request.key(), generation: 0, number: 0 };
         Wanted { item: n.to_string(), request: Arc::new(request), address }
