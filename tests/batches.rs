@@ -222,6 +222,10 @@ fn a_detached_build_ends_once_all_is_submitted_and_another_goes_on() {
     let said = online.exp(&["jobs"]).expect_code(0);
     assert!(said.stdout.contains("batch_0") && said.stdout.contains("submitted"), "{}", said.stdout);
     assert!(built["cost_usd"]["uncertain"]["attempts"] == 36, "{built:#}");
+    let plan = online.exp(&["plan", "--json"]).expect_code(0).json();
+    assert_eq!(plan["requests"], serde_json::json!({"total": 36, "reused": 0, "in_batches": 36, "to_send": 0}));
+    let said = online.exp(&["plan"]).expect_code(0);
+    assert!(said.stdout.contains("36 requests: 0 reused, 36 in batches under way, 0 to send"), "{}", said.stdout);
     // Detached again it is looked at, and nothing is sent.
     online.build(6, &["--detach"]);
     server.batches().created[0].at = Instant::now().checked_sub(Duration::from_mins(2)).unwrap();

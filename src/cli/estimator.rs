@@ -74,9 +74,9 @@ fn bytes_of(request: &Request) -> u64 {
 }
 
 impl<'a> Estimator<'a> {
-    /// Makes an estimator that goes by these tariffs.
-    pub fn new(tariffs: &'a Tariffs) -> Self {
-        Self { tariffs, pools: BTreeMap::new(), counted: HashSet::new(), unpriced: BTreeMap::new(), unbilled: 0 }
+    /// Makes an estimator that goes by these tariffs, and leaves out draws that are on their way already.
+    pub fn new(tariffs: &'a Tariffs, on_their_way: HashSet<DrawAddress>) -> Self {
+        Self { tariffs, pools: BTreeMap::new(), counted: on_their_way, unpriced: BTreeMap::new(), unbilled: 0 }
     }
 
     /// Takes draws that are wanted, each once: those that were found are answers to go by, the rest are to be bought.
@@ -329,7 +329,7 @@ mod tests {
             let n = (known * items.len() as f64) as usize;
             let chosen: HashSet<&String> =
                 (0..n).map(|_| left.swap_remove(stream.below(left.len() as u32) as usize)).collect();
-            let mut estimator = Estimator::new(&tariffs);
+            let mut estimator = Estimator::new(&tariffs, HashSet::new());
             let mut cost = Money::ZERO;
             for past in history {
                 let is_known = chosen.contains(&past.wanted.item);
