@@ -1,6 +1,7 @@
 //! Archives for readers who must not know whose they are: no host, user, organisation, path or id of a request is in them, an
 //! audit holds all the same, and their manifest is signed for itself.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::format_collect)] // It is not in a hurry.
 
 #[path = "support/server/mod.rs"]
 mod server;

@@ -222,6 +222,10 @@ fn a_detached_build_ends_once_all_is_submitted_and_another_goes_on() {
     let said = online.exp(&["jobs"]).expect_code(0);
     assert!(said.stdout.contains("batch_0") && said.stdout.contains("submitted"), "{}", said.stdout);
     assert!(built["cost_usd"]["uncertain"]["attempts"] == 36, "{built:#}");
+    let plan = online.exp(&["plan", "--json"]).expect_code(0).json();
+    assert_eq!(plan["requests"], serde_json::json!({"total": 36, "reused": 0, "in_batches": 36, "to_send": 0}));
+    let said = online.exp(&["plan"]).expect_code(0);
+    assert!(said.stdout.contains("36 requests: 0 reused, 36 in batches under way, 0 to send"), "{}", said.stdout);
     // Detached again it is looked at, and nothing is sent.
     online.build(6, &["--detach"]);
     server.batches().created[0].at = Instant::now().checked_sub(Duration::from_mins(2)).unwrap();
@@ -231,6 +235,24 @@ fn a_detached_build_ends_once_all_is_submitted_and_another_goes_on() {
     assert!(jobs(&online, &[]).is_empty());
     let done = &jobs(&online, &["--all"])[0];
     assert_eq!((&done["state"], &done["brought"]["answers"]), (&"committed".into(), &36.into()));
+}
+
+/// The results are larger than a file may be here: the store cannot keep them, and that is no trouble of the provider's.
+#[test]
+fn results_that_cannot_be_kept_end_the_build_and_are_fetched_by_the_next() {
+    let server = server(BatchOptions { takes: Duration::from_millis(50), ..BatchOptions::default() });
+    let online = Online::new(&Setup { items: 600, sets: 1, ..setup() }, &server.origin());
+    online.build(6, &["--detach"]);
+    std::thread::sleep(Duration::from_millis(100));
+    let limited = "trap '' XFSZ; ulimit -f 700; exec \"$EXP\" build --yes";
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", limited]).current_dir(online.project.dir()).env("EXP", env!("CARGO_BIN_EXE_exp"));
+    command.envs(online.command(&[]).get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let said = support::run(&mut command).expect_code(7);
+    assert!(said.stderr.contains("cannot write `") && said.stderr.contains("File too large"), "{}", said.stderr);
+    let built = online.build(0, &[]);
+    assert_eq!((built["state"].as_str(), server.batches().created.len()), (Some("complete"), 1));
+    assert_eq!(built["requests"]["sent"], 1200);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use exp::digest::{Decimal, Digest};
 use exp::provider::lexical::REVISION;
 use exp::provider::{Corpus, Lexical, LexicalSettings, Line, Provider};
-use exp::request::{Decoding, DrawAddress, Message, Outcome, Request, Role};
+use exp::request::{Decoding, DrawAddress, Message, Outcome, Request, Role, Terms};
 use exp::scoring::{Gold, Qa, Score};
 use serde_json::Value;
 
@@ -72,14 +72,17 @@ fn measure(reader: &Lexical, arm: &str, is_open: bool, temperature: &str, draws:
     let temperature: Decimal = temperature.parse().unwrap();
     for row in &rows {
         let request = Request {
-            provider: reader.identity().clone(),
-            model: "lexical-baseline".into(),
-            revision: None,
+            terms: Terms {
+                provider: reader.identity().clone(),
+                model: "lexical-baseline".into(),
+                revision: None,
+                decoding: Decoding { temperature: Some(temperature), ..Decoding::default() },
+                extra: BTreeMap::new(),
+                draw_salt: None,
+            }
+            .into(),
             messages: messages(arm, row, is_open),
-            decoding: Decoding { temperature: Some(temperature), ..Decoding::default() },
-            extra: BTreeMap::new(),
             recording: None,
-            draw_salt: None,
         };
         let golds = answers(row);
         let context = is_open.then(|| text(row, "context"));

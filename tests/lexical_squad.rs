@@ -6,7 +6,7 @@ use std::path::Path;
 
 use exp::digest::Decimal;
 use exp::provider::{Lexical, LexicalSettings, Line, Provider};
-use exp::request::{AnswerStatus, Decoding, DrawAddress, Message, Outcome, Request, Role};
+use exp::request::{AnswerStatus, Decoding, DrawAddress, Message, Outcome, Request, Role, Terms};
 use exp::scoring::{Gold, Score, Squad};
 
 struct Asked {
@@ -47,14 +47,17 @@ fn squad() -> Option<Vec<Asked>> {
 fn request(reader: &Lexical, instructions: &str, asked: &Asked, temperature: Option<Decimal>) -> Request {
     let user = format!("{instructions}\n\nCONTEXT:\n{}\n\nQUESTION:\n{}", asked.context, asked.question);
     Request {
-        provider: reader.identity().clone(),
-        model: "lexical-baseline".into(),
-        revision: None,
+        terms: Terms {
+            provider: reader.identity().clone(),
+            model: "lexical-baseline".into(),
+            revision: None,
+            decoding: Decoding { temperature, ..Decoding::default() },
+            extra: BTreeMap::new(),
+            draw_salt: None,
+        }
+        .into(),
         messages: vec![Message::new(Role::System, "You answer questions."), Message::new(Role::User, user)],
-        decoding: Decoding { temperature, ..Decoding::default() },
-        extra: BTreeMap::new(),
         recording: None,
-        draw_salt: None,
     }
 }
 

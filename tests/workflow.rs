@@ -314,7 +314,10 @@ fn what_is_shown_agrees_with_the_build() {
     assert!(!project.path("store").exists() && !project.path("experiments").exists(), "looking writes nothing");
 
     let built = project.build();
-    assert_eq!(plan["requests"], json!({"total": 3480, "reused": 0, "to_send": built["requests"]["sent"]}));
+    assert_eq!(
+        plan["requests"],
+        json!({"total": 3480, "reused": 0, "in_batches": 0, "to_send": built["requests"]["sent"]})
+    );
     assert_eq!(plan["actions"]["total"], built["actions"]["total"]);
     let labels = |list: &Value| -> BTreeSet<String> {
         list.as_array().unwrap().iter().map(|action| action["label"].as_str().unwrap().to_owned()).collect()

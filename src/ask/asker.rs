@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::waiting::{Claimed, Waiting};
 use super::{AskError, Batching, Expected, Inbox, Policies, Providers, Settlement, Tariff, Tariffs, Ticket};
 use crate::digest::DrawId;
 use crate::flow::{Budget, Clock, Event, Events, Money, StopFlag, Tally};
-use crate::request::{Answer, Circumstances, DrawAddress, FailureCode, ProviderIdentity, Request};
+use crate::request::{Answer, Circumstances, DrawAddress, FailureCode, ProviderIdentity, Terms};
 use crate::store::{Claim, Session, StoreError};
 
 /// Counts what became of the draws that were wanted.
@@ -95,7 +95,6 @@ impl Asker<'_> {
                 counts: Counts::default(),
                 embedded,
                 embedded_out: HashSet::new(),
-                priced_out: HashMap::new(),
                 is_gathered: false,
                 in_batches: Vec::new(),
                 failure: None,
@@ -177,8 +176,6 @@ struct Serving<'s> {
     counts: Counts,
     embedded: Sender<Vec<Claimed>>,
     embedded_out: HashSet<DrawId>,
-    /// What was asked by draws that are out and have a price.
-    priced_out: HashMap<DrawId, Arc<Request>>,
     /// All that is wanted for now is here: batches can be packed.
     is_gathered: bool,
     /// Draws that were found to be in batches, with who takes these.
@@ -216,12 +213,11 @@ impl Serving<'_> {
         }
         for (id, settled) in &logged.settled {
             self.embedded_out.remove(id);
-            let request = self.priced_out.remove(id);
             let tally = match settled {
                 Ok(answer) => {
-                    let cost = request.map(|request| self.cost(&request, answer, logged.given.get(id)));
+                    let cost = self.cost(id, answer, logged.given.get(id)).unwrap_or_default();
                     let tokens = answer.usage.output_tokens.unwrap_or(0);
-                    Tally { sent: 1, tokens, cost: cost.unwrap_or_default(), ..Tally::default() }
+                    Tally { sent: 1, tokens, cost, ..Tally::default() }
                 }
                 Err(_) => FAILED,
             };
@@ -232,24 +228,17 @@ impl Serving<'_> {
     /// Returns the price of an answer as far as it is known, for whoever watches: the ledger reads the log.
     ///
     /// Of what came with a batch nothing is known here of the prompt cache.
-    fn cost(&self, request: &Request, answer: &Answer, given: Option<&Circumstances>) -> Money {
-        let in_batch = || Circumstances { bought: Some("batch".to_owned()), ..Circumstances::default() };
+    fn cost(&self, id: &DrawId, answer: &Answer, given: Option<&Circumstances>) -> Option<Money> {
         let tariffs = self.asker.tariffs;
-        let price = match given {
-            Some(given) => tariffs.price(&request.provider, &request.model, &answer.usage, given),
-            None => tariffs.price(&request.provider, &request.model, &answer.usage, &in_batch()),
-        };
-        price.unwrap_or_default()
-    }
-
-    /// Notes what is asked, where it has a price.
-    fn set_out(&mut self, id: &DrawId) -> Option<Claimed> {
-        let claimed = self.waiting.set_out(id)?;
-        let Request { provider, model, .. } = &*claimed.request;
-        if matches!(self.asker.tariffs.of(provider, model), Tariff::Rated(rates) if !rates.is_nothing()) {
-            self.priced_out.insert(*id, claimed.request.clone());
+        let Terms { provider, model, .. } = &**self.waiting.request(id)?;
+        if !matches!(tariffs.of(provider, model), Tariff::Rated(rates) if !rates.is_nothing()) {
+            return None;
         }
-        Some(claimed)
+        let in_batch = || Circumstances { bought: Some("batch".to_owned()), ..Circumstances::default() };
+        match given {
+            Some(given) => tariffs.price(provider, model, &answer.usage, given),
+            None => tariffs.price(provider, model, &answer.usage, &in_batch()),
+        }
     }
 
     /// Gives everything up: what is sent from here on could not be kept.
@@ -265,7 +254,6 @@ impl Serving<'_> {
         let released = self.asker.session.release(&addresses).map_err(store);
         for id in ids {
             self.embedded_out.remove(id);
-            self.priced_out.remove(id);
         }
         if let Err(error) = released {
             self.waiting.give_up(ids, &error);
@@ -288,16 +276,12 @@ impl Serving<'_> {
     /// Looks anew for draws that a batch lane has no answer to.
     fn ask_again(&mut self, ids: &[DrawId]) {
         for id in ids {
-            self.priced_out.remove(id);
             self.waiting.set_missing(id);
         }
     }
 
     /// Lets draws go that a batch lane does without; what of them is claimed by this session alone is free.
     fn give_up(&mut self, ids: &[DrawId], error: &AskError) {
-        for id in ids {
-            self.priced_out.remove(id);
-        }
         let addresses: Vec<DrawAddress> = ids.iter().filter_map(|id| self.waiting.address(id)).collect();
         let error = self.asker.session.release(&addresses).map_or_else(store, |()| error.clone());
         self.waiting.give_up(ids, &error);
@@ -432,10 +416,10 @@ impl Serving<'_> {
         let has_batches = self.asker.providers.takes_batches(identity);
         for (address, claim) in addresses.iter().zip(claims) {
             match claim {
-                Claim::Mine => mine.extend(self.set_out(&address.id())),
+                Claim::Mine => mine.extend(self.waiting.set_out(&address.id())),
                 Claim::Recorded => recorded.push(*address),
                 Claim::InBatch { batch } if has_batches => {
-                    in_batches.entry(batch).or_default().extend(self.set_out(&address.id()));
+                    in_batches.entry(batch).or_default().extend(self.waiting.set_out(&address.id()));
                 }
                 Claim::Elsewhere { session } | Claim::InBatch { batch: session } => {
                     self.waiting.set_elsewhere(&address.id());

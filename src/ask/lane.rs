@@ -126,8 +126,12 @@ impl<'a> Lane<'a> {
         self.wake.notify_all();
     }
 
-    /// Starts as many threads as there may be requests in flight, and as there are draws to send.
+    /// Starts as many threads as there may be requests in flight, and as there are draws to send; wakes one that is idle where
+    /// it could send.
     fn staff<'s>(&'s self, scope: &'s Scope<'s, '_>, outlets: &Outlets, state: &mut LaneState) {
+        if state.idle > 0 && state.can_send() {
+            self.wake.notify_one();
+        }
         let waiting = state.ready.len() + state.later.len();
         let wanted = state.pace.limit().min(state.pace.in_flight() + waiting);
         while state.threads < wanted {
@@ -149,7 +153,7 @@ impl<'a> Lane<'a> {
             let sending = if let Some(sending) = noted.take() {
                 sending
             } else {
-                let Some(mut sending) = self.next(scope, &mut line, outlets) else { break };
+                let Some(mut sending) = self.next(&mut line, outlets) else { break };
                 if let Err(error) = self.asker.session.log_intents(&[sending.draw.address]) {
                     drop(self.release(&mut sending));
                     drop(outlets.inbox.send(Message::Broken(error.into())));
@@ -158,7 +162,7 @@ impl<'a> Lane<'a> {
                 }
                 sending
             };
-            noted = self.send(sending, &mut line, outlets);
+            noted = self.send(scope, sending, &mut line, outlets);
         }
     }
 
@@ -174,7 +178,13 @@ impl<'a> Lane<'a> {
 
     /// Sends a draw of which the log says that it is sent: where the process dies before the answer comes, the ledger knows
     /// that it may have been paid for. Returns the draw that takes its place, where the log says the same of it already.
-    fn send(&self, mut sending: Sending, line: &mut Line, outlets: &Outlets) -> Option<Sending> {
+    fn send<'s>(
+        &'s self,
+        scope: &'s Scope<'s, '_>,
+        mut sending: Sending,
+        line: &mut Line,
+        outlets: &Outlets,
+    ) -> Option<Sending> {
         let draw = sending.draw.clone();
         let sent = self.asker.clock.monotonic();
         sending.attempts += 1;
@@ -190,6 +200,8 @@ impl<'a> Lane<'a> {
             self.release(&mut following).ready.push_front(following);
         }
         let is_last = self.conclude(sending, &mut given, sent, first);
+        // What has ended may have shown that more may be in flight than there are threads at work.
+        self.staff(scope, outlets, &mut self.state());
         drop(outlets.log.send(Attempt { id: draw.id, address: draw.address, given, is_last, written }));
         following
     }
@@ -232,10 +244,8 @@ impl<'a> Lane<'a> {
     }
 
     /// Waits for a draw to send; `None` when there are none and no more come.
-    fn next<'s>(&'s self, scope: &'s Scope<'s, '_>, line: &mut Line, outlets: &Outlets) -> Option<Sending> {
+    fn next(&self, line: &mut Line, outlets: &Outlets) -> Option<Sending> {
         let mut state = self.state();
-        // What has ended may have shown that more may be in flight.
-        self.staff(scope, outlets, &mut state);
         loop {
             let now = self.asker.clock.monotonic();
             if state.closed.is_some() || self.asker.stop.is_raised() {
@@ -248,8 +258,7 @@ impl<'a> Lane<'a> {
                 Turn::Send(sending) => {
                     // Whoever takes one wakes the next, as long as there is something to send and somebody idle: the thread
                     // that an answer frees sends again itself.
-                    let has_room = state.pace.in_flight() < state.pace.limit();
-                    let wakes = state.idle > 0 && !state.ready.is_empty() && has_room;
+                    let wakes = state.idle > 0 && state.can_send();
                     drop(state);
                     if wakes {
                         self.wake.notify_one();

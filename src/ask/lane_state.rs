@@ -58,6 +58,11 @@ impl LaneState {
         }
     }
 
+    /// Says whether there is something to send, and fewer in flight than there may be.
+    pub(super) fn can_send(&self) -> bool {
+        !self.ready.is_empty() && self.pace.in_flight() < self.pace.limit()
+    }
+
     /// Takes all that waits to be sent.
     pub(super) fn take_all(&mut self) -> Vec<DrawId> {
         let ready = self.ready.drain(..).map(|sending| sending.draw.id);

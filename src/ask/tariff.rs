@@ -151,7 +151,7 @@ fn most_output_tokens(request: &Request) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::{Decoding, Message, Role};
+    use crate::request::{Decoding, Message, Role, Terms};
 
     fn provider(name: &str) -> ProviderIdentity {
         ProviderIdentity(name.to_owned())
@@ -164,14 +164,17 @@ mod tests {
 
     fn request(text: &str, max_output_tokens: Option<u32>) -> Request {
         Request {
-            provider: provider("p"),
-            model: "m".into(),
-            revision: None,
+            terms: Terms {
+                provider: provider("p"),
+                model: "m".into(),
+                revision: None,
+                decoding: Decoding { max_output_tokens, ..Decoding::default() },
+                extra: BTreeMap::default(),
+                draw_salt: None,
+            }
+            .into(),
             messages: vec![Message::new(Role::System, "S"), Message::new(Role::User, text)],
-            decoding: Decoding { max_output_tokens, ..Decoding::default() },
-            extra: BTreeMap::default(),
             recording: None,
-            draw_salt: None,
         }
     }
 
@@ -192,8 +195,8 @@ mod tests {
         assert_eq!(rated.ceiling(&request("übe", Some(10))), micros(1 + 4 + 64 + 256 + 20));
         assert_eq!(rated.ceiling(&request("", None)), Ceiling::Unknown);
         let mut wide = request("", Some(10));
-        wide.extra.insert("n".into(), 3.into());
-        wide.extra.insert("max_tokens".into(), 20.into());
+        wide.terms_mut().extra.insert("n".into(), 3.into());
+        wide.terms_mut().extra.insert("max_tokens".into(), 20.into());
         // The further fields are 2 and 12 bytes.
         assert_eq!(rated.ceiling(&wide), micros(1 + 64 + 256 + 14 + 120));
         let mut limited = Tariffs::default();

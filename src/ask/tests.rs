@@ -10,7 +10,7 @@ use crate::flow::{Budget, Clock, Event, Money, StopFlag};
 use crate::provider::{Advice, Given, Line, LookError, Provider, RateLimits, Served};
 use crate::request::{
     Answer, AnswerStatus, Billed, Circumstances, Decoding, DrawAddress, FailureCode, Message, Outcome,
-    ProviderIdentity, Request, Role, Usage,
+    ProviderIdentity, Request, Role, Terms, Usage,
 };
 use crate::store::{Access, Store};
 
@@ -80,14 +80,17 @@ fn scripted(name: &str, script: impl Fn(&str, u32) -> Given + Send + Sync + 'sta
 
 fn wanted(provider: &str, text: &str, turn: u64) -> WantedDraw {
     let request = Request {
-        provider: ProviderIdentity(provider.into()),
-        model: "m".into(),
-        revision: None,
+        terms: Terms {
+            provider: ProviderIdentity(provider.into()),
+            model: "m".into(),
+            revision: None,
+            decoding: Decoding::default(),
+            extra: BTreeMap::new(),
+            draw_salt: None,
+        }
+        .into(),
         messages: vec![Message::new(Role::User, text)],
-        decoding: Decoding::default(),
-        extra: BTreeMap::new(),
         recording: None,
-        draw_salt: None,
     };
     let address = DrawAddress { request: request.key(), generation: 0, number: 0 };
     WantedDraw { request: Arc::new(request), address, turn, is_rejected: false }

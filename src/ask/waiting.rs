@@ -125,6 +125,11 @@ impl<'w> Waiting<'w> {
         self.draws.get(id).map(|wanted| wanted.draw.address)
     }
 
+    /// Returns what a draw asks that is wanted.
+    pub(super) fn request(&self, id: &DrawId) -> Option<&Request> {
+        self.draws.get(id).map(|wanted| &*wanted.draw.request)
+    }
+
     /// Returns who is to answer a draw that is wanted.
     pub(super) fn provider_of(&self, id: &DrawId) -> Option<ProviderIdentity> {
         self.draws.get(id).map(|wanted| wanted.draw.request.provider.clone())

@@ -38,7 +38,7 @@ const TICK: Duration = Duration::from_millis(200);
 /// in flight all the time, and to share a durable write among many. Answers that are computed here take no time to wait for,
 /// so that only the writes count.
 fn most_open(in_flight: usize) -> usize {
-    if in_flight == 0 { 16_384 } else { (4 * in_flight).max(2_048) }
+    if in_flight == 0 { 16_384 } else { (2 * in_flight + 1_024).max(2_048) }
 }
 
 /// Says what else a build has to know, beyond what was typed.

@@ -234,7 +234,7 @@ fn longest_prompts(project: &Project, out: &Output) -> Result<Prompts, Failure> 
         for line in RequestsReader::new(store.open_blob(&part.requests)?)? {
             let request = line?.request;
             let bytes: u64 = request.messages.iter().map(|message| message.content.len() as u64).sum();
-            let known = longest.entry((request.provider.0, request.model)).or_default();
+            let known = longest.entry((request.provider.0.clone(), request.model.clone())).or_default();
             *known = bytes.max(*known);
             left = left.saturating_sub(bytes);
         }

@@ -68,7 +68,7 @@ impl Sample {
                         let stratum = strata.entry((&part.scope, &part.arm)).or_default();
                         stratum.push((at, line.item, line.key));
                     }
-                    kind => *left_out.entry((line.request.provider.0, kind.is_some())).or_default() += 1,
+                    kind => *left_out.entry((line.request.provider.0.clone(), kind.is_some())).or_default() += 1,
                 }
             }
         }

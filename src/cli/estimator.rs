@@ -74,9 +74,9 @@ fn bytes_of(request: &Request) -> u64 {
 }
 
 impl<'a> Estimator<'a> {
-    /// Makes an estimator that goes by these tariffs.
-    pub fn new(tariffs: &'a Tariffs) -> Self {
-        Self { tariffs, pools: BTreeMap::new(), counted: HashSet::new(), unpriced: BTreeMap::new(), unbilled: 0 }
+    /// Makes an estimator that goes by these tariffs, and leaves out draws that are on their way already.
+    pub fn new(tariffs: &'a Tariffs, on_their_way: HashSet<DrawAddress>) -> Self {
+        Self { tariffs, pools: BTreeMap::new(), counted: on_their_way, unpriced: BTreeMap::new(), unbilled: 0 }
     }
 
     /// Takes draws that are wanted, each once: those that were found are answers to go by, the rest are to be bought.
@@ -236,7 +236,7 @@ mod tests {
 
     use super::*;
     use crate::ask::Rates;
-    use crate::request::{Answer, AnswerStatus, Circumstances, Decoding, Message, Role, Usage};
+    use crate::request::{Answer, AnswerStatus, Circumstances, Decoding, Message, Role, Terms, Usage};
 
     /// Is one answered draw of a history: the arm, its request, and what came.
     struct Past {
@@ -261,14 +261,17 @@ mod tests {
 
     fn past(arm: &str, question: &str, number: u32, input: u64, output: u64) -> Past {
         let request = Request {
-            provider: identity(),
-            model: "m".into(),
-            revision: None,
+            terms: Terms {
+                provider: identity(),
+                model: "m".into(),
+                revision: None,
+                decoding: Decoding { max_output_tokens: Some(1024), ..Decoding::default() },
+                extra: BTreeMap::new(),
+                draw_salt: Some(arm.to_owned()),
+            }
+            .into(),
             messages: vec![Message::new(Role::System, "Answer."), Message::new(Role::User, question)],
-            decoding: Decoding { max_output_tokens: Some(1024), ..Decoding::default() },
-            extra: BTreeMap::new(),
             recording: None,
-            draw_salt: Some(arm.to_owned()),
         };
         let address = DrawAddress { request: request.key(), generation: 0, number };
         let answer = Answer {
@@ -326,7 +329,7 @@ mod tests {
             let n = (known * items.len() as f64) as usize;
             let chosen: HashSet<&String> =
                 (0..n).map(|_| left.swap_remove(stream.below(left.len() as u32) as usize)).collect();
-            let mut estimator = Estimator::new(&tariffs);
+            let mut estimator = Estimator::new(&tariffs, HashSet::new());
             let mut cost = Money::ZERO;
             for past in history {
                 let is_known = chosen.contains(&past.wanted.item);

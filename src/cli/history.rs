@@ -24,7 +24,7 @@ pub fn estimate_build(
     done: &[Option<NodeDone>],
     tariffs: &Tariffs,
 ) -> Result<Estimate, Failure> {
-    let mut estimator = Estimator::new(tariffs);
+    let mut estimator = Estimator::new(tariffs, store.draws_in_batches()?);
     let mut seen = HashSet::new();
     let mut hits: Vec<Answered<'_>> = Vec::new();
     for trial in &planning.plan.trials {

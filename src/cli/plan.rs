@@ -134,12 +134,17 @@ fn print(planning: &Planning<'_>, seen: &Preview, out: &Output) {
     for line in seen.estimate.lines() {
         out.line(&line);
     }
+    let reused = seen.wanted - seen.to_send - seen.in_batches;
+    let in_batches = match seen.in_batches {
+        0 => String::new(),
+        count => format!("{} in batches under way, ", thousands(count)),
+    };
     out.line(&format!(
-        "{} of {} actions reused · {} requests: {} reused, {} to send · {price}",
+        "{} of {} actions reused · {} requests: {} reused, {in_batches}{} to send · {price}",
         sum.hit,
         sum.hit + sum.run + sum.waits,
         thousands(seen.wanted),
-        thousands(seen.wanted - seen.to_send),
+        thousands(reused),
         thousands(seen.to_send),
     ));
     let actions: Vec<serde_json::Value> = seen
@@ -161,7 +166,7 @@ fn print(planning: &Planning<'_>, seen: &Preview, out: &Output) {
         "trials": planning.trials.iter().map(|trial| &trial.slug).collect::<Vec<_>>(),
         "complete": seen.complete,
         "actions": {"total": sum.hit + sum.run + sum.waits, "hit": sum.hit, "run": sum.run, "waits": sum.waits},
-        "requests": {"total": seen.wanted, "reused": seen.wanted - seen.to_send, "to_send": seen.to_send},
+        "requests": {"total": seen.wanted, "reused": reused, "in_batches": seen.in_batches, "to_send": seen.to_send},
         "sends": seen.sends,
         "unfit_for_batches": seen.unfit,
         "price": seen.estimate.document(),

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
 use std::sync::Arc;
 
@@ -40,6 +40,8 @@ pub struct Preview {
     pub wanted: u64,
     /// Of these, how many would be sent.
     pub to_send: u64,
+    /// Of these, how many are in batches that are under way: they are neither there nor sent again.
+    pub in_batches: u64,
     /// Whether the plan is known to its end (a file that is not fetched yet hides the rest).
     pub complete: bool,
     /// By trial slug and side: how many draws would be sent that no trial before it sends.
@@ -105,12 +107,15 @@ fn look(
     let mut memory = Memory { store, made: HashMap::new(), files };
     let mut rows: Vec<Option<Arc<ActionRow>>> = Vec::new();
     let tariffs = prices::tariffs(&planning.asked(), &planning.sources);
+    let under_way = store.draws_in_batches()?;
     let mut state = State {
         fates: Vec::new(),
         keys: Vec::new(),
         asked: 0,
         missing: HashMap::new(),
-        estimator: Estimator::new(&tariffs),
+        estimator: Estimator::new(&tariffs, under_way.clone()),
+        under_way,
+        in_batches: 0,
         unfit: BTreeMap::new(),
         gathered,
     };
@@ -121,7 +126,7 @@ fn look(
         planning.expand(&|node| prepared.get(node.get()).cloned().flatten())?;
         walk(planning, prepared.len(), &mut memory, &mut rows, &mut state, &mut reasons)?;
     }
-    let State { fates, keys, asked, missing, mut estimator, unfit, gathered } = state;
+    let State { fates, keys, asked, missing, in_batches, mut estimator, unfit, gathered, .. } = state;
     if estimator.wants_any() {
         let nodes = planning.plan.trials.iter().flat_map(|trial| trial.infer.values().flatten());
         let hits = nodes.filter(|node| matches!(fates[node.get()], Fate::Hit)).filter_map(|node| {
@@ -131,7 +136,7 @@ fn look(
         history::observe(store, &mut estimator, &hits.collect::<Vec<_>>())?;
     }
     let mut sends = BTreeMap::new();
-    let mut counted: std::collections::HashSet<ActionKey> = std::collections::HashSet::new();
+    let mut counted: HashSet<ActionKey> = HashSet::new();
     for trial in &planning.plan.trials {
         for (side, nodes) in &trial.infer {
             let fresh = nodes.iter().filter_map(|node| keys[node.get()]).filter(|key| counted.insert(*key));
@@ -149,6 +154,7 @@ fn look(
         keys,
         wanted: asked,
         to_send: missing.values().sum(),
+        in_batches,
         complete,
         sends,
         estimate: estimator.finish(),
@@ -162,6 +168,9 @@ struct State<'t> {
     keys: Vec<Option<ActionKey>>,
     asked: u64,
     missing: HashMap<ActionKey, u64>,
+    /// The draws of batches that are not over.
+    under_way: HashSet<DrawAddress>,
+    in_batches: u64,
     estimator: Estimator<'t>,
     unfit: BTreeMap<String, u64>,
     /// Every draw that is wanted, where they are to be listed.
@@ -277,16 +286,21 @@ fn compute(
             let demand = step::demand(inputs.open("requests")?, redraws.as_ref(), &params)?;
             let addresses: Vec<DrawAddress> = demand.wanted.iter().map(|wanted| wanted.address).collect();
             let found = memory.store.draws(&addresses)?;
-            let missing = found.iter().filter(|draw| draw.is_none()).count() as u64;
+            let is_missing = found.iter().any(Option::is_none);
+            let waits = |address: &DrawAddress, found: &Option<_>| found.is_none() && state.under_way.contains(address);
+            let waits: Vec<bool> = addresses.iter().zip(&found).map(|(address, found)| waits(address, found)).collect();
+            let to_send = found.iter().zip(&waits).filter(|(found, waits)| found.is_none() && !**waits).count() as u64;
             draws = addresses.len() as u64;
-            if state.missing.insert(key, missing).is_none() {
+            if state.missing.insert(key, to_send).is_none() {
                 state.asked += draws;
+                state.in_batches += waits.iter().filter(|waits| **waits).count() as u64;
                 state.estimator.take(&node.scope, &demand.wanted, &found);
                 // All of an action are asked of one provider.
                 let identity = demand.wanted.first().map(|wanted| &wanted.request.provider);
                 let mut trials = planning.trials.iter();
                 let trial = trials.find(|trial| Some(&who::identity(trial.provider, None)) == identity);
-                for (wanted, _) in demand.wanted.iter().zip(&found).filter(|(_, found)| found.is_none()) {
+                let unsent = demand.wanted.iter().zip(&found).zip(&waits);
+                for ((wanted, _), _) in unsent.filter(|((_, found), waits)| found.is_none() && !**waits) {
                     if let Some(why) = trial.and_then(|trial| unfit(trial.provider, &wanted.request)) {
                         *state.unfit.entry(format!("to `{}`: {why}", wanted.request.provider.0)).or_default() += 1;
                     }
@@ -299,7 +313,7 @@ fn compute(
                     is_there: found.is_some(),
                 }));
             }
-            if missing > 0 {
+            if is_missing {
                 return Ok(None);
             }
             let answers: HashMap<DrawAddress, _> =

@@ -1,4 +1,4 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io::Write as _;
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::digest::StreamHasher;
 use crate::engine::{StepLimits, turn};
 use crate::provider::{WireSettings, wire_body};
-use crate::request::{DrawAddress, ProviderIdentity, Request};
+use crate::request::{ProviderIdentity, Request};
 use crate::store::Access;
 
 /// Writes the requests whose answers are missing as files that any engine answers; nothing is sent.
@@ -31,7 +31,7 @@ pub fn requests(global: &Global, args: &RequestsArgs, out: &Output) -> Result<Ex
     let mut planning = Planning::start(inputs, &store, StepLimits::default(), false)?;
     let seed = project.config.analysis.random_seed;
     let mut wires = Wires { config: &project.config, known: HashMap::new() };
-    let under_way: HashSet<DrawAddress> = store.open_batches()?.into_iter().flat_map(|batch| batch.draws).collect();
+    let under_way = store.draws_in_batches()?;
     let (mut wanted, mut there, mut free, mut in_batches) = (Vec::new(), 0u64, 0u64, 0u64);
     for draw in wanted_draws(&mut planning, &store)? {
         if draw.is_there {

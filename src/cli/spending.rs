@@ -43,6 +43,8 @@ struct Bought {
     open: u64,
     /// Attempts that may have been billed, as the provider's adapter judged.
     uncertain: u64,
+    /// A request of the run wanted it, and it is in the sums.
+    is_counted: bool,
 }
 
 /// Reads from the draw log what the given sessions bought. An attempt without an end is open: the process died.
@@ -111,7 +113,8 @@ struct Account<'a> {
     bought: HashMap<DrawAddress, Bought>,
     /// Draws that are in batches at a provider: what they cost is not known before they have ended.
     waiting: HashSet<DrawAddress>,
-    counted: HashSet<DrawAddress>,
+    /// Draws that are in the sums and that its sessions did nothing about.
+    others: HashSet<DrawAddress>,
     spent: Money,
     saved: Money,
     unknown: u64,
@@ -127,7 +130,7 @@ impl<'a> Account<'a> {
             tariffs,
             bought: bought(store, sessions)?,
             waiting: waiting(store)?,
-            counted: HashSet::new(),
+            others: HashSet::new(),
             spent: Money::ZERO,
             saved: Money::ZERO,
             unknown: 0,
@@ -142,16 +145,21 @@ impl<'a> Account<'a> {
         for wanted in draws {
             let request = &wanted.request;
             let is_free = self.tariffs.of(&request.provider, &request.model) == Tariff::Free;
-            if is_free || !self.counted.insert(wanted.address) {
+            if is_free {
                 continue;
             }
-            let Some(own) = self.bought.remove(&wanted.address) else {
-                if self.waiting.contains(&wanted.address) {
+            let own = match self.bought.get_mut(&wanted.address) {
+                Some(own) if own.is_counted => continue,
+                Some(own) => std::mem::replace(own, Bought { is_counted: true, ..Bought::default() }),
+                None if !self.others.insert(wanted.address) => continue,
+                None if self.waiting.contains(&wanted.address) => {
                     self.be_uncertain(1, Some(request));
                     continue;
                 }
-                reused.push(wanted);
-                continue;
+                None => {
+                    reused.push(wanted);
+                    continue;
+                }
             };
             let mut uncounted = 0;
             for receipt in &own.answers {
@@ -195,7 +203,7 @@ impl<'a> Account<'a> {
 
     fn close(mut self) -> CostSummary {
         // What was bought and is in no request that can be read: nobody can say at which price.
-        for left in std::mem::take(&mut self.bought).into_values() {
+        for left in std::mem::take(&mut self.bought).into_values().filter(|left| !left.is_counted) {
             let bought = left.answers.iter().filter(|receipt| receipt.bought.as_deref() != Some("embedded"));
             self.unknown += bought.count() as u64;
             self.be_uncertain(left.open + left.uncertain, None);
@@ -262,7 +270,7 @@ pub fn words(cost: &CostSummary) -> String {
 mod tests {
     use super::*;
     use crate::ask::Rates;
-    use crate::request::{Answer, AnswerStatus, Decoding, FailureCode, Message, ProviderIdentity, Role};
+    use crate::request::{Answer, AnswerStatus, Decoding, FailureCode, Message, ProviderIdentity, Role, Terms};
     use crate::store::{Access, LoggedDraw, LoggedFailure, Session};
 
     /// A dollar a million for input, ten for output; a ceiling of 0.001 for each request.
@@ -278,14 +286,17 @@ mod tests {
     fn wanted(provider: &str, n: u32, limit: Option<u32>) -> Wanted {
         // The overhead is 256 for the request and 32 for the message: with 112 bytes, 400 tokens, and 60 for the answer.
         let request = Request {
-            provider: ProviderIdentity(provider.into()),
-            model: "m".into(),
-            revision: None,
+            terms: Terms {
+                provider: ProviderIdentity(provider.into()),
+                model: "m".into(),
+                revision: None,
+                decoding: Decoding { max_output_tokens: limit, ..Decoding::default() },
+                extra: std::collections::BTreeMap::new(),
+                draw_salt: None,
+            }
+            .into(),
             messages: vec![Message::new(Role::User, format!("{n:0112}"))],
-            decoding: Decoding { max_output_tokens: limit, ..Decoding::default() },
-            extra: std::collections::BTreeMap::new(),
             recording: None,
-            draw_salt: None,
         };
         let address = DrawAddress { request: request.key(), generation: 0, number: 0 };
         Wanted { item: n.to_string(), request: Arc::new(request), address }

@@ -53,8 +53,9 @@ pub fn status(global: &Global, args: &SelectArgs, out: &Output) -> Result<Exit, 
         "up to date: nothing would run".to_owned()
     } else {
         format!(
-            "{run} actions would run, {waits} more wait for them, {hit} are reused; {} requests would be sent",
-            seen.to_send
+            "{run} actions would run, {waits} more wait for them, {hit} are reused; {} requests would be sent{}",
+            seen.to_send,
+            if seen.in_batches > 0 { format!(", {} are in batches", seen.in_batches) } else { String::new() }
         )
     };
     out.line(&words);
@@ -62,7 +63,7 @@ pub fn status(global: &Global, args: &SelectArgs, out: &Output) -> Result<Exit, 
         "run_id": newest.map(|entry| &entry.record.run_id),
         "changed": changed,
         "actions": {"hit": hit, "run": run, "waits": waits},
-        "requests": {"to_send": seen.to_send},
+        "requests": {"to_send": seen.to_send, "in_batches": seen.in_batches},
         "up_to_date": run + waits == 0,
     }));
     Ok(Exit::Done)

@@ -43,18 +43,21 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::request::{Decoding, RecordedAnswer, Recording, Usage};
+    use crate::request::{Decoding, RecordedAnswer, Recording, Terms, Usage};
 
     fn request(recording: Option<Recording>) -> Request {
         Request {
-            provider: Replay::new("x").identity().clone(),
-            model: "m".into(),
-            revision: None,
+            terms: Terms {
+                provider: Replay::new("x").identity().clone(),
+                model: "m".into(),
+                revision: None,
+                decoding: Decoding::default(),
+                extra: BTreeMap::new(),
+                draw_salt: None,
+            }
+            .into(),
             messages: vec![],
-            decoding: Decoding::default(),
-            extra: BTreeMap::new(),
-            recording,
-            draw_salt: None,
+            recording: recording.map(Box::new),
         }
     }
 

@@ -22,4 +22,4 @@ pub use decoding::{Decoding, SeedPolicy};
 pub use message::{Message, Role};
 pub use outcome::{FailureCode, Outcome};
 pub use redraws::{Redraw, Redraws, RedrawsError};
-pub use request::{ProviderIdentity, RecordedAnswer, Recording, Request};
+pub use request::{ProviderIdentity, RecordedAnswer, Recording, Request, Terms};

@@ -1,4 +1,7 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::ser::SerializeMap as _;
 
 use super::{Decoding, Message, Usage};
 use crate::digest::{Digest, RequestKey, Value};
@@ -52,10 +55,10 @@ impl Recording {
     }
 }
 
-/// Is one resolved call: all that decides what is asked, and nothing else.
+/// Is who is asked and how: what all requests of a part under one arm share.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Request {
+pub struct Terms {
     /// Who answers.
     pub provider: ProviderIdentity,
     /// The model's id as the provider takes it.
@@ -63,23 +66,70 @@ pub struct Request {
     /// A stated revision of the model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
-    /// The conversation, in order.
-    pub messages: Vec<Message>,
     /// What the sampler is told.
     #[serde(default)]
     pub decoding: Decoding,
     /// Further fields of the body (`response_format`, tools, `extra_body`), and headers under `headers`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: BTreeMap<String, serde_json::Value>,
-    /// What `replay` answers from; absent for every other provider.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub recording: Option<Recording>,
     /// Asks for draws of its own, apart from equal requests (A/A tests).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draw_salt: Option<String>,
 }
 
+/// Is one resolved call: all that decides what is asked, and nothing else.
+///
+/// Its terms are read as if they were its own fields. They are in memory once for all requests that share them, since all
+/// that a run asks can be in memory at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Who is asked, and how.
+    pub terms: Arc<Terms>,
+    /// The conversation, in order.
+    pub messages: Vec<Message>,
+    /// What `replay` answers from; absent for every other provider.
+    pub recording: Option<Box<Recording>>,
+}
+
+impl std::ops::Deref for Request {
+    type Target = Terms;
+
+    fn deref(&self) -> &Terms {
+        &self.terms
+    }
+}
+
+/// Writes it whole, its terms among its other fields.
+impl serde::Serialize for Request {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Terms { provider, model, revision, decoding, extra, draw_salt } = &*self.terms;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("provider", provider)?;
+        map.serialize_entry("model", model)?;
+        if let Some(revision) = revision {
+            map.serialize_entry("revision", revision)?;
+        }
+        map.serialize_entry("messages", &self.messages)?;
+        map.serialize_entry("decoding", decoding)?;
+        if !extra.is_empty() {
+            map.serialize_entry("extra", extra)?;
+        }
+        if let Some(recording) = &self.recording {
+            map.serialize_entry("recording", recording)?;
+        }
+        if let Some(salt) = draw_salt {
+            map.serialize_entry("draw_salt", salt)?;
+        }
+        map.end()
+    }
+}
+
 impl Request {
+    /// Returns its terms to be changed, for this request alone.
+    pub fn terms_mut(&mut self) -> &mut Terms {
+        Arc::make_mut(&mut self.terms)
+    }
+
     /// Returns the identity of what is asked.
     pub fn key(&self) -> RequestKey {
         let text = |t: &Option<String>| t.as_deref().map(Value::text);
@@ -114,16 +164,16 @@ mod tests {
     use crate::request::{DrawAddress, Role, SeedPolicy};
 
     fn request() -> Request {
-        Request {
+        let terms = Terms {
             provider: ProviderIdentity("openai https://api.example/v1".into()),
             model: "m".into(),
             revision: None,
-            messages: vec![Message::new(Role::System, "S"), Message::new(Role::User, "U")],
             decoding: Decoding::default(),
             extra: BTreeMap::new(),
-            recording: None,
             draw_salt: None,
-        }
+        };
+        let messages = vec![Message::new(Role::System, "S"), Message::new(Role::User, "U")];
+        Request { terms: terms.into(), messages, recording: None }
     }
 
     /// Every field, changed alone, changes the key; and no two changes agree.
@@ -132,32 +182,37 @@ mod tests {
         type Change = fn(&mut Request);
         let changes: [Change; 22] = [
             |_| {},
-            |r| r.provider.0.push('x'),
-            |r| r.model.push('x'),
-            |r| r.revision = Some("1".into()),
+            |r| r.terms_mut().provider.0.push('x'),
+            |r| r.terms_mut().model.push('x'),
+            |r| r.terms_mut().revision = Some("1".into()),
             |r| r.messages[0].content = "S ".into(),
             |r| r.messages[1].role = Role::Assistant,
             |r| r.messages.swap(0, 1),
-            |r| r.decoding.temperature = Some(crate::digest::Decimal::ZERO),
-            |r| r.decoding.top_p = Some(crate::digest::Decimal::ZERO),
-            |r| r.decoding.top_k = Some(0),
-            |r| r.decoding.min_p = Some(crate::digest::Decimal::ZERO),
-            |r| r.decoding.max_output_tokens = Some(0),
-            |r| r.decoding.frequency_penalty = Some(crate::digest::Decimal::ZERO),
-            |r| r.decoding.presence_penalty = Some(crate::digest::Decimal::ZERO),
-            |r| r.decoding.effort = Some("low".into()),
-            |r| r.decoding.stop = vec!["a".into()],
-            |r| r.decoding.seed = Some(SeedPolicy::PerDraw),
-            |r| r.decoding.seed = Some(SeedPolicy::Fixed(1)),
-            |r| drop(r.extra.insert("n".into(), 1.into())),
-            |r| r.draw_salt = Some("a".into()),
+            |r| r.terms_mut().decoding.temperature = Some(crate::digest::Decimal::ZERO),
+            |r| r.terms_mut().decoding.top_p = Some(crate::digest::Decimal::ZERO),
+            |r| r.terms_mut().decoding.top_k = Some(0),
+            |r| r.terms_mut().decoding.min_p = Some(crate::digest::Decimal::ZERO),
+            |r| r.terms_mut().decoding.max_output_tokens = Some(0),
+            |r| r.terms_mut().decoding.frequency_penalty = Some(crate::digest::Decimal::ZERO),
+            |r| r.terms_mut().decoding.presence_penalty = Some(crate::digest::Decimal::ZERO),
+            |r| r.terms_mut().decoding.effort = Some("low".into()),
+            |r| r.terms_mut().decoding.stop = vec!["a".into()],
+            |r| r.terms_mut().decoding.seed = Some(SeedPolicy::PerDraw),
+            |r| r.terms_mut().decoding.seed = Some(SeedPolicy::Fixed(1)),
+            |r| drop(r.terms_mut().extra.insert("n".into(), 1.into())),
+            |r| r.terms_mut().draw_salt = Some("a".into()),
             |r| {
-                r.recording =
-                    Some(Recording { dataset: "d".into(), item: "i".into(), arm: "control".into(), answers: vec![] });
+                r.recording = Some(Box::new(Recording {
+                    dataset: "d".into(),
+                    item: "i".into(),
+                    arm: "control".into(),
+                    answers: vec![],
+                }));
             },
             |r| {
                 let answers = vec![RecordedAnswer { text: String::new(), usage: Usage::default() }];
-                r.recording = Some(Recording { dataset: "d".into(), item: "i".into(), arm: "control".into(), answers });
+                r.recording =
+                    Some(Box::new(Recording { dataset: "d".into(), item: "i".into(), arm: "control".into(), answers }));
             },
         ];
         let keys: std::collections::BTreeSet<_> = changes
@@ -175,10 +230,12 @@ mod tests {
     #[test]
     fn golden_vectors_stand() {
         let mut full = request();
-        full.revision = Some("2026-11".into());
-        full.decoding.temperature = Some("0.70".parse().unwrap());
-        full.decoding.stop = vec!["\n".into()];
-        full.extra.insert("response_format".into(), serde_json::json!({"type": "json_object", "strict": null}));
+        full.terms_mut().revision = Some("2026-11".into());
+        full.terms_mut().decoding.temperature = Some("0.70".parse().unwrap());
+        full.terms_mut().decoding.stop = vec!["\n".into()];
+        full.terms_mut()
+            .extra
+            .insert("response_format".into(), serde_json::json!({"type": "json_object", "strict": null}));
         assert_eq!(
             request().key().to_string(),
             "blake3:cc8dc8aa34f552092805385d7e37e60384a04e14af434c9f80ea27dc550cd1ee"

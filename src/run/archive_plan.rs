@@ -108,14 +108,12 @@ pub fn plan_archive(
     let blob = record.manifest.ok_or_else(|| unreadable("none was written yet"))?;
     let manifest_text = String::from_utf8(store.read(&blob)?).map_err(|_| unreadable("it is not UTF-8"))?;
     let (manifest, digest) = Manifest::parse(&what, &manifest_text)?;
-    let name = match options.name {
-        Some(name) => name.strip_suffix(ARCHIVE_SUFFIX).unwrap_or(name).to_owned(),
-        None => {
-            let anonymous = if options.anonymous.is_some() { "-anonymous" } else { "" };
-            let without_items = if options.without_items { "-without-items" } else { "" };
-            format!("{}{anonymous}{without_items}", default_name(&manifest))
-        }
-    };
+    let anonymous = if options.anonymous.is_some() { "-anonymous" } else { "" };
+    let without_items = if options.without_items { "-without-items" } else { "" };
+    let name = options.name.map_or_else(
+        || format!("{}{anonymous}{without_items}", default_name(&manifest)),
+        |name| name.strip_suffix(ARCHIVE_SUFFIX).unwrap_or(name).to_owned(),
+    );
     if path_segment(&name) != name || name.len() > 100 {
         return Err(RunError::BadId { id: name });
     }

@@ -98,7 +98,12 @@ fn stage(
 ) -> Result<crate::store::StagedBlob, RunError> {
     let bad = |why: String| RunError::BadArchive { path: archive.path().to_owned(), why };
     let mut writer = session.stage_writer()?;
-    std::io::copy(reader, &mut writer).map_err(|error| bad(format!("a blob could not be copied: {error}")))?;
+    if let Err(error) = std::io::copy(reader, &mut writer) {
+        return Err(match writer.failure() {
+            Some(failure) => failure.into(),
+            None => bad(format!("a blob could not be copied: {error}")),
+        });
+    }
     let staged = writer.finish()?;
     if staged.blob().id == *blob {
         Ok(staged)

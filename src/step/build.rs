@@ -6,7 +6,7 @@ use super::recordings::read_recordings;
 use super::requests::RequestsWriter;
 use super::{InputProblem, Inputs, Outputs, StepError};
 use crate::plan::BuildParams;
-use crate::request::{Recording, Request};
+use crate::request::{Recording, Request, Terms};
 
 /// How many problems are worth showing at once.
 const ENOUGH: usize = 20;
@@ -30,14 +30,17 @@ pub fn run(params: &BuildParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs)
         None => Vec::new().into_iter(),
     };
     let mut writer = RequestsWriter::new(Request {
-        provider: params.provider.clone(),
-        model: params.model.clone(),
-        revision: params.revision.clone(),
+        terms: Terms {
+            provider: params.provider.clone(),
+            model: params.model.clone(),
+            revision: params.revision.clone(),
+            decoding: params.decoding.clone(),
+            extra: params.extra.clone(),
+            draw_salt: params.draw_salt.clone(),
+        }
+        .into(),
         messages: recipe.prefix().to_vec(),
-        decoding: params.decoding.clone(),
-        extra: params.extra.clone(),
         recording: None,
-        draw_salt: params.draw_salt.clone(),
     })?;
     let mut found: Vec<InputProblem> = Vec::new();
     for item in &items {

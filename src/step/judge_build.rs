@@ -12,7 +12,7 @@ use super::template::{Anchor, Template};
 use super::text_input::{read_text, without_final_newline};
 use super::{InputProblem, Inputs, Outputs, StepError};
 use crate::plan::{JudgeBuildParams, OutcomeRule, judged_name};
-use crate::request::{Message, Request, Role};
+use crate::request::{Message, Request, Role, Terms};
 
 /// Stands for the accepted answers of an item that has none.
 const NO_GOLD: &str = "(none: the question cannot be answered)";
@@ -41,14 +41,17 @@ pub fn run(params: &JudgeBuildParams, inputs: &Inputs<'_>, outputs: &mut dyn Out
     let mut gold = read_lines::<GoldLine<'_>>("gold", &gold);
     let mut current: Option<(Item<'_>, String)> = None;
     let mut writer = RequestsWriter::new(Request {
-        provider: params.provider.clone(),
-        model: params.model.clone(),
-        revision: params.revision.clone(),
+        terms: Terms {
+            provider: params.provider.clone(),
+            model: params.model.clone(),
+            revision: params.revision.clone(),
+            decoding: params.decoding.clone(),
+            extra: params.extra.clone(),
+            draw_salt: None,
+        }
+        .into(),
         messages: Vec::new(),
-        decoding: params.decoding.clone(),
-        extra: params.extra.clone(),
         recording: None,
-        draw_salt: None,
     })?;
     for draw in read_lines::<ParsedDraw<'_>>("parsed", &parsed) {
         let draw = draw?;

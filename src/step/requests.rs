@@ -1,9 +1,10 @@
-use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
+use std::sync::Arc;
 
 use super::StepError;
+use super::json_lines::{unexpected as unexpected_blob, write_line};
 use crate::digest::RequestKey;
-use crate::request::{Decoding, Message, ProviderIdentity, Recording, Request};
+use crate::request::{Message, Recording, Request, Terms};
 
 /// Names the format in the first line of a `requests` blob.
 pub const REQUESTS_FORMAT: &str = "exp-requests/1";
@@ -11,25 +12,10 @@ pub const REQUESTS_FORMAT: &str = "exp-requests/1";
 /// Is the first line of a `requests` blob: what all its requests share.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Header {
+struct Header<T, M> {
     format: String,
-    request: Shared,
-    prefix: Vec<Message>,
-}
-
-#[derive(Debug, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Shared {
-    provider: ProviderIdentity,
-    model: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    revision: Option<String>,
-    #[serde(default)]
-    decoding: Decoding,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    extra: BTreeMap<String, serde_json::Value>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    draw_salt: Option<String>,
+    request: T,
+    prefix: M,
 }
 
 /// Is every further line: what is an item's own.
@@ -40,7 +26,7 @@ struct Line<S, M> {
     key: RequestKey,
     messages: M,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    recording: Option<Recording>,
+    recording: Option<Box<Recording>>,
 }
 
 /// Is one request of a `requests` blob, whole.
@@ -64,35 +50,27 @@ pub struct RequestsWriter {
 impl RequestsWriter {
     /// Starts a blob; the messages of `shared` are those that every request begins with.
     pub fn new(shared: Request) -> Result<Self, StepError> {
-        let Request { provider, model, revision, messages, decoding, extra, draw_salt, .. } = shared.clone();
-        let request = Shared { provider, model, revision, decoding, extra, draw_salt };
-        let prefix = messages.len();
-        let mut writer = Self { out: Vec::new(), request: shared, prefix };
-        writer.line(&Header { format: REQUESTS_FORMAT.to_owned(), request, prefix: messages })?;
-        Ok(writer)
+        let mut out = Vec::new();
+        let header = Header { format: REQUESTS_FORMAT.to_owned(), request: &*shared.terms, prefix: &shared.messages };
+        write_line("requests", &mut out, &header)?;
+        let prefix = shared.messages.len();
+        Ok(Self { out, request: shared, prefix })
     }
 
     /// Appends the request of an item: its messages after the shared ones, and its recording if it is replayed.
     pub fn push(&mut self, item: &str, rest: Vec<Message>, recording: Option<Recording>) -> Result<(), StepError> {
         self.request.messages.truncate(self.prefix);
         self.request.messages.extend(rest);
-        self.request.recording = recording;
+        self.request.recording = recording.map(Box::new);
         let key = self.request.key();
         let recording = self.request.recording.take();
         let messages = self.request.messages.split_off(self.prefix);
-        self.line(&Line { item, key, messages, recording })
+        write_line("requests", &mut self.out, &Line { item, key, messages, recording })
     }
 
     /// Returns the blob.
     pub fn finish(self) -> Vec<u8> {
         self.out
-    }
-
-    fn line(&mut self, line: &impl serde::Serialize) -> Result<(), StepError> {
-        serde_json::to_writer(&mut self.out, line)
-            .map_err(|source| StepError::Write { output: "requests".to_owned(), source: source.into() })?;
-        self.out.push(b'\n');
-        Ok(())
     }
 }
 
@@ -104,7 +82,7 @@ pub struct RequestsReader<R: Read> {
 }
 
 fn unexpected(why: impl std::fmt::Display) -> StepError {
-    StepError::Unexpected { blob: "requests".to_owned(), why: why.to_string() }
+    unexpected_blob("requests", why)
 }
 
 impl<R: Read> RequestsReader<R> {
@@ -113,13 +91,11 @@ impl<R: Read> RequestsReader<R> {
         let mut source = BufReader::new(source);
         let mut line = String::new();
         next_line(&mut source, &mut line)?;
-        let header: Header = serde_json::from_str(&line).map_err(unexpected)?;
+        let header: Header<Terms, Vec<Message>> = serde_json::from_str(&line).map_err(unexpected)?;
         if header.format != REQUESTS_FORMAT {
             return Err(unexpected(format!("its format is `{}`", header.format)));
         }
-        let Shared { provider, model, revision, decoding, extra, draw_salt } = header.request;
-        let messages = header.prefix;
-        let shared = Request { provider, model, revision, messages, decoding, extra, recording: None, draw_salt };
+        let shared = Request { terms: Arc::new(header.request), messages: header.prefix, recording: None };
         Ok(Self { source, shared, line })
     }
 
@@ -147,7 +123,8 @@ impl<R: Read> Iterator for RequestsReader<R> {
                     let mut whole = Vec::with_capacity(self.shared.messages.len() + messages.len());
                     whole.extend_from_slice(&self.shared.messages);
                     whole.extend(messages);
-                    let request = Request { messages: whole, recording, ..self.shared.clone() };
+                    let terms = Arc::clone(&self.shared.terms);
+                    let request = Request { terms, messages: whole, recording };
                     ItemRequest { item, key, request }
                 },
             )),

@@ -138,14 +138,29 @@ impl Drop for Temp {
 }
 
 /// Takes the bytes of a blob as they are made, hashing on the way.
+///
+/// Whoever it is handed to as a [`Write`] sees an error like any other: [`failure`](Self::failure) tells the owner afterwards
+/// that it was the store which could not keep what came, and why.
 pub struct StagingWriter {
     temp: Temp,
     hasher: StreamHasher,
+    failure: Option<StoreError>,
 }
 
 impl StagingWriter {
     pub(super) fn new(temp: Temp) -> Self {
-        Self { temp, hasher: StreamHasher::new() }
+        Self { temp, hasher: StreamHasher::new(), failure: None }
+    }
+
+    /// Takes why the last bytes could not be written, if that is so.
+    pub fn failure(&mut self) -> Option<StoreError> {
+        self.failure.take()
+    }
+
+    /// Appends bytes.
+    pub fn put(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.write_all(bytes)
+            .map_err(|error| self.failure().unwrap_or_else(|| StoreError::io("write", self.temp.path())(error)))
     }
 
     /// Ends the blob.
@@ -160,9 +175,18 @@ impl StagingWriter {
 impl Write for StagingWriter {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         let closed = || io::Error::other("the temporary file is closed");
-        let n = self.temp.file.as_mut().ok_or_else(closed)?.write(buffer)?;
-        self.hasher.update(&buffer[..n]);
-        Ok(n)
+        match self.temp.file.as_mut().ok_or_else(closed)?.write(buffer) {
+            Ok(n) => {
+                self.hasher.update(&buffer[..n]);
+                Ok(n)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(error) => {
+                let kind = error.kind();
+                self.failure = Some(StoreError::io("write", self.temp.path())(error));
+                Err(kind.into())
+            }
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -101,6 +102,11 @@ impl Store {
     /// Lists the batches that are not over.
     pub fn open_batches(&self) -> Result<Vec<StoredBatch>> {
         self.0.opened.as_ref().map_or_else(|| Ok(Vec::new()), |opened| batches::open(&opened.layout))
+    }
+
+    /// Lists the draws of the batches that are not over: they are bought, or about to be, and not there yet.
+    pub fn draws_in_batches(&self) -> Result<HashSet<DrawAddress>> {
+        Ok(self.open_batches()?.into_iter().flat_map(|batch| batch.draws).collect())
     }
 
     /// Reads one batch, whatever its state; `None` where there is none of that name.

@@ -1,4 +1,4 @@
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +26,9 @@ pub(super) struct Driving<'l, 'a> {
     /// Claimed by this session, and in no batch.
     pub(super) queue: Vec<Claimed>,
     /// All that somebody waits for, and how it is asked.
-    pub(super) wanted: HashMap<DrawId, (DrawAddress, Arc<Request>)>,
+    ///
+    /// Ordered, so that it does not double when it grows: all that a run asks can be in it.
+    pub(super) wanted: BTreeMap<DrawId, (DrawAddress, Arc<Request>)>,
     /// In how many batches of this build a draw was.
     pub(super) rounds: HashMap<DrawId, u32>,
     pub(super) batches: Vec<UnderWay>,
@@ -76,7 +78,7 @@ impl<'l, 'a> Driving<'l, 'a> {
             lane,
             outlets,
             queue: Vec::new(),
-            wanted: HashMap::new(),
+            wanted: BTreeMap::new(),
             rounds: HashMap::new(),
             batches: Vec::new(),
             others: Vec::new(),
@@ -181,7 +183,6 @@ impl<'l, 'a> Driving<'l, 'a> {
     }
 
     fn take_in(&mut self, draws: Vec<Claimed>, watched: Vec<(String, Vec<Claimed>)>) -> Result<()> {
-        self.wanted.reserve(draws.len());
         for draw in &draws {
             self.wanted.insert(draw.id, (draw.address, draw.request.clone()));
         }

@@ -1,11 +1,11 @@
 use std::collections::{HashMap, HashSet};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 
 use super::super::Settled;
 use super::driving::{Driving, Result};
 use crate::digest::{BlobId, DrawId};
 use crate::flow::Money;
-use crate::provider::{Advice, BatchComplaint, BatchResult, BatchTroubleKind, Given, RemoteBatch};
+use crate::provider::{Advice, BatchComplaint, BatchResult, Given, RemoteBatch};
 use crate::request::{Billed, Circumstances, DrawAddress, FailureCode, Outcome};
 use crate::store::{BatchState, BatchStep, Brought, Commit, LoggedDraw, LoggedFailure, StoreError};
 
@@ -53,35 +53,33 @@ impl Driving<'_, '_> {
         };
         let last = batch.last.clone().map_or_else(|| self.lane.service.look(&mut self.line, &id), Ok);
         let session = self.lane.asker.session;
+        let mut writer = session.stage_writer()?;
         let fetched = last.and_then(|remote| {
-            if remote.outputs.is_empty() {
-                return Ok((remote, None));
+            if !remote.outputs.is_empty() {
+                self.lane.service.fetch(&mut self.line, &remote, &mut writer)?;
             }
-            let mut writer = session.stage_writer().map_err(|error| local(&error))?;
-            self.lane.service.fetch(&mut self.line, &remote, &mut writer)?;
-            Ok((remote, Some(writer)))
+            Ok(remote)
         });
-        let (remote, writer) = match fetched {
-            Ok(fetched) => fetched,
+        let remote = match fetched {
+            Ok(remote) => remote,
             Err(trouble) => {
                 // The files may have other addresses by the next time.
                 self.batches[at].last = None;
-                if trouble.kind == BatchTroubleKind::Stopped && trouble.why.contains(CANNOT_KEEP) {
-                    return Err(StoreError::Unfit { why: trouble.why });
+                // The provider did its part: that the results cannot be kept is no trouble of its.
+                if let Some(error) = writer.failure() {
+                    return Err(error);
                 }
                 self.troubled(at, &trouble);
                 return Ok(());
             }
         };
-        let results = match writer {
-            None => None,
-            Some(mut writer) => {
-                writer.flush().map_err(|source| StoreError::Unfit { why: format!("{CANNOT_KEEP}: {source}") })?;
-                let staged = writer.finish()?.read_back();
-                let blob = staged.blob();
-                session.commit(vec![Commit { record: None, blobs: vec![staged] }])?;
-                Some(blob)
-            }
+        let results = if remote.outputs.is_empty() {
+            None
+        } else {
+            let staged = writer.finish()?.read_back();
+            let blob = staged.blob();
+            session.commit(vec![Commit { record: None, blobs: vec![staged] }])?;
+            Some(blob)
         };
         let mut step = BatchStep::new(BatchState::Fetched, self.at());
         step.results = results;
@@ -422,18 +420,6 @@ impl Driving<'_, '_> {
                 self.tell(format!("the file {file} is still at the provider: {}", trouble.why));
             }
         }
-    }
-}
-
-/// Begins the sentence of what the store could not take.
-const CANNOT_KEEP: &str = "the results cannot be kept";
-
-fn local(error: &StoreError) -> crate::provider::BatchTrouble {
-    crate::provider::BatchTrouble {
-        kind: BatchTroubleKind::Stopped,
-        may_have_arrived: false,
-        after: None,
-        why: format!("{CANNOT_KEEP}: {error}"),
     }
 }
 

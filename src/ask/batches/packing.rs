@@ -1,5 +1,4 @@
 use std::collections::HashSet;
-use std::io::Write as _;
 
 use super::super::waiting::Claimed;
 use super::super::{AskError, Ceiling};
@@ -73,12 +72,7 @@ impl Driving<'_, '_> {
         let most_bytes = (limits.bytes * FULL / 100).min(self.lane.policy.most_bytes.unwrap_or(u64::MAX));
         let session = self.lane.asker.session;
         let mut writer = session.stage_writer()?;
-        let mut put = |text: &str| {
-            writer.write_all(text.as_bytes()).map_err(|source| StoreError::Unfit {
-                why: format!("the input of a batch cannot be written: {source}"),
-            })
-        };
-        put(framing.before)?;
+        writer.put(framing.before.as_bytes())?;
         let mut size = (framing.before.len() + framing.after.len()) as u64;
         let (mut taken, mut unfit) = (Vec::new(), Vec::new());
         let mut reserved: Option<Reservation> = None;
@@ -144,9 +138,9 @@ impl Driving<'_, '_> {
             }
             for (line, draw) in lines.iter().zip(fit) {
                 if !taken.is_empty() {
-                    put(framing.between)?;
+                    writer.put(framing.between.as_bytes())?;
                 }
-                put(line)?;
+                writer.put(line.as_bytes())?;
                 size += (line.len() + framing.between.len()) as u64;
                 taken.push(draw);
             }
@@ -165,7 +159,7 @@ impl Driving<'_, '_> {
         if taken.is_empty() {
             return Ok(Packed::OverBudget(over_budget.unwrap_or_default()));
         }
-        put(framing.after)?;
+        writer.put(framing.after.as_bytes())?;
         let staged = writer.finish()?;
         let input = staged.blob();
         session.commit(vec![Commit { record: None, blobs: vec![staged] }])?;

@@ -55,18 +55,21 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::request::{Decoding, Message, ProviderIdentity, Request, Role};
+    use crate::request::{Decoding, Message, ProviderIdentity, Request, Role, Terms};
 
     fn draw(model: &str, item: u64, arm: &str, number: u32) -> WantedDraw {
         let request = Request {
-            provider: ProviderIdentity("p".into()),
-            model: model.into(),
-            revision: None,
+            terms: Terms {
+                provider: ProviderIdentity("p".into()),
+                model: model.into(),
+                revision: None,
+                decoding: Decoding::default(),
+                extra: BTreeMap::new(),
+                draw_salt: None,
+            }
+            .into(),
             messages: vec![Message::new(Role::System, arm), Message::new(Role::User, item.to_string())],
-            decoding: Decoding::default(),
-            extra: BTreeMap::new(),
             recording: None,
-            draw_salt: None,
         };
         let address = DrawAddress { request: request.key(), generation: 0, number };
         WantedDraw { request: Arc::new(request), address, turn: item, is_rejected: false }

@@ -4,7 +4,10 @@ use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTi
 /// Sends the head of a POST together with the beginning of its body, which the library sends one after the other: one
 /// packet and one call less for each request.
 ///
-/// Over TLS it does nothing: there the handshake takes place when the head is sent, and nothing of the body may have been
+/// It also looks once, not twice, whether a connection is still open between two requests: the library does when an answer has
+/// been read and again before the next request, and what the first would see the second sees too.
+///
+/// Over TLS heads go alone: there the handshake takes place when the head is sent, and nothing of the body may have been
 /// taken before it has succeeded.
 #[derive(Debug)]
 pub(super) struct HeadWithBody;
@@ -13,7 +16,7 @@ impl<In: Transport> Connector<In> for HeadWithBody {
     type Out = Joining<In>;
 
     fn connect(&self, _details: &ConnectionDetails<'_>, chained: Option<In>) -> Result<Option<Self::Out>, Error> {
-        Ok(chained.map(|inner| Joining { inner, head: Vec::new() }))
+        Ok(chained.map(|inner| Joining { inner, head: Vec::new(), was_read: false }))
     }
 }
 
@@ -22,6 +25,8 @@ impl<In: Transport> Connector<In> for HeadWithBody {
 pub(super) struct Joining<T> {
     inner: T,
     head: Vec<u8>,
+    /// An answer was read, and it was not looked since whether the connection is open.
+    was_read: bool,
 }
 
 impl<T: Transport> Joining<T> {
@@ -68,11 +73,12 @@ impl<T: Transport> Transport for Joining<T> {
         if !self.head.is_empty() {
             self.flush(timeout)?;
         }
+        self.was_read = true;
         self.inner.await_input(timeout)
     }
 
     fn is_open(&mut self) -> bool {
-        self.inner.is_open()
+        std::mem::take(&mut self.was_read) || self.inner.is_open()
     }
 
     fn is_tls(&self) -> bool {

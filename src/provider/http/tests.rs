@@ -283,3 +283,24 @@ fn a_head_is_sent_with_its_body() {
         assert_eq!(client.join().unwrap().unwrap(), b"ok");
     }
 }
+
+#[test]
+fn what_comes_after_an_answer_is_not_the_next_answer() {
+    let held = Arc::new(Mutex::new(Vec::new()));
+    let keep = held.clone();
+    let talkative: Script = Box::new(move |stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nfirst").unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged").unwrap();
+        keep.lock().unwrap().push(stream.try_clone().unwrap());
+    });
+    let (url, server) = serve(vec![talkative, say("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nsecond")]);
+    let mut client = client(1000, 1000);
+    assert_eq!(client.send(&call(&url)).unwrap().body, b"first");
+    // The connection stands, and something lies in it.
+    while held.lock().unwrap().is_empty() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(client.send(&call(&url)).unwrap().body, b"second");
+    server.join().unwrap();
+}

@@ -184,7 +184,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::request::{Message, Role};
+    use crate::request::{Message, Role, Terms};
 
     const OPEN: &str = "Read.\n\nCONTEXT:\nHowever, the mill (of oak) was built in 1820 by Ann Weir.\n\nQUESTION:\nWho built the mill?";
     const FOREIGN: &str =
@@ -194,14 +194,17 @@ mod tests {
 
     fn request(system: &str, user: &str) -> Request {
         Request {
-            provider: ProviderIdentity("lexical".into()),
-            model: "m".into(),
-            revision: None,
+            terms: Terms {
+                provider: ProviderIdentity("lexical".into()),
+                model: "m".into(),
+                revision: None,
+                decoding: Decoding::default(),
+                extra: BTreeMap::new(),
+                draw_salt: None,
+            }
+            .into(),
             messages: vec![Message::new(Role::System, system), Message::new(Role::User, user)],
-            decoding: Decoding::default(),
-            extra: BTreeMap::new(),
             recording: None,
-            draw_salt: None,
         }
     }
 
@@ -252,10 +255,10 @@ mod tests {
         assert_eq!((whole.status, whole.finish_reason.as_deref()), (AnswerStatus::Stop, Some("stop")));
         assert_eq!((whole.usage.input_tokens, whole.usage.output_tokens), (Some(21), Some(2)));
         assert_eq!(whole.served_model, Some(format!("lexical-{REVISION}")));
-        asked.decoding.max_output_tokens = Some(1);
+        asked.terms_mut().decoding.max_output_tokens = Some(1);
         let cut = answer(&reader, &asked);
         assert_eq!((cut.status, &*cut.text, cut.usage.output_tokens), (AnswerStatus::Length, "Ann", Some(1)));
-        asked.decoding.stop = vec!["Ann".into()];
+        asked.terms_mut().decoding.stop = vec!["Ann".into()];
         assert_eq!(answer(&reader, &asked).status, AnswerStatus::Empty);
     }
 
@@ -334,7 +337,7 @@ mod tests {
             let mut asked = request("Be brief.", OPEN);
             let role = |n| [Role::System, Role::User, Role::Assistant][usize::from(n)];
             asked.messages = parts.iter().map(|(n, text)| Message::new(role(*n), text.clone())).collect();
-            asked.decoding.temperature = Some(Decimal::new(temperature, 0));
+            asked.terms_mut().decoding.temperature = Some(Decimal::new(temperature, 0));
             let corpus = || Corpus::parse(CORPUS).ok();
             let reader = Lexical::new(LexicalSettings { threshold: None, corpus: corpus() });
             let again = Lexical::new(LexicalSettings { threshold: None, corpus: corpus() });

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::provider::{ModelWire, PromptCaching};
-use crate::request::{Answer, AnswerStatus, Decoding, FailureCode, Message, Role};
+use crate::request::{Answer, AnswerStatus, Decoding, FailureCode, Message, Role, Terms};
 
 const KEY: &str = "canary-0123456789-abcdef";
 
@@ -73,18 +73,21 @@ fn online(protocol: Protocol, base_url: &str) -> Online {
 
 fn request() -> Request {
     Request {
-        provider: ProviderIdentity("openai test".into()),
-        model: "m".into(),
-        revision: None,
-        messages: vec![Message::new(Role::System, "S"), Message::new(Role::User, "U")],
-        decoding: Decoding { max_output_tokens: Some(9), ..Decoding::default() },
-        extra: [
-            ("headers".to_owned(), serde_json::json!({"X-Keyed": "k"})),
-            ("query".to_owned(), serde_json::json!({"api-version": "1"})),
-        ]
+        terms: Terms {
+            provider: ProviderIdentity("openai test".into()),
+            model: "m".into(),
+            revision: None,
+            decoding: Decoding { max_output_tokens: Some(9), ..Decoding::default() },
+            extra: [
+                ("headers".to_owned(), serde_json::json!({"X-Keyed": "k"})),
+                ("query".to_owned(), serde_json::json!({"api-version": "1"})),
+            ]
+            .into(),
+            draw_salt: None,
+        }
         .into(),
+        messages: vec![Message::new(Role::System, "S"), Message::new(Role::User, "U")],
         recording: None,
-        draw_salt: None,
     }
 }
 
