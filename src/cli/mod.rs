@@ -52,6 +52,7 @@ mod pin;
 mod plan;
 mod plan_inputs;
 mod planning;
+mod predecessor;
 mod premises;
 mod preview;
 mod prices;
@@ -180,7 +181,7 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Ingest(args) => ingest::ingest(global, &args, out, &clock),
         Command::Archive(args) => archive::archive(global, &args, out),
         Command::Sign(args) => sign::sign(global, &args, out),
-        Command::Import(args) => import::import(global, &args, out),
+        Command::Import(args) => import::import(global, &args, out, &clock),
         Command::Clean(args) => clean::clean(global, &args, out),
         Command::Verify(args) => verify::verify(global, &args, out, &clock),
         Command::Gc(args) => gc::gc(global, &args, out, &clock),

@@ -277,6 +277,15 @@ impl Manifest {
     /// Is the version that this program writes; the predecessor wrote 1 and 2.
     pub const SCHEMA_VERSION: u32 = 3;
 
+    /// Ends `tool` in the manifest of a run that was made by the predecessor.
+    pub(super) const OF_PREDECESSOR: &str = "of a run of the predecessor's";
+
+    /// Says whether the run was taken in from a directory of the predecessor's: its files are its own, and there is nothing
+    /// else of it.
+    pub fn is_predecessors(&self) -> bool {
+        self.tool.ends_with(Self::OF_PREDECESSOR)
+    }
+
     /// Writes the manifest's text, its digest last. Long lists have one entry a line.
     pub fn to_text(&self) -> Result<String, RunError> {
         let fail = |error: serde_json::Error| RunError::Unreadable {

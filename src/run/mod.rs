@@ -50,11 +50,14 @@ mod import;
 mod imported_records;
 mod infer_draws;
 mod latency;
+mod loose_json;
 mod made_files;
 mod manifest;
 mod manifest_of;
 mod named_blobs;
 mod on_disk;
+mod predecessor_import;
+mod predecessor_tree;
 mod provenance;
 mod public_key;
 mod record;
@@ -96,11 +99,14 @@ pub use gate::{Gate, GateError, GateResult};
 pub use gc::{GcOptions, GcPlan, apply_gc, plan_gc};
 pub use import::{Imported, import};
 pub use imported_records::imported_records;
+pub use loose_json::loose_json;
 pub use made_files::{MadeFile, made_files};
 pub use manifest::{
     ActionEntry, CostRange, CostSummary, FailureEntry, Manifest, OutputEntry, PromptEntry, RequestCounts, SealEntry,
     SourceEntry, TrialEntry, TrialSettings, ViewEntry,
 };
+pub use predecessor_import::{ImportedTree, import_predecessor};
+pub use predecessor_tree::predecessor_trees;
 pub use provenance::{ArmProvenance, Gap, Provenance};
 pub use public_key::PublicKey;
 pub use record::{ImportTrust, RunRecord, RunState, check_run_id, fresh_run_id};
