@@ -94,13 +94,8 @@ pub fn show(store: &Store, manifest: &Manifest, out: &Output) -> Result<Exit, Fa
         if rows.is_empty() {
             out.line("  no significance.json that can be read");
         } else {
-            out.line(
-                &format!(
-                    "  {:<6}{:<10}{:<20}{:>7}{:>10}  {:<20}",
-                    "temp", "type", "metric", "n", "delta", "95 % interval"
-                )
-                .trim_end(),
-            );
+            let head = format!("  {:<6}{:<10}{:<20}{:>7}{:>10}  95 % interval", "temp", "type", "metric", "n", "delta");
+            out.line(&head);
         }
         for row in &rows {
             let number = |value: &Value| value.as_f64().map_or_else(|| "–".to_owned(), |value| format!("{value:+.4}"));
