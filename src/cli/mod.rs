@@ -140,6 +140,7 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
             .map_err(|error| Failure::usage(format!("-C: cannot work in `{dir}`: {error}")))?;
     }
     let clock = clock();
+    signals::outlive_size_limit()?;
     let global = &cli.global;
     match cli.command {
         Command::Init(args) => init::init(&args, out),
