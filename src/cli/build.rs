@@ -394,6 +394,9 @@ impl Building<'_, '_> {
         let fetch = |node: NodeIndex| -> Result<Vec<u8>, NodeFailure> {
             super::fetch::fetch(config, &planning.plan, node, self.args.offline, &self.proxies)
         };
+        let external = |node: NodeIndex, told: Vec<u8>| {
+            super::external::run(config, &planning.plan, self.store, &self.stop, node, told)
+        };
         let jobs = self.args.max_concurrent_jobs.or(config.max_concurrent_jobs.map(|n| n as usize));
         let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let engine = Engine {
@@ -410,6 +413,7 @@ impl Building<'_, '_> {
             stop: &self.stop,
             events: &events,
             fetch: &fetch,
+            external: &external,
             tool: TOOL,
             limits: &planning.limits,
             force: planning.force,

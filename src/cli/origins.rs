@@ -58,6 +58,14 @@ impl Building<'_, '_> {
                 let note = "Unpinned: neither the config nor the server states a revision of the model.";
                 page.warnings.push(note.to_owned());
             }
+            for (name, dataset) in &self.planning.project.config.datasets {
+                page.warnings.extend(dataset.externals.iter().map(|external| {
+                    let (metric, program) = (&external.name, &external.program.written);
+                    format!(
+                        "Not hermetic: `{metric}` of `{name}` is scored by the executable `{program}`, which an audit does not run again."
+                    )
+                }));
+            }
             complaints.extend(found);
             let mut files = vec![("reports/provenance.md", page.to_markdown().into_bytes())];
             if origins.is_remote() {

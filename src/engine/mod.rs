@@ -13,7 +13,7 @@ mod resolve;
 mod running;
 
 pub use blobs::StoreBlobs;
-pub use engine::{Engine, Fetch, NodeDone, Ran, RangeResult};
+pub use engine::{Engine, External, Fetch, NodeDone, Ran, RangeResult};
 pub use error::{EngineError, NodeFailure};
 pub use limits::StepLimits;
 pub use resolve::{MissReason, OfKind, Resolution, Verdict, key_of, output_of, resolve, spec_of};

@@ -11,7 +11,7 @@ use super::{Engine, MissReason, NodeDone, NodeFailure, Ran, Resolution, StoreBlo
 use crate::ask::{AskError, Settlement, Ticket, Tickets, WantedDraw};
 use crate::digest::{ActionKey, BlobId, Digest};
 use crate::flow::Event;
-use crate::plan::{From, Graph, InferParams, NodeIndex, StepKind};
+use crate::plan::{ExternalParams, From, Graph, InferParams, NodeIndex, ParamsDoc, StepKind};
 use crate::step::{self, Demand, Input, Inputs, Outputs, StepError, Wanted};
 use crate::store::{ActionRecord, ActionRow, ActionState, Commit, NamedBlob, Session, StagedBlob, StoreError};
 
@@ -420,11 +420,14 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         scope.spawn(move |_| {
             let started = engine.clock.monotonic();
             let mut outputs = Staging { session: engine.session, outputs: Vec::new() };
-            let result = if step == StepKind::Fetch {
-                (engine.fetch)(NodeIndex(node)).and_then(|bytes| Ok(outputs.put("source", bytes)?))
-            } else {
-                let blobs = StoreBlobs(engine.session.store());
-                step::run(step, &params, &Inputs::new(inputs, &blobs), &mut outputs).map_err(NodeFailure::from)
+            let blobs = StoreBlobs(engine.session.store());
+            let inputs = Inputs::new(inputs, &blobs);
+            let result = match step {
+                StepKind::Fetch => {
+                    (engine.fetch)(NodeIndex(node)).and_then(|bytes| Ok(outputs.put("source", bytes)?))
+                }
+                StepKind::External => external(engine, NodeIndex(node), (&params, &inputs), &mut outputs),
+                _ => step::run(step, &params, &inputs, &mut outputs).map_err(NodeFailure::from),
             };
             let made = result.map(|()| Made { outputs: outputs.outputs, draws: 0, failures: 0 });
             let took = engine.clock.monotonic().saturating_sub(started);
@@ -538,6 +541,19 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         (self.engine.events)(Event::Failed { label, why: chain(&failure) });
         self.failures.push((NodeIndex(node), failure));
     }
+}
+
+/// Has an executable score.
+fn external(
+    engine: &Engine<'_>,
+    node: NodeIndex,
+    (params, inputs): (&ParamsDoc, &Inputs<'_>),
+    outputs: &mut dyn Outputs,
+) -> Result<(), NodeFailure> {
+    let params: ExternalParams = params.read()?;
+    let told = step::external::told(&params, inputs)?;
+    let said = (engine.external)(node, told.clone())?;
+    Ok(step::external::scores(&params, inputs, (&told, &said), outputs)?)
 }
 
 /// Returns the place of an item in the order of asking: the same for all arms, and no order that the data was written in.
