@@ -9,8 +9,9 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use support::mills::mills;
 use support::strace::{Inject, all_below, faulted, is_here};
-use support::{Output, Project, run_dir};
+use support::{Output, Project, copy, run_dir};
 
 /// Are the calls that change what is on disk.
 const CHANGING: [&str; 14] = [
@@ -35,32 +36,7 @@ fn is_full() -> bool {
 }
 
 fn project() -> Project {
-    let project = Project::in_memory();
-    project.file("prompts/control.txt", "Answer.\n").file("prompts/brief.txt", "Answer briefly.\n");
-    let item = |n: u32| {
-        format!(
-            "{{\"id\":\"{n}\",\"question\":\"Who built mill {n}?\",\"answers\":[\"Ada\"],\
-             \"context\":\"Mill {n} was built by Ada. Mill {} by Bert.\"}}\n",
-            n + 1
-        )
-    };
-    project.file("data/mills.jsonl", (0..3).map(item).collect::<String>());
-    project.config(
-        "\
-version: 1
-models: [{name: reader, provider: lexical}]
-datasets:
-  mills:
-    path: data/mills.jsonl
-    fields: {id: id, question: question, answers: answers, context: context}
-control: prompts/control.txt
-prompt_sets: {brief: prompts/brief.txt}
-decoding: {temperature: 0, max_output_tokens: 64}
-parts_per_dataset: 1
-analysis: {bootstrap_samples: 50, permutation_samples: 50}
-",
-    );
-    project
+    mills(Project::in_memory(), 3, 1)
 }
 
 /// Is an undisturbed build: its root, and the bytes of every file of its root that it shows.
@@ -300,4 +276,146 @@ fn an_interrupted_call_is_made_again() {
             build.fired
         },
     );
+}
+
+/// Is a project with all that an archive, a collection and a cleaning have to do: two finished runs, and one that died.
+struct Full {
+    project: Project,
+    root: String,
+}
+
+impl Full {
+    fn new() -> Self {
+        let project = project();
+        project.file("prompts/brief.txt", "Answer shortly.\n");
+        project.build();
+        project.file("prompts/brief.txt", "Answer in a word.\n");
+        let is_interrupted = |n: usize| {
+            assert!(faulted(&project, &["build"], "renameat", n, Inject::Kill, &[]).fired, "no build died in between");
+            project.exp(&["list"]).expect_code(0).stdout.contains("interrupted")
+        };
+        assert!((8..40).any(is_interrupted), "no build died while its run was at work");
+        project.file("prompts/brief.txt", "Answer briefly.\n");
+        let built = project.json(&["build", "--run-id", "last"]);
+        for dir in ["store", "experiments"] {
+            copy(&project.path(dir), &project.path(&format!("saved-{dir}")));
+        }
+        Self { project, root: built["root"].as_str().unwrap().to_owned() }
+    }
+
+    fn restore(&self) {
+        for dir in ["store", "experiments"] {
+            std::fs::remove_dir_all(self.project.path(dir)).unwrap();
+            copy(&self.project.path(&format!("saved-{dir}")), &self.project.path(dir));
+        }
+    }
+
+    /// Checks that nothing of the last run was lost, and that the next build has nothing to do.
+    fn is_whole(&self, what: &str) {
+        let audit = self.project.exp(&["audit", "last"]);
+        assert_eq!(audit.code, 0, "{what}\n{}{}", audit.stdout, audit.stderr);
+        let built = self.project.json(&["build"]);
+        assert_eq!((&built["root"], &built["requests"]["sent"]), (&self.root.as_str().into(), &0.into()), "{what}");
+        assert_eq!(built["up_to_date"], true, "{what}");
+    }
+}
+
+/// Kills a command before each of its calls, and does it again: it ends as if nothing had been.
+fn killed_anywhere(args: &[&str], ended: impl Fn(&Project, &str)) {
+    if !is_here() {
+        return;
+    }
+    let full = Full::new();
+    let mut fired = 0;
+    for call in CHANGING {
+        let stride = if is_full() { 1 } else { 6 * sampled(call) };
+        let mut n = 1;
+        loop {
+            full.restore();
+            let command = faulted(&full.project, args, call, n, Inject::Kill, &[]);
+            if !command.fired {
+                assert_eq!(command.output.code, 0, "{call} {n}: {}", command.output.stderr);
+                break;
+            }
+            fired += 1;
+            let what = format!("{args:?} killed before {call} {n}: {}", command.call);
+            full.is_whole(&what);
+            let again = full.project.exp(args);
+            assert_eq!(again.code, 0, "{what}\n{}{}", again.stdout, again.stderr);
+            full.is_whole(&what);
+            // Before that a run may be half let go.
+            let verified = full.project.exp(&["verify"]);
+            assert_eq!(verified.code, 0, "{what}\n{}{}", verified.stdout, verified.stderr);
+            ended(&full.project, &what);
+            n += stride;
+        }
+    }
+    println!("{fired} kills of {args:?}");
+    assert!(fired >= 5, "{fired} kills fired");
+}
+
+#[test]
+fn an_archive_that_is_cut_short_is_none_and_is_written_again() {
+    killed_anywhere(&["archive", "last", "--experiment-name", "a"], |project, what| {
+        let audit = project.exp(&["audit", "a"]);
+        assert_eq!(audit.code, 0, "{what}\n{}", audit.stdout);
+        project.exp(&["clean", "--yes"]).expect_code(0);
+        let names: Vec<String> = all_below(&project.path("experiments/archives"))
+            .iter()
+            .skip(1)
+            .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(names, ["a.tar.zst"], "{what}");
+    });
+}
+
+#[test]
+fn a_collection_that_is_cut_short_is_finished_by_the_next() {
+    killed_anywhere(&["gc", "--yes", "--keep-last", "1", "--grace", "0"], |project, what| {
+        let left = project.json(&["gc", "--grace", "0"]);
+        // What the dead one was holding goes with the next one.
+        assert_eq!(left["plan"]["blobs"]["count"], 0, "{what}: {left:#}");
+    });
+}
+
+#[test]
+fn a_cleaning_that_is_cut_short_is_finished_by_the_next() {
+    killed_anywhere(&["clean", "--yes"], |project, what| {
+        let again = project.exp(&["clean", "--dry-run"]).expect_code(0).stdout;
+        assert!(again.contains("nothing to"), "{what}: {again}");
+    });
+}
+
+#[test]
+fn what_is_forgotten_halfway_is_no_damage_and_goes_with_the_next_call() {
+    if !is_here() {
+        return;
+    }
+    let full = Full::new();
+    let args = ["forget", "--dataset", "mills", "--item", "1", "--yes"];
+    let mut fired = 0;
+    for call in ["unlinkat", "openat", "renameat", "fsync", "pwrite64", "unlink"] {
+        let mut n = 1;
+        loop {
+            full.restore();
+            let command = faulted(&full.project, &args, call, n, Inject::Kill, &[]);
+            if !command.fired {
+                break;
+            }
+            fired += 1;
+            let what = format!("killed before {call} {n}: {}", command.call);
+            full.project.exp(&args).expect_code(0);
+            for check in [["audit", "last"].as_slice(), &["verify"]] {
+                let checked = full.project.exp(check);
+                assert_eq!(checked.code, 0, "{what}: {check:?}\n{}{}", checked.stdout, checked.stderr);
+            }
+            let left = all_below(&full.project.path("store")).into_iter().filter(|path| path.is_file());
+            let holding = left
+                .filter(|path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).contains("Who built mill 1?"));
+            assert_eq!(holding.collect::<Vec<_>>(), Vec::<std::path::PathBuf>::new(), "{what}");
+            n += if is_full() { 1 } else { 3 * sampled(call) };
+        }
+    }
+    println!("{fired} kills");
+    assert!(fired >= 5);
 }

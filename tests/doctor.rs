@@ -114,6 +114,7 @@ fn the_key_the_server_and_its_models_are_looked_at() {
     has(&ok, "model good: `ours` is served");
     has(&ok, "its context has 8,192 tokens");
     has(&found(&good, "warn"), "the config states none");
+    assert!(!found(&good, "warn").iter().any(|line| line.contains("unpinned")), "an identity is stated");
     has(&found(&good, "warn"), "over 180 days ago");
     assert_eq!(server.sent(), 0, "no question was asked");
 
@@ -132,7 +133,9 @@ fn refusing() -> String {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             drop(stream.read(&mut [0; 4096]));
-            let body = "{\"error\":{\"message\":\"The key is wrong.\",\"code\":\"invalid_api_key\"}}";
+            // Some services repeat the key in their complaint.
+            let body =
+                format!("{{\"error\":{{\"message\":\"The key {KEY} is wrong.\",\"code\":\"invalid_api_key\"}}}}");
             let length = body.len();
             let head = "HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json\r\nconnection: close";
             drop(write!(stream, "{head}\r\ncontent-length: {length}\r\n\r\n{body}"));
@@ -148,6 +151,7 @@ fn a_key_that_the_server_refuses_would_stop_a_build() {
     let refused = doctor(&project, &[], Some(KEY)).expect_code(2);
     has(&found(&refused, "fail"), "MY_TEST_KEY");
     has(&found(&refused, "ok"), "MY_TEST_KEY is set, in the environment");
+    assert!(!(refused.stdout + &refused.stderr).contains(KEY), "the key is shown");
 }
 
 #[test]
@@ -181,8 +185,8 @@ fn aliases_and_retention_are_told_without_a_call() {
                   - {name: tag, provider: l, model: \"llama3.1:8b\", num_ctx: 4096}\n";
     let output = doctor(&project(providers, models), &["--offline"], Some(KEY)).expect_code(0);
     let warnings = found(&output, "warn");
-    has(&warnings, "model alias: `gpt-4o` has no date in its name");
-    has(&warnings, "model tag: `llama3.1:8b` is a tag");
+    has(&warnings, "model alias: unpinned: `gpt-4o` has no date in its name");
+    has(&warnings, "model tag: unpinned: `llama3.1:8b` is a tag");
     assert!(
         !warnings.iter().any(|line| line.contains("model dated: `") || line.contains("model claude: `")),
         "{warnings:#?}"

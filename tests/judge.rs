@@ -24,7 +24,8 @@ fn scripted() -> ModelServer {
             asked[start..start + asked[start..].find(to).unwrap()].to_owned()
         };
         let (gold, answer) = (between("[gold]\n", "\n[answer]\n"), between("[answer]\n", "\n[end]\n"));
-        let is_right = gold.lines().any(|gold| answer.contains(gold));
+        let is_strict = asked.contains("strictly, correct or");
+        let is_right = gold.lines().any(|gold| if is_strict { answer == gold } else { answer.contains(gold) });
         format!("I looked at it.\nVerdict: **{}**.", if is_right { "Correct" } else { "Incorrect" })
     };
     ModelServer::start(Options { says: Some(Arc::new(says)), ..Options::default() }, |_| None)
@@ -76,10 +77,10 @@ fn a_judge_is_asked_once_and_a_new_rubric_asks_nobody_else() {
     let refused = project.exp(&["build"]).expect_code(2);
     assert!(refused.stderr.contains("up to 8 verdicts of `ours`"), "{}", refused.stderr);
     assert_eq!(server.sent(), 0);
-    let built = project.json(&["build", "--json", "--max-cost", "1"]);
+    let built = project.json(&["build", "--max-cost", "1"]);
     assert_eq!(slugs(&built).len(), 1, "the judge answers nothing itself");
     // Seven answers are not empty; Ann and the year are the same under both arms: five requests.
-    assert_eq!((server.sent(), built["requests"]["sent"].as_u64()), (5, Some(5)));
+    assert_eq!((server.sent(), built["requests"]["sent"].as_u64()), (5, Some(8 + 5)));
     let spent = built["cost_usd"]["spent"].as_f64().unwrap();
     assert!((spent - server.book().cost(1.0, 10.0)).abs() < 1e-12, "{spent}");
     let slug = &slugs(&built)[0];
@@ -95,18 +96,18 @@ fn a_judge_is_asked_once_and_a_new_rubric_asks_nobody_else() {
     assert!(page.contains("`verdicts of ours`"), "{page}");
     project.exp(&["audit", "--rerun"]).expect_code(0);
 
-    let again = project.json(&["build", "--json"]);
+    let again = project.json(&["build"]);
     assert_eq!((again["up_to_date"].as_bool(), server.sent()), (Some(true), 5));
-    let scored = project.json(&["score", "--json"]);
+    let scored = project.json(&["score"]);
     assert_eq!((scored["requests"]["sent"].as_u64(), server.sent()), (Some(0), 5));
 
     // A new rubric: verdicts are asked for, and nothing else; what they cost is known before.
-    project.file("prompts/rubric.txt", RUBRIC.replace("Correct or", "Is it correct or"));
+    project.file("prompts/rubric.txt", RUBRIC.replace("Correct or", "Strictly, correct or"));
     let score = project.exp(&["score"]).expect_code(2);
     assert!(score.stderr.contains("5 answers of `openai here` are not in the store"), "{}", score.stderr);
     let priced = project.exp(&["build"]).expect_code(2);
     assert!(priced.stderr.contains("this build sends 5 requests"), "{}", priced.stderr);
-    let changed = project.json(&["build", "--json", "--yes"]);
+    let changed = project.json(&["build", "--yes"]);
     assert_eq!((server.sent(), changed["requests"]["sent"].as_u64()), (10, Some(5)));
     let ran = project.ran(&changed);
     let others = ["prepare/", "build/", "infer/", "parse/"];
@@ -116,7 +117,7 @@ fn a_judge_is_asked_once_and_a_new_rubric_asks_nobody_else() {
     // Another verdict of the same words asks nobody.
     let config = project.read("config/eval_config.yaml");
     project.config(&config.replace("incorrect: 0", "incorrect: 0.25"));
-    let read = project.json(&["build", "--json"]);
+    let read = project.json(&["build"]);
     assert_eq!((server.sent(), read["requests"]["sent"].as_u64()), (10, Some(0)));
 }
 
@@ -124,7 +125,7 @@ fn a_judge_is_asked_once_and_a_new_rubric_asks_nobody_else() {
 fn several_draws_come_to_a_majority_and_agree_with_each_other() {
     let server = scripted();
     let project = small(&server, &format!("{SCORER}, draws: 3"), "");
-    let built = project.json(&["build", "--json", "--yes"]);
+    let built = project.json(&["build", "--yes"]);
     assert_eq!(server.sent(), 15);
     let slug = &slugs(&built)[0];
     let text = project.run_file(&built, &format!("{slug}/results/agreement.json"));
@@ -139,7 +140,7 @@ fn a_judge_that_cannot_be_is_an_error_of_the_config() {
     let server = scripted();
     for (from, to, said) in [
         ("model: ours, user", "model: recorded, user", "which can judge nothing"),
-        ("model: ours, user", "model: our, user", "there is no model `our`"),
+        ("model: ours, user", "model: our, user", "no model is called `our`"),
         ("user: prompts/rubric.txt, ", "", "user"),
         ("judge: {model", "judge: {name: exact, model", "two scorers are called `exact`"),
         ("temperature: 0, max", "tmperature: 0, max", "tmperature"),
@@ -193,7 +194,7 @@ fn the_agreement_of_a_judge_with_people_is_that_of_python() {
          analysis: {{bootstrap_samples: 100, permutation_samples: 100}}\n",
         judge(&server, &models)
     ));
-    let built = project.json(&["build", "--json", "--yes"]);
+    let built = project.json(&["build", "--yes"]);
     assert_eq!(built["state"], "complete", "{built:#}");
     let slug = |arm: &str| {
         let of = |slug: &String| slug.split('-').any(|part| part == if arm == "control" { "gpt4" } else { arm });

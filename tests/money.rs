@@ -303,3 +303,27 @@ fn a_pilot_prices_the_rest_and_goes_on_where_that_is_agreed_to() {
     let cost = &whole["cost_usd"];
     equal(dollars(cost, "spent") + dollars(cost, "saved"), server.book().cost(INPUT, OUTPUT));
 }
+
+/// What some parts of a plan have is known of the others, also where no run tells of it: a build that was cut short wrote no
+/// manifest, and what it finished stands in records of actions.
+#[test]
+fn finished_parts_price_the_others_of_a_build_that_was_cut_short() {
+    let server = ModelServer::plain();
+    let project = project(&server, 40, PRICE, "parts_per_dataset: 4\n");
+    project.exp(&["build", "--yes"]).expect_code(0);
+    for run in std::fs::read_dir(project.path("store/runs")).unwrap() {
+        std::fs::remove_file(run.unwrap().path()).unwrap();
+    }
+    let data = project.read("data/mill.jsonl");
+    project.file("data/mill.jsonl", data.replace("page 7 of", "page 777 of"));
+    let plan = project.json(&["plan"]);
+    assert!(plan["actions"]["hit"].as_u64().unwrap() >= 3 * 2, "{plan:#}");
+    let price = &plan["price"];
+    assert_eq!(
+        (&price["requests"], &price["without_history"], &price["learnt_from"]),
+        (&2.into(), &0.into(), &78.into())
+    );
+    let refused = project.exp(&["build"]).expect_code(2).stderr;
+    assert!(refused.contains("output by 78 requests answered before"), "{refused}");
+    assert_eq!(server.sent(), 80);
+}

@@ -91,3 +91,67 @@ fn arms_far_apart_are_told_or_an_error() {
     let (_online, _, said) = in_two_goes(&gap("refuse").replace("1s", "1h"), ["ours", "ours"], pause, 0);
     assert!(!said.contains("max_gap_between_arms"), "{said}");
 }
+
+/// Everything that says of a model that it is unpinned, or not: the plan, the doctor, the trial's page and the run's.
+fn told_of_the_pin(setup: &Setup, origin: &str) -> (Online, [String; 4]) {
+    let online = Online::new(setup, origin);
+    let plan = online.exp(&["plan"]).expect_code(0).stdout;
+    let listed = online.project.json(&["plan"])["unpinned"].clone();
+    let is_unpinned = plan.lines().any(|line| line.starts_with("  m is unpinned: "));
+    assert_eq!(listed.as_array().unwrap().len(), usize::from(is_unpinned), "{listed}");
+    let doctor = online.exp(&["doctor"]).expect_code(0).stdout;
+    let built = online.build(0, &[]);
+    let html = std::fs::read_to_string(support::run_dir(&built).join("report.html")).unwrap();
+    let provenance = html.split("id=\"provenance\"").nth(1).unwrap().to_owned();
+    let page = page(&online, &built);
+    (online, [plan, doctor, page, provenance])
+}
+
+#[test]
+fn where_nothing_is_stated_the_model_is_unpinned_and_told_to_be_everywhere() {
+    let server = ModelServer::plain();
+    let plain = Setup { identity: None, ..Setup::default() };
+    let ollama = Setup {
+        kind: "ollama",
+        path: "",
+        model: "num_ctx: 4096".to_owned(),
+        decoding: "{max_output_tokens: 16}",
+        ..plain.clone()
+    };
+    for unpinned in [&plain, &ollama] {
+        let (online, told) = told_of_the_pin(unpinned, &server.origin());
+        for text in &told {
+            assert!(text.contains("unpinned"), "{} says nothing of it:\n{text}", unpinned.kind);
+        }
+        let [_, doctor, page, html] = told;
+        let line = doctor.lines().find(|line| line.contains("unpinned: ")).unwrap();
+        assert!(line.starts_with("warn  model m"), "{line}");
+        assert!(page.contains("| control | stated in the config | `unpinned` | 4 | 100.0 % |"), "{page}");
+        let stated = line.split("its revision is `").nth(1).and_then(|rest| rest.split('`').next()).unwrap();
+        assert!(stated.contains("aaaa"), "{stated}");
+        let line = format!("`revision: \"{stated}\"` on the model pins");
+        assert!(
+            html.contains("<p class=\"warn\">`m` is unpinned") && html.contains(&line.replace('"', "&quot;")),
+            "{html}"
+        );
+        // With the line that is shown it is pinned; so it is under an identity whose owner knows what it means.
+        let pinned = Setup {
+            model: format!("{}, revision: '{stated}'", unpinned.model).trim_start_matches(", ").to_owned(),
+            ..unpinned.clone()
+        };
+        let named = Setup { identity: Some("lab"), ..unpinned.clone() };
+        for (setup, words) in [(&pinned, format!("revision {stated}")), (&named, "identity lab".to_owned())] {
+            let (_online, told) = told_of_the_pin(setup, &server.origin());
+            for text in &told {
+                assert!(!text.contains("unpinned"), "{words}: {text}");
+            }
+            let row = format!("| control | stated in the config | `{words}` | 4 | 100.0 % |");
+            assert!(told[2].contains(&row), "{row} is not in {}", told[2]);
+        }
+        // The page of a run says what its own requests were asked under, whatever the config says by now.
+        online.project.config(&pinned.config(&server.origin()));
+        online.exp(&["report"]).expect_code(0);
+        let again = std::fs::read_to_string(online.project.path("experiments/latest/report.html")).unwrap();
+        assert!(again.contains("`m` is unpinned"), "{again}");
+    }
+}

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
+use support::mills::mills;
 use support::{Project, run};
 
 /// Is how many builds are made before the one that is cut, at most.
@@ -24,30 +25,7 @@ fn cuts() -> u64 {
 }
 
 fn project() -> Project {
-    let project = Project::in_memory();
-    project.file("prompts/control.txt", "Answer.\n");
-    let item = |n: u32| {
-        format!(
-            "{{\"id\":\"{n}\",\"question\":\"Who built mill {n}?\",\"answers\":[\"Ada\"],\"context\":\"Mill {n} was built by Ada.\"}}\n"
-        )
-    };
-    project.file("data/mills.jsonl", (0..12).map(item).collect::<String>());
-    project.config(
-        "\
-version: 1
-models: [{name: reader, provider: lexical}]
-datasets:
-  mills:
-    path: data/mills.jsonl
-    fields: {id: id, question: question, answers: answers, context: context}
-control: prompts/control.txt
-prompt_sets: {brief: prompts/brief.txt}
-decoding: {temperature: 0, max_output_tokens: 64}
-parts_per_dataset: 3
-analysis: {bootstrap_samples: 50, permutation_samples: 50}
-",
-    );
-    project
+    mills(Project::in_memory(), 12, 3)
 }
 
 /// Writes the project as it is for its build number `n`.

@@ -7,32 +7,13 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use serde_json::{Value, json};
+use serde_json::Value;
+use support::mills::{config, mills};
 use support::{Output, Project, run_dir};
 
 fn project() -> Project {
-    let project = Project::new();
-    project.file("prompts/control.txt", "Answer.\n").file("prompts/brief.txt", "Answer briefly.\n");
-    let items: String = (0..6)
-        .map(|n| json!({"id": n.to_string(), "question": format!("Who built mill {n}?"), "answers": ["Ada"], "context": format!("Mill {n} was built by Ada.")}).to_string() + "\n")
-        .collect();
-    project.file("data/mills.jsonl", items);
-    project.config(CONFIG);
-    project
+    mills(Project::new(), 6, 1)
 }
-
-const CONFIG: &str = "\
-version: 1
-models: [{name: reader, provider: lexical}]
-datasets:
-  mills:
-    path: data/mills.jsonl
-    fields: {id: id, question: question, answers: answers, context: context}
-control: prompts/control.txt
-prompt_sets: {brief: prompts/brief.txt}
-decoding: {temperature: 0, max_output_tokens: 64}
-analysis: {bootstrap_samples: 100, permutation_samples: 100}
-";
 
 /// Makes a key pair; none where there is no OpenSSH.
 fn key(project: &Project, name: &str, kind: &str) -> Option<PathBuf> {
@@ -135,9 +116,10 @@ fn a_signature_is_made_checked_carried_and_trusted() {
     audit(&here, text(&file), "ours.pub").expect_code(0);
     let there = project();
     std::fs::copy(here.path("other.pub"), there.path("config/theirs.pub")).unwrap();
-    let trusting = format!("{CONFIG}trusted_keys: [\"{}\"]\n", public(&ours).trim());
+    let plain = config(1);
+    let trusting = format!("{plain}trusted_keys: [\"{}\"]\n", public(&ours).trim());
     for (config, trusted) in
-        [(CONFIG.to_owned(), false), (format!("{CONFIG}trusted_keys: [config/theirs.pub]\n"), true), (trusting, true)]
+        [(plain.clone(), false), (format!("{plain}trusted_keys: [config/theirs.pub]\n"), true), (trusting, true)]
     {
         std::fs::remove_dir_all(there.path("store")).ok();
         std::fs::remove_dir_all(there.path("experiments")).ok();

@@ -13,7 +13,7 @@ use super::waiting::Claimed;
 use super::{Asker, Ceiling, Policy};
 use crate::digest::DrawId;
 use crate::flow::{Event, Money, Reservation};
-use crate::provider::{Advice, Given, Line, Provider, RateLimits, Served};
+use crate::provider::{Advice, Given, Line, LookError, Provider, RateLimits, Served};
 use crate::request::{Billed, FailureCode, Outcome, Request};
 use crate::store::{LoggedDraw, Written};
 
@@ -333,7 +333,9 @@ impl<'a> Lane<'a> {
             tries += 1;
             match self.provider.look(line, model) {
                 Ok(served) => break served,
-                Err(why) if tries == LOOKS || self.asker.stop.is_raised() => return Err(why),
+                Err(LookError { why, may_pass }) if !may_pass || tries == LOOKS || self.asker.stop.is_raised() => {
+                    return Err(why);
+                }
                 Err(_) => std::thread::sleep(self.policy.first_wait.saturating_mul(tries)),
             }
         };

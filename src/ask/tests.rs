@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::digest::DrawId;
 use crate::flow::{Budget, Clock, Event, Money, StopFlag};
-use crate::provider::{Advice, Given, Line, Provider, RateLimits, Served};
+use crate::provider::{Advice, Given, Line, LookError, Provider, RateLimits, Served};
 use crate::request::{
     Answer, AnswerStatus, Billed, Circumstances, Decoding, DrawAddress, FailureCode, Message, Outcome,
     ProviderIdentity, Request, Role, Usage,
@@ -33,7 +33,7 @@ impl Provider for Scripted {
         Some("http://scripted")
     }
 
-    fn look(&self, _line: &mut Line, _model: &str) -> Result<Option<Served>, String> {
+    fn look(&self, _line: &mut Line, _model: &str) -> Result<Option<Served>, LookError> {
         Ok(self.served.clone())
     }
 

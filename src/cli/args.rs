@@ -3,8 +3,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::audit_args::{AuditArgs, SignArgs};
 use super::export_args::{ExportArgs, ImportArgs};
-use super::gc_args::{CleanArgs, GcArgs, PinArgs};
+use super::gc_args::{CleanArgs, ForgetArgs, GcArgs, PinArgs};
 use super::show_args::ShowArgs;
+use super::verify_args::VerifyArgs;
 use crate::digest::Decimal;
 use crate::flow::Money;
 
@@ -97,6 +98,10 @@ pub enum Command {
     Clean(CleanArgs),
     /// Show what no run, archive, pin, batch or session refers to; with --yes, remove it
     Gc(GcArgs),
+    /// Check every byte of the store, and what is shown of it; with --repair, make again what is damaged
+    Verify(VerifyArgs),
+    /// Show what holds an item of a dataset: its text, requests and answers; with --yes, erase it
+    Forget(ForgetArgs),
     /// Keep a run whatever `gc` and `clean` are told
     Pin(PinArgs),
     /// Take a run's pin away
@@ -479,7 +484,7 @@ pub struct CompletionsArgs {
 }
 
 /// Reads an amount of US dollars.
-fn amount(text: &str) -> Result<Money, String> {
+pub(super) fn amount(text: &str) -> Result<Money, String> {
     let amount: Decimal = text.trim_start_matches('$').parse().map_err(|error| format!("{error}"))?;
     Money::usd(amount).ok_or_else(|| "an amount is at least 0".to_owned())
 }

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use super::again::{again, spec_of};
 use super::args::Global;
 use super::audit_args::AuditArgs;
 use super::failure::{Exit, Failure};
@@ -8,15 +9,11 @@ use super::keys::read_keys;
 use super::output::Output;
 use super::project::{Home, current_dir};
 use crate::digest::{ActionKey, BlobId, StreamHasher};
-use crate::engine::StoreBlobs;
-use crate::plan::{ActionSpec, InferParams, ParamsDoc, StepKind};
-use crate::request::DrawAddress;
 use crate::run::{
     AuditOptions, AuditReport, Catalog, Finding, Manifest, RunRecord, audit as check, audit_archive, drift,
     find_archive,
 };
-use crate::step::{self, Input, Inputs};
-use crate::store::{Access, Store};
+use crate::store::{Access, ActionRecord, Presence, Store};
 
 /// Checks a run or an archive. Never writes, spends, or uses the network.
 pub fn audit(global: &Global, args: &AuditArgs, out: &Output) -> Result<Exit, Failure> {
@@ -126,38 +123,23 @@ fn rerun(store: &Store, manifest: &Manifest, report: &mut AuditReport) -> Result
     Ok(())
 }
 
+/// Tells whether something that an action read or made was erased on purpose, so that it cannot be executed again.
+fn is_forgotten(store: &Store, record: &ActionRecord) -> Result<bool, Failure> {
+    let spec = spec_of(record)?;
+    for blob in spec.inputs.values().chain(record.outputs.iter().map(|output| &output.blob)) {
+        if store.is_forgotten(blob)? && store.present(&[(*blob, 0)])[0] == Presence::Missing {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 fn rerun_one(store: &Store, key: &ActionKey, action: &crate::run::ActionEntry) -> Result<Vec<Finding>, Failure> {
     let Some(record) = store.record(key)? else { return Ok(Vec::new()) };
-    let spec: ActionSpec = serde_json::from_str(record.spec.get())
-        .map_err(|error| Failure::new(Exit::Damage, format!("the record of {}: {error}", action.label)))?;
-    let params = ParamsDoc::new(&spec.params)?;
-    let entries = spec.inputs.iter().map(|(name, blob)| Input { name: name.clone(), blob: *blob, label: name.clone() });
-    let reader = StoreBlobs(store);
-    let inputs = Inputs::new(entries.collect(), &reader);
-    let mut made: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-    match spec.step {
-        // What a fetch brought is pinned by its own hash; there is nothing to compute.
-        StepKind::Fetch => return Ok(Vec::new()),
-        // It is somebody else's program: that it would say the same again is not claimed.
-        kind if !kind.is_hermetic() => return Ok(Vec::new()),
-        StepKind::Infer | StepKind::JudgeInfer => {
-            let infer: InferParams = params.read()?;
-            let redraws = step::redraws(&inputs)?;
-            let demand = step::demand(inputs.open("requests")?, redraws.as_ref(), &infer)?;
-            let addresses: Vec<DrawAddress> = demand.wanted.iter().map(|wanted| wanted.address).collect();
-            let draws: BTreeMap<DrawAddress, _> = addresses
-                .iter()
-                .zip(store.draws(&addresses)?)
-                .filter_map(|(address, draw)| Some((*address, draw?.answer)))
-                .collect();
-            if record.failures > 0 {
-                // Failures are logged, not stored by address: only what was answered can be made again.
-                return Ok(Vec::new());
-            }
-            demand.collect(|address| draws.get(address).cloned().map(Ok), &mut made)?;
-        }
-        kind => step::run(kind, &params, &inputs, &mut made)?,
+    if is_forgotten(store, &record)? {
+        return Ok(Vec::new());
     }
+    let Some(mut made) = again(store, &record)? else { return Ok(Vec::new()) };
     let remedy = "the step is not deterministic, or its code changed under an unchanged revision: please report it";
     let mut findings = Vec::new();
     for output in &action.outputs {

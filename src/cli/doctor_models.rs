@@ -9,6 +9,7 @@ use super::online::{Outside, base_url, has_batches, key_of, online};
 use super::output::Output;
 use super::prices::old_prices;
 use super::project::Project;
+use super::stated::{Stated, UNPINNED};
 use super::who;
 use crate::config::{Config, FLOATING_AS_OF, ModelConfig, ProviderConfig, ProviderKind, ProviderMode, floating_name};
 use crate::flow::Clock;
@@ -148,6 +149,7 @@ fn of_model(provider: &ProviderConfig, model: &ModelConfig, reached: Option<&Rea
             checks.push(Check::warn(&subject, found, remedy));
         }
     }
+    let is_unpinned = Stated::of_config(provider, model) == Some(Stated::Nothing);
     let served = reached.and_then(|reached| reached.served.as_ref());
     if let Some(revision) = served.and_then(|served| served.revision.as_ref()) {
         match &model.revision {
@@ -161,7 +163,7 @@ fn of_model(provider: &ProviderConfig, model: &ModelConfig, reached: Option<&Rea
             )),
             None => checks.push(Check::warn(
                 &subject,
-                format!("its revision is `{revision}`, and the config states none"),
+                format!("{}its revision is `{revision}`, and the config states none", unpinned(is_unpinned)),
                 format!("write `revision: \"{revision}\"` on the model, so that another one is never taken for it"),
             )),
         }
@@ -169,9 +171,21 @@ fn of_model(provider: &ProviderConfig, model: &ModelConfig, reached: Option<&Rea
         && let Some(why) = floating_name(provider.kind, id, provider.base_url.is_some())
     {
         let remedy = format!("name a dated snapshot, and look for drift with `exp drift` (rules of {FLOATING_AS_OF})");
-        checks.push(Check::warn(&subject, why, remedy));
+        let remedy = if provider.kind == ProviderKind::Ollama { PIN.to_owned() } else { remedy };
+        checks.push(Check::warn(&subject, format!("{}{why}", unpinned(is_unpinned)), remedy));
+    } else if is_unpinned {
+        let found = format!("{}neither the config nor the server states a revision of `{id}`", unpinned(true));
+        checks.push(Check::warn(&subject, found, PIN));
     }
     checks
+}
+
+/// Says how to pin a model of which its server says nothing.
+const PIN: &str =
+    "write `revision:` on the model, or `identity:` on its provider: a name for what is served, to be changed with it";
+
+fn unpinned(is_unpinned: bool) -> String {
+    if is_unpinned { format!("{UNPINNED}: ") } else { String::new() }
 }
 
 /// Is the longest prompt asked of a model, in bytes, by provider identity and model id.

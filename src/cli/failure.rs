@@ -117,6 +117,8 @@ fn from_store(error: &StoreError) -> Failure {
             failure.hint("the disk is full: free some space and build again; everything finished is kept")
         }
         StoreError::NotRegular { .. } | StoreError::ChangedWhileRead { .. } => Failure { exit: Exit::Usage, ..failure },
+        StoreError::Corrupt { id, .. } if id == "FORMAT" => failure
+            .hint("`docs/formats.md` says what stands in it; put the file back as another store of this exp has it"),
         StoreError::Corrupt { .. } => failure.hint("build again: what can be made anew will be"),
         _ => failure,
     }
@@ -179,7 +181,10 @@ impl From<&NodeFailure> for Failure {
             NodeFailure::Step(step) => from_step(step),
             NodeFailure::Store(store) | NodeFailure::Ask(AskError::Store(store)) => from_store(store),
             NodeFailure::Ask(error @ AskError::NoProvider { .. }) => Self::from_error(Exit::Usage, error)
-                .hint("this version asks `lexical` and `replay` only; answers that are in the store are reused"),
+                .hint(
+                    "give a provider of the config the kind and the address, or the `identity`, under which it was asked; answers \
+                     that are in the store are reused",
+                ),
             NodeFailure::Ask(error @ AskError::Damaged { .. }) => Self::from_error(Exit::Environment, error)
                 .hint("put back `store/draws/` from a backup; or open a new generation in the config: `reuse: {generation: 1}`"),
             NodeFailure::Ask(_) | NodeFailure::Plan(_) => Self::from_error(Exit::Failed, failure),

@@ -17,8 +17,8 @@ use crate::flow::Clock;
 use crate::plan::{NodeIndex, SourceBlob, TrialPlan};
 use crate::run::{
     ActionEntry, Catalog, CostSummary, FailureEntry, GateResult, MANIFEST_NAME, Manifest, OutputEntry, PAGE_NAME,
-    PromptEntry, RequestCounts, RunRecord, RunState, SourceEntry, TrialEntry, TrialSettings, ViewDir, ViewEntry,
-    made_files,
+    PromptEntry, RequestCounts, RunError, RunRecord, RunState, SourceEntry, TrialEntry, TrialSettings, ViewDir,
+    ViewEntry, made_files,
 };
 use crate::store::Store;
 
@@ -278,6 +278,10 @@ pub fn show(dir: &ViewDir, store: &Store, record: &RunRecord) -> Result<usize, F
     // Builds that end at once may show one run, or both point `latest` at theirs: the newest is known under the lock.
     let _held = store.hold_runs()?;
     let catalog = Catalog::read(store)?;
+    if catalog.entries().iter().all(|entry| entry.record.run_id != record.run_id) {
+        // A collection has let it go since it was found: its directory must not come back.
+        return Err(RunError::Changed { id: record.run_id.clone() }.into());
+    }
     let manifest = Catalog::manifest(store, record)?;
     let mut made = dir.show(&manifest.views, &|view| store.blob_path(&view.blob))?;
     made += dir.show(&manifest.circumstances, &|view| store.blob_path(&view.blob))?;

@@ -33,6 +33,20 @@ pub struct PinArgs {
     pub run: String,
 }
 
+/// Says what to forget.
+#[derive(Debug, Clone, Args)]
+pub struct ForgetArgs {
+    /// The dataset, by its name in the config
+    #[arg(long, value_name = "NAME")]
+    pub dataset: String,
+    /// The item's id
+    #[arg(long, value_name = "ID")]
+    pub item: String,
+    /// Erase it; without this flag nothing is changed
+    #[arg(long, short = 'y')]
+    pub yes: bool,
+}
+
 /// Says what to clean.
 #[derive(Debug, Clone, Args)]
 pub struct CleanArgs {

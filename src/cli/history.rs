@@ -26,16 +26,21 @@ pub fn estimate_build(
 ) -> Result<Estimate, Failure> {
     let mut estimator = Estimator::new(tariffs);
     let mut seen = HashSet::new();
+    let mut hits: Vec<Answered<'_>> = Vec::new();
     for trial in &planning.plan.trials {
         let asking = trial.infer.values().chain(trial.judged.values()).flatten();
         for node in asking.filter(|node| seen.insert(**node)) {
+            if let Some(Verdict::Hit(row)) = planning.resolution.verdicts.get(node.get()) {
+                hits.push((&planning.plan.graph.node(*node).scope, row.key));
+                continue;
+            }
             let wanted = wanted(planning, store, done, *node);
             let addresses: Vec<_> = wanted.iter().map(|wanted| wanted.address).collect();
             estimator.take(&planning.plan.graph.node(*node).scope, &wanted, &store.draws(&addresses)?);
         }
     }
     if estimator.wants_any() {
-        observe(store, &mut estimator)?;
+        observe(store, &mut estimator, &hits)?;
     }
     let mut estimate = estimator.finish();
     for (at, node) in planning.plan.graph.nodes().iter().enumerate() {
@@ -86,12 +91,21 @@ fn later(
     Ok(())
 }
 
-/// Shows an estimator the answers of earlier runs to the models that it wants to know of, as far as it wants more.
+/// Is the scope of an `infer` action that is done, and its key.
+pub type Answered<'p> = (&'p str, ActionKey);
+
+/// Shows an estimator the answers that parts of the plan have, then those of earlier runs, to the models that it wants to know
+/// of, as far as it wants more.
 ///
 /// What cannot be read is passed over: an estimate goes by what there is.
-pub fn observe(store: &Store, estimator: &mut Estimator<'_>) -> Result<(), Failure> {
-    let catalog = Catalog::read(store)?;
+pub fn observe(store: &Store, estimator: &mut Estimator<'_>, hits: &[Answered<'_>]) -> Result<(), Failure> {
     let mut looked_at: HashSet<ActionKey> = HashSet::new();
+    for (scope, key) in hits {
+        if estimator.wants(scope) && looked_at.insert(*key) {
+            observe_action(store, scope, key, estimator);
+        }
+    }
+    let catalog = Catalog::read(store)?;
     for entry in catalog.made_here().rev().filter(|entry| entry.record.manifest.is_some()).take(RUNS) {
         let Ok(manifest) = Catalog::manifest(store, &entry.record) else { continue };
         for action in &manifest.actions {

@@ -1,5 +1,6 @@
 //! The command line: what was typed, one file per command, and what is printed. Nobody imports it.
 
+mod again;
 mod archive;
 mod args;
 mod asked_part;
@@ -29,6 +30,7 @@ mod external;
 mod failure;
 mod fetch;
 mod finish;
+mod forget;
 mod gates;
 mod gc;
 mod gc_args;
@@ -59,6 +61,7 @@ mod progress;
 mod project;
 mod reasons;
 mod redraw;
+mod repair;
 mod report;
 mod requests;
 mod run_life;
@@ -72,11 +75,14 @@ mod show_items;
 mod sign;
 mod signals;
 mod spending;
+mod stated;
 mod status;
 mod stop;
 mod trial_items;
 mod unaskable;
 mod up_to_date;
+mod verify;
+mod verify_args;
 mod who;
 mod why;
 
@@ -174,7 +180,9 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Sign(args) => sign::sign(global, &args, out),
         Command::Import(args) => import::import(global, &args, out),
         Command::Clean(args) => clean::clean(global, &args, out),
+        Command::Verify(args) => verify::verify(global, &args, out, &clock),
         Command::Gc(args) => gc::gc(global, &args, out, &clock),
+        Command::Forget(args) => forget::forget(global, &args, out),
         Command::Pin(args) => pin::pin(global, &args, true, out),
         Command::Unpin(args) => pin::pin(global, &args, false, out),
         Command::Stop(args) => stop::stop(global, &args, out),

@@ -114,22 +114,13 @@ pub fn wire_of(config: Option<&Config>, request: &Request) -> Option<WireSetting
     if let Some(at) = known.iter().position(|wire| wire.models.contains_key(&request.model)) {
         return Some(known.swap_remove(at));
     }
-    let mut words = request.provider.0.split(' ');
-    let kinds = [
-        ProviderKind::OpenAi,
-        ProviderKind::Anthropic,
-        ProviderKind::Ollama,
-        ProviderKind::Fireworks,
-        ProviderKind::LlamaCpp,
-    ];
-    let kind = kinds.into_iter().find(|kind| Some(kind.as_str()) == words.clone().next())?;
-    let address = words.nth(1).unwrap_or_default();
+    let (kind, address) = who::kind_and_place(&request.provider)?;
     let api = if request.provider.0.ends_with(who::RESPONSES) { ProviderApi::Responses } else { ProviderApi::Chat };
     let served = Served { kind, api, model: &request.model, own_address: address.contains("://") };
     let model = ModelWire { names: names(&served), ..ModelWire::default() };
     Some(WireSettings {
         protocol: protocol(kind, api),
-        says_store: kind == ProviderKind::OpenAi && (address == "default" || is_openai(address)),
+        says_store: kind == ProviderKind::OpenAi && (address == who::DEFAULT_ADDRESS || is_openai(address)),
         prompt_caching: PromptCaching::Off,
         models: [(request.model.clone(), model)].into(),
     })

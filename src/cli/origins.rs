@@ -1,12 +1,13 @@
 use super::build::Building;
 use super::failure::Failure;
 use super::finish::{duration_text, thousands};
+use super::stated::{Stated, UNPINNED};
 use super::unaskable::requests_of;
 use crate::config::{Reaction, Reuse};
 use crate::engine::NodeDone;
 use crate::plan::NodeIndex;
 use crate::report::{ArmOrigin, ProvenancePage};
-use crate::request::DrawAddress;
+use crate::request::{DrawAddress, ProviderIdentity};
 use crate::run::{ArmProvenance, Provenance, RunRecord, ViewEntry};
 use crate::store::Commit;
 
@@ -49,15 +50,6 @@ impl Building<'_, '_> {
                 let arms = verdicts.arms.values();
                 page.arms.extend(arms.map(|arm| arm_origin(&format!("verdicts of {model}"), arm)));
             }
-            let states_revision = self
-                .planning
-                .trials
-                .iter()
-                .any(|other| other.slug == *slug && (is_embedded || other.model.revision.is_some()));
-            if !states_revision && origins.arms.values().all(|arm| arm.revisions.is_empty()) {
-                let note = "Unpinned: neither the config nor the server states a revision of the model.";
-                page.warnings.push(note.to_owned());
-            }
             for (name, dataset) in &self.planning.project.config.datasets {
                 page.warnings.extend(dataset.externals.iter().map(|external| {
                     let (metric, program) = (&external.name, &external.program.written);
@@ -66,6 +58,7 @@ impl Building<'_, '_> {
                     )
                 }));
             }
+            page.warnings.extend(unpinned(&trial.label.model, &origins.arms.values().collect::<Vec<_>>()));
             complaints.extend(found);
             let mut files = vec![("reports/provenance.md", page.to_markdown().into_bytes())];
             if origins.is_remote() {
@@ -93,10 +86,16 @@ impl Building<'_, '_> {
         let dataset = self.planning.plan.graph.node(node).scope.rsplit('/').nth(1).unwrap_or_default();
         let wanted = requests_of(&self.planning, self.store, done, node);
         let addresses: Vec<DrawAddress> = wanted.iter().map(|wanted| wanted.address).collect();
+        let mut count = 0;
         for (wanted, draw) in wanted.iter().zip(self.store.draws(&addresses)?) {
             if let Some(draw) = draw {
                 origins.add(side, dataset, &wanted.item, &draw);
+                count += 1;
             }
+        }
+        // All requests of one action are to one model.
+        if let (Some(arm), Some(first)) = (origins.arms.get_mut(side), wanted.first()) {
+            count_stated(arm, &first.request.provider, &first.request.model, first.request.revision.as_deref(), count);
         }
         Ok(())
     }
@@ -150,6 +149,28 @@ fn page(
     }
 }
 
+/// Counts so many draws under what was stated of the revision when they were asked for.
+pub(super) fn count_stated(
+    arm: &mut ArmProvenance,
+    provider: &ProviderIdentity,
+    model: &str,
+    revision: Option<&str>,
+    draws: u64,
+) {
+    if let Some(stated) = Stated::of(provider, model, revision)
+        && draws > 0
+    {
+        *arm.stated.entry(stated.words()).or_default() += draws;
+    }
+}
+
+/// Says of a trial's model that it is unpinned, and what to write; `None` where each of its draws was asked of what is stated.
+pub(super) fn unpinned(model: &str, arms: &[&ArmProvenance]) -> Option<String> {
+    let told = arms.iter().flat_map(|arm| &arm.revisions).map(|(revision, n)| (revision.clone(), *n)).collect();
+    let is_unpinned = arms.iter().any(|arm| arm.stated.contains_key(UNPINNED));
+    is_unpinned.then(|| Stated::Nothing.warning(model, &told)).flatten()
+}
+
 /// Takes an arm's provenance as pages show it.
 pub(super) fn arm_origin(side: &str, arm: &ArmProvenance) -> ArmOrigin {
     ArmOrigin {
@@ -161,6 +182,7 @@ pub(super) fn arm_origin(side: &str, arm: &ArmProvenance) -> ArmOrigin {
         counts: vec![
             ("bought", arm.bought.clone()),
             ("served model", arm.served.clone()),
+            ("stated in the config", arm.stated.clone()),
             ("revision stated by the server", arm.revisions.clone()),
             ("fingerprint", arm.fingerprints.clone()),
             ("served behind a router by", arm.upstreams.clone()),

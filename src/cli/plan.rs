@@ -12,6 +12,7 @@ use super::planning::Planning;
 use super::preview::{Fate, Preview, preview};
 use super::prices;
 use super::project::Project;
+use super::stated::{Stated, UNPINNED};
 use crate::engine::StepLimits;
 use crate::flow::Clock;
 use crate::plan::{NodeIndex, StepKind};
@@ -54,6 +55,13 @@ fn routes(planning: &Planning<'_>) -> Vec<String> {
     let routes: BTreeSet<String> =
         planning.asked().iter().filter_map(|asked| route(asked.provider, &proxies)).collect();
     routes.into_iter().collect()
+}
+
+/// Lists the models of which nothing states a revision.
+fn unpinned(planning: &Planning<'_>) -> Vec<String> {
+    let trials = planning.trials.iter();
+    let names = trials.filter(|trial| Stated::of_config(trial.provider, trial.model) == Some(Stated::Nothing));
+    names.map(|trial| trial.model.name.clone()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 #[derive(Default, Clone, Copy)]
@@ -105,6 +113,13 @@ fn print(planning: &Planning<'_>, seen: &Preview, out: &Output) {
     }
     let offline = planning.asked().iter().all(|asked| asked.provider.kind.is_embedded());
     let price = if offline { "$0.00: nothing here is asked over a network".to_owned() } else { seen.estimate.words() };
+    let unpinned = unpinned(planning);
+    for model in &unpinned {
+        out.line(&format!(
+            "  {model} is {UNPINNED}: the config states no `revision` of it and no `identity` of its provider, so that another one \
+             served under its name would be taken for it"
+        ));
+    }
     for line in seen.estimate.lines() {
         out.line(&line);
     }
@@ -139,6 +154,7 @@ fn print(planning: &Planning<'_>, seen: &Preview, out: &Output) {
         "sends": seen.sends,
         "price": seen.estimate.document(),
         "routes": routes,
+        "unpinned": unpinned,
         "nodes": actions,
     }));
 }

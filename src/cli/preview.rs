@@ -119,7 +119,12 @@ fn look(
     }
     let State { fates, keys, asked, missing, mut estimator, gathered } = state;
     if estimator.wants_any() {
-        history::observe(store, &mut estimator)?;
+        let nodes = planning.plan.trials.iter().flat_map(|trial| trial.infer.values().flatten());
+        let hits = nodes.filter(|node| matches!(fates[node.get()], Fate::Hit)).filter_map(|node| {
+            let scope: &str = &planning.plan.graph.node(*node).scope;
+            Some((scope, keys[node.get()]?))
+        });
+        history::observe(store, &mut estimator, &hits.collect::<Vec<_>>())?;
     }
     let mut sends = BTreeMap::new();
     let mut counted: std::collections::HashSet<ActionKey> = std::collections::HashSet::new();

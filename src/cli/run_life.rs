@@ -166,15 +166,19 @@ impl Building<'_, '_> {
 
         let catalog = Catalog::read(self.store)?;
         if let Some(twin) = self.twin(&catalog, &record) {
-            // What ran changed nothing that is shown: the run that shows it already stands for this build.
-            self.session.remove_run(&record.run_id)?;
-            finish::remove_dir(dir)?;
             let twin_dir = ViewDir::new(&project.home.experiments, &twin.run_id);
-            let restored = finish::show(&twin_dir, self.store, &twin)?;
-            let (exit, gates) = super::gates::of_build(self.store, &twin, self.args, self.out)?;
-            let finished = self.finished(twin, true, restored, done, result, cost, started);
-            finish::print(&finished, &gates, project, self.out);
-            return Ok(exit);
+            let shown = finish::show(&twin_dir, self.store, &twin);
+            // If a collection has let it go meanwhile, this run stands for itself.
+            if shown.is_ok() || self.store.run(&twin.run_id)?.is_some() {
+                let restored = shown?;
+                // What ran changed nothing that is shown: the run that shows it already stands for this build.
+                self.session.remove_run(&record.run_id)?;
+                finish::remove_dir(dir)?;
+                let (exit, gates) = super::gates::of_build(self.store, &twin, self.args, self.out)?;
+                let finished = self.finished(twin, true, restored, done, result, cost, started);
+                finish::print(&finished, &gates, project, self.out);
+                return Ok(exit);
+            }
         }
 
         let (circumstances, complaints) = self.origins(&record, done)?;

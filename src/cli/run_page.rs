@@ -2,12 +2,12 @@ use std::io::Write;
 
 use super::asked_part::{Recorded, recorded};
 use super::failure::{Exit, Failure};
-use super::origins::arm_origin;
+use super::origins::{arm_origin, count_stated, unpinned};
 use super::trial_items::{ItemFilter, TrialItems};
 use crate::engine::StoreBlobs;
 use crate::plan::{InferParams, MergeParams, ReportParams, ScoreParams, StepKind};
 use crate::report::{
-    ArmOrigin, ItemList, Methods, PageTrial, PooledEffects, RiskCurve, RunPage, SourceFile, TokenCounts, TrialReport,
+    ItemList, Methods, PageTrial, PooledEffects, RiskCurve, RunPage, SourceFile, TokenCounts, TrialReport,
 };
 use crate::request::{DrawAddress, Redraws};
 use crate::run::{ActionEntry, ArmProvenance, Manifest, PAGE_NAME, RunState, ViewDir};
@@ -122,7 +122,9 @@ fn page_trial(store: &Store, manifest: &Manifest, slug: &str) -> Result<Option<(
         .map_err(|error| Failure::new(Exit::Damage, format!("significance.json of {slug}: {error}")))?;
     let primary = report.verdicts.iter().map(|one| (one.dataset.clone(), one.metric.name.clone())).collect();
     // A baseline or a recording was asked of nobody.
-    let origins = if trial.note.is_some() { Vec::new() } else { origins(store, manifest, slug)? };
+    let arms = if trial.note.is_some() { Vec::new() } else { origins(store, manifest, slug)? };
+    let origins = arms.iter().map(|(side, arm)| arm_origin(side, arm)).collect();
+    let unpinned = unpinned(&trial.model, &arms.iter().map(|(_, arm)| arm).collect::<Vec<_>>());
     let page = PageTrial {
         model: trial.model,
         prompt_set: trial.prompt_set,
@@ -132,6 +134,7 @@ fn page_trial(store: &Store, manifest: &Manifest, slug: &str) -> Result<Option<(
         report,
         tokens: TokenCounts::default(),
         origins,
+        unpinned,
     };
     Ok(Some((page, primary)))
 }
@@ -185,7 +188,7 @@ fn pooled(results: &Significance) -> Vec<PooledEffects> {
 }
 
 /// Gathers, arm by arm, when and by whom a trial's answers were given.
-fn origins(store: &Store, manifest: &Manifest, slug: &str) -> Result<Vec<ArmOrigin>, Failure> {
+fn origins(store: &Store, manifest: &Manifest, slug: &str) -> Result<Vec<(String, ArmProvenance)>, Failure> {
     let Some(action) = find(manifest, &format!("{}/{slug}", StepKind::Merge)) else { return Ok(Vec::new()) };
     let Some(merge) = recorded(store, action)? else { return Ok(Vec::new()) };
     let params: MergeParams = merge.params.read()?;
@@ -197,7 +200,7 @@ fn origins(store: &Store, manifest: &Manifest, slug: &str) -> Result<Vec<ArmOrig
         for asked in asked_of_side(store, manifest, &merge, side, &model)? {
             gather(store, &asked, &mut gathered)?;
         }
-        arms.push(arm_origin(side, &gathered));
+        arms.push((side.clone(), gathered));
     }
     Ok(arms)
 }
@@ -241,6 +244,7 @@ fn gather(store: &Store, asked: &Recorded, into: &mut ArmProvenance) -> Result<(
         Some(blob) => Redraws::parse(&store.read(blob)?).unwrap_or_default(),
         None => Redraws::default(),
     };
+    let before = into.draws;
     let mut addresses: Vec<DrawAddress> = Vec::new();
     let mut flush = |addresses: &mut Vec<DrawAddress>| -> Result<(), Failure> {
         for draw in store.draws(addresses)?.iter().flatten() {
@@ -249,14 +253,19 @@ fn gather(store: &Store, asked: &Recorded, into: &mut ArmProvenance) -> Result<(
         addresses.clear();
         Ok(())
     };
-    for line in RequestsReader::new(store.open_blob(requests)?)? {
+    let reader = RequestsReader::new(store.open_blob(requests)?)?;
+    let shared = reader.shared().clone();
+    for line in reader {
         let key = line?.key;
         addresses.extend((0..params.draws).map(|number| redraws.address(key, params.generation, number)));
         if addresses.len() >= DRAWS_AT_ONCE {
             flush(&mut addresses)?;
         }
     }
-    flush(&mut addresses)
+    flush(&mut addresses)?;
+    let found = into.draws - before;
+    count_stated(into, &shared.provider, &shared.model, shared.revision.as_deref(), found);
+    Ok(())
 }
 
 /// Lists the rules by which outcomes were scored, as the scoring recorded them.

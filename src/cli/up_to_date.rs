@@ -108,7 +108,11 @@ impl<'b> UpToDate<'b> {
         let dir = ViewDir::new(&project.home.experiments, &record.run_id);
         let is_newest = catalog.latest().is_some_and(|latest| latest.record.run_id == record.run_id);
         let stands = dir.stands(&facts.views, &|view| store.blob_path(&view.blob)) && (!is_newest || dir.is_latest());
-        let restored = if stands { 0 } else { finish::show(&dir, store, record)? };
+        let restored = match if stands { Ok(0) } else { finish::show(&dir, store, record) } {
+            // The run was let go since it was found: what it shows is made again by a run of this build's own.
+            Err(_) if store.run(&record.run_id)?.is_none() => return Ok(None),
+            shown => shown?,
+        };
         let (actions, requests) = (facts.actions, facts.requests);
         let finished = Finished {
             record: record.clone(),

@@ -15,6 +15,8 @@ use crate::step;
 
 /// Ends the identity of who is asked by OpenAI's responses.
 pub const RESPONSES: &str = " responses";
+/// Stands in an identity for the address that a kind has where the config gives none.
+pub const DEFAULT_ADDRESS: &str = "default address";
 
 /// Names who answers: by revision and settings for the embedded providers, else as stated or by family and address.
 pub fn identity(provider: &ProviderConfig, corpus: Option<&BlobId>) -> ProviderIdentity {
@@ -28,10 +30,25 @@ pub fn identity(provider: &ProviderConfig, corpus: Option<&BlobId>) -> ProviderI
             if let Some(stated) = &provider.identity {
                 return ProviderIdentity(format!("{} {stated}{protocol}", kind.as_str()));
             }
-            let address = provider.base_url.as_deref().unwrap_or("default address");
+            let address = provider.base_url.as_deref().unwrap_or(DEFAULT_ADDRESS);
             ProviderIdentity(format!("{} {}{protocol}", kind.as_str(), normalised(address)))
         }
     }
+}
+
+/// Reads the kind of who answers over a network, and the address or the stated name, back from an identity; `None` for the
+/// embedded ones.
+pub fn kind_and_place(identity: &ProviderIdentity) -> Option<(ProviderKind, &str)> {
+    let (word, rest) = identity.0.split_once(' ')?;
+    let kinds = [
+        ProviderKind::OpenAi,
+        ProviderKind::Anthropic,
+        ProviderKind::Ollama,
+        ProviderKind::Fireworks,
+        ProviderKind::LlamaCpp,
+    ];
+    let kind = kinds.into_iter().find(|kind| kind.as_str() == word)?;
+    Some((kind, rest.strip_suffix(RESPONSES).unwrap_or(rest)))
 }
 
 /// Writes an address in one spelling: scheme and host in lower case, no port that goes without saying, no last slash.

@@ -7,10 +7,10 @@ use super::online::{Online, complaint_of};
 use super::send_failure::Trouble;
 use super::verdict::{of_failure, of_status};
 use super::wire::Protocol;
-use super::{Advice, Line, Served, json};
+use super::{Advice, Line, LookError, Served, json};
 
 /// Asks a server what it serves; `Ok(None)` where it is a provider's own service, or has no way to say.
-pub(super) fn look(online: &Online, line: &mut Line, model: &str) -> Result<Option<Served>, String> {
+pub(super) fn look(online: &Online, line: &mut Line, model: &str) -> Result<Option<Served>, LookError> {
     let settings = online.settings();
     if !settings.is_own_server {
         return Ok(None);
@@ -40,7 +40,7 @@ pub(super) fn ask(
     url: &str,
     body: Option<String>,
     model: &str,
-) -> Result<Option<Value>, String> {
+) -> Result<Option<Value>, LookError> {
     let whom = online.whom(url, model);
     let sent = online.client(line).send(&online.call(url, None, body));
     let reply = match sent {
@@ -48,9 +48,11 @@ pub(super) fn ask(
         Err(failure) if matches!(failure.trouble, Trouble::TooLarge | Trouble::Broken) => return Ok(None),
         Err(failure) => {
             let verdict = of_failure(&failure, whom);
-            return Err(match verdict.advice {
-                Advice::StopProvider { why } => why,
-                _ => format!("`{}`: {url} cannot be asked what it serves: {}", whom.provider, failure.why),
+            return Err(if let Advice::StopProvider { why } = verdict.advice {
+                LookError::lasting(why)
+            } else {
+                let why = format!("`{}`: {url} cannot be asked what it serves: {}", whom.provider, failure.why);
+                LookError::passing(why)
             });
         }
     };
@@ -60,13 +62,14 @@ pub(super) fn ask(
     refused(&reply, online, url, model)
 }
 
-fn refused(reply: &Reply, online: &Online, url: &str, model: &str) -> Result<Option<Value>, String> {
+fn refused(reply: &Reply, online: &Online, url: &str, model: &str) -> Result<Option<Value>, LookError> {
     let verdict = of_status(reply.status, &complaint_of(&reply.body), reply, online.whom(url, model), None);
     match verdict.advice {
-        Advice::StopProvider { why } if matches!(reply.status, 401..=403) => Err(why),
+        Advice::StopProvider { why } if matches!(reply.status, 401..=403) => Err(LookError::lasting(why)),
         Advice::Retry { .. } => {
             let name = &online.settings().name;
-            Err(format!("`{name}`: {url} cannot be asked what it serves: HTTP {}", reply.status))
+            let why = format!("`{name}`: {url} cannot be asked what it serves: HTTP {}", reply.status);
+            Err(LookError::passing(why))
         }
         _ => Ok(None),
     }
@@ -104,7 +107,7 @@ fn unlocated(path: &str) -> &str {
     if is_path { path.rsplit(['/', '\\']).next().unwrap_or(path) } else { path }
 }
 
-fn of_ollama(online: &Online, line: &mut Line, base: &str, model: &str) -> Result<Option<Served>, String> {
+fn of_ollama(online: &Online, line: &mut Line, base: &str, model: &str) -> Result<Option<Served>, LookError> {
     let Some(tags) = ask(online, line, &format!("{base}/api/tags"), None, model)? else { return Ok(None) };
     let Some(models) = tags.get("models").and_then(Value::as_array) else { return Ok(None) };
     let latest = format!("{model}:latest");
@@ -115,7 +118,8 @@ fn of_ollama(online: &Online, line: &mut Line, base: &str, model: &str) -> Resul
     };
     let Some(entry) = models.iter().find(is_named) else {
         let name = &online.settings().name;
-        return Err(format!("`{name}` has no model `{model}`: run `ollama pull {model}` there, or correct `model:`"));
+        let why = format!("`{name}` has no model `{model}`: run `ollama pull {model}` there, or correct `model:`");
+        return Err(LookError::lasting(why));
     };
     let question = format!("{{\"model\":{}}}", Value::from(model));
     let show = ask(online, line, &format!("{base}/api/show"), Some(question), model)?.unwrap_or_default();

@@ -8,8 +8,8 @@ use super::reading::{Complaint, Reading, Unread};
 use super::verdict::{Verdict, Whom, of_failure, of_late_complaint, of_malformed, of_status};
 use super::wire::{Protocol, WireSettings, texts_of, wire_body};
 use super::{
-    Advice, Given, Line, Provider, RateLimits, Redaction, Secret, Served, anthropic, json, look, ollama, openai,
-    responses,
+    Advice, Given, Line, LookError, Provider, RateLimits, Redaction, Secret, Served, anthropic, json, look, ollama,
+    openai, responses,
 };
 use crate::flow::Clock;
 use crate::request::{Circumstances, DrawAddress, Outcome, ProviderIdentity, Request};
@@ -211,8 +211,8 @@ impl Provider for Online {
         Line::new(Client::new(self.settings.client.clone()))
     }
 
-    fn look(&self, line: &mut Line, model: &str) -> Result<Option<Served>, String> {
-        look::look(self, line, model).map_err(|why| self.redaction.sentence(&why))
+    fn look(&self, line: &mut Line, model: &str) -> Result<Option<Served>, LookError> {
+        look::look(self, line, model).map_err(|error| LookError { why: self.redaction.sentence(&error.why), ..error })
     }
 
     fn answer(&self, line: &mut Line, request: &Request, draw: &DrawAddress) -> Given {

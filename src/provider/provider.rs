@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Line, RateLimits};
+use super::{Line, LookError, RateLimits};
 use crate::request::{Circumstances, DrawAddress, Outcome, ProviderIdentity, Request};
 
 /// Says what a provider would have its caller do next. Every rule of retrying is here and in the asker, nowhere else.
@@ -76,8 +76,8 @@ pub trait Provider: Send + Sync {
 
     /// Asks the server what it serves under a model's name, before the first request is sent to it.
     ///
-    /// `Ok(None)`: it has no way to say. The error is one sentence.
-    fn look(&self, line: &mut Line, model: &str) -> Result<Option<Served>, String> {
+    /// `Ok(None)`: it has no way to say.
+    fn look(&self, line: &mut Line, model: &str) -> Result<Option<Served>, LookError> {
         let _ = (line, model);
         Ok(None)
     }

@@ -26,9 +26,10 @@ impl Online {
             Protocol::Messages => format!("{}/v1/models?limit=1000", base.strip_suffix("/v1").unwrap_or(base)),
             Protocol::Ollama => format!("{base}/api/tags"),
         };
-        let listed = ask(self, line, &url, None, model)?;
+        let listed = ask(self, line, &url, None, model);
+        let listed = listed.map_err(|error| self.redaction().sentence(&error.why))?;
         let models = listed.as_ref().and_then(ids);
-        Ok(Reached { models, served: self.look(line, model)? })
+        Ok(Reached { models, served: self.look(line, model).map_err(|error| error.why)? })
     }
 }
 

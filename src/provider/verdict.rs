@@ -68,13 +68,25 @@ pub(super) fn of_failure(failure: &SendFailure, whom: Whom<'_>) -> Verdict {
         Trouble::TooLarge => failed(FailureCode::Malformed, billed, Advice::Keep, why.clone()),
         Trouble::Tls => {
             let message = format!(
-                "`{provider}`: the certificate or the TLS of {url} is not accepted ({why}): correct `base_url`, or name the \
-                 certificates to trust with `ca_file`"
+                "`{provider}`: the certificate or the TLS of {url} is not accepted ({why}): {}",
+                remedy_of_tls(why)
             );
             stop(message, format!("TLS: {why}"))
         }
         Trouble::Unusable => stop(format!("`{provider}`: nothing can be sent to {url}: {why}"), why.clone()),
     }
+}
+
+/// Says what to do about TLS that is not accepted, by the words of the library that did not accept it.
+fn remedy_of_tls(why: &str) -> &'static str {
+    const REMEDIES: [(&str, &str); 4] = [
+        ("certificate expired", "renew the certificate of the server, or set this machine's clock"),
+        ("certificate not valid yet", "set the clock of this machine, or wait until the certificate is valid"),
+        ("certificate not valid for name", "correct `base_url`: the certificate is for another name"),
+        ("does not support TLS 1.2", "the server has to speak TLS 1.2 or 1.3"),
+    ];
+    let found = REMEDIES.iter().find(|(words, _)| why.contains(words));
+    found.map_or("name the certificates to trust with `ca_file`, or correct `base_url`", |(_, remedy)| remedy)
 }
 
 /// Judges a response with a 2xx status in which there is no answer.

@@ -29,9 +29,13 @@ pub(super) fn withheld_blobs(manifest: &Manifest) -> BTreeSet<BlobId> {
         manifest.sources.iter().map(|source| source.blob).filter(|blob| !kept.contains(blob)).collect();
     for action in &manifest.actions {
         let step = action.label.split('/').next().unwrap_or_default();
-        let has_text =
-            |name: &str| !WITHOUT_TEXT.iter().any(|(known, output)| *known == step && name.starts_with(output));
-        withheld.extend(action.outputs.iter().filter(|output| has_text(&output.name)).map(|output| output.blob));
+        withheld
+            .extend(action.outputs.iter().filter(|output| holds_text(step, &output.name)).map(|output| output.blob));
     }
     withheld
+}
+
+/// Tells whether a step's output may hold the text of an item.
+pub(super) fn holds_text(step: &str, output: &str) -> bool {
+    !WITHOUT_TEXT.iter().any(|(known, name)| *known == step && output.starts_with(name))
 }

@@ -43,6 +43,12 @@ pub fn audit(
     }
     check_views(store, &dir, record, &manifest, &mut report)?;
     check_blobs(store, &manifest, &mut report);
+    if report.forgotten.blobs > 0 {
+        report.notes.push(format!(
+            "forgotten: {} blobs that held an item were erased on purpose, {} of them views; their hashes stand in the manifest",
+            report.forgotten.blobs, report.forgotten.views
+        ));
+    }
     match record.imported {
         Some(ImportTrust::Unverified) => report.notes.push(
             "imported, unverified: its action records and draws are in the archive only; audit that file to check them"

@@ -18,6 +18,7 @@ struct Looked {
     hashed: bool,
     findings: Vec<Finding>,
     note: Option<String>,
+    forgotten: bool,
 }
 
 /// Hashes every blob that the manifest names, each once, on all threads; damage is left where it is.
@@ -29,6 +30,7 @@ pub(super) fn check_blobs(store: &Store, manifest: &Manifest, report: &mut Audit
         report.checked.bytes += one.bytes;
         report.findings.extend(one.findings);
         report.notes.extend(one.note);
+        report.forgotten.blobs += u64::from(one.forgotten);
     }
 }
 
@@ -39,6 +41,10 @@ fn look(store: &Store, id: &BlobId, named: &NamedBlob) -> Looked {
     let whole = || format!("{} bytes with this hash", named.sizes.first().copied().unwrap_or_default());
     let meta = match OnDisk::at(&path) {
         Ok(OnDisk::File(meta)) => meta,
+        Ok(OnDisk::Absent) if store.is_forgotten(id).unwrap_or(false) => {
+            looked.forgotten = true;
+            return looked;
+        }
         Ok(other) => {
             looked.findings.push(Finding::new(subject, whole(), other.words(), named.remedy()));
             return looked;

@@ -25,6 +25,15 @@ pub struct WithheldCounts {
     pub bytes: u64,
 }
 
+/// Counts what a run names and was erased by `exp forget`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct ForgottenCounts {
+    /// Blobs.
+    pub blobs: u64,
+    /// Views of them, which are shown no more.
+    pub views: u64,
+}
+
 /// Is what an audit found: nothing in `findings` means that all is as it should be.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct AuditReport {
@@ -42,6 +51,8 @@ pub struct AuditReport {
     pub withheld: WithheldCounts,
     /// What is damaged, swapped, edited, missing or extra.
     pub findings: Vec<Finding>,
+    /// What was erased on purpose, and is no damage.
+    pub forgotten: ForgottenCounts,
     /// The fingerprints of the keys whose signatures hold.
     pub signers: Vec<String>,
     /// What is no damage and still worth knowing.
@@ -59,6 +70,7 @@ impl AuditReport {
             checked: AuditCounts::default(),
             withheld: WithheldCounts::default(),
             findings: Vec::new(),
+            forgotten: ForgottenCounts::default(),
             signers: Vec::new(),
             notes: Vec::new(),
         }

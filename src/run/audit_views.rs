@@ -106,6 +106,7 @@ fn check_view(
                 );
             }
         }
+        OnDisk::Absent if store.is_forgotten(&view.blob)? => report.forgotten.views += 1,
         other => report.find(subject, expected(), other.words(), SHOW),
     }
     Ok(())

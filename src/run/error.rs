@@ -82,6 +82,12 @@ pub enum RunError {
         /// The id.
         id: String,
     },
+    /// Something has to come to its end first.
+    #[error("{why}")]
+    NotYet {
+        /// What, in words.
+        why: String,
+    },
     /// A run cannot be archived as it is.
     #[error("run `{id}` cannot be archived: {why}")]
     Incomplete {

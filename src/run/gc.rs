@@ -73,6 +73,11 @@ pub fn plan_gc(store: &Store, experiments: &Utf8Path, options: &GcOptions) -> Re
             }
         }
     }
+    // A record that stays keeps what it made: it may be of another time than the manifest, as where a run died in between.
+    let table = store.actions(roots.actions.len())?;
+    for row in roots.actions.iter().filter_map(|key| table.get(key)) {
+        roots.blobs.extend(row.outputs.iter().map(|output| output.blob));
+    }
     // Every hash in a log of batches may be of a blob.
     roots.blobs.extend(store.named_by_batches()?.into_iter().map(BlobId::new));
     for entry in catalog.entries().iter().filter(|entry| leaving.contains_key(&entry.record.run_id)) {
@@ -167,7 +172,9 @@ fn leaving(
     let finished: Vec<&CatalogEntry> = catalog
         .entries()
         .iter()
-        .filter(|entry| matches!(entry.record.state, RunState::Complete | RunState::Partial) && !entry.alive)
+        .filter(|entry| matches!(entry.record.state, RunState::Complete | RunState::Partial))
+        // One that has just been finished is still to be shown by whoever finished it.
+        .filter(|entry| !store.session_alive(&entry.record.session))
         .collect();
     let beyond = options.keep_last.map_or(finished.len(), |n| finished.len().saturating_sub(n as usize));
     let mut sizes = match options.max_size {

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use super::Manifest;
 use crate::digest::BlobId;
+use crate::plan::StepKind;
 
 /// Is one blob that a manifest names, and all the places where it does.
 #[derive(Debug, Default)]
@@ -66,7 +67,7 @@ pub(super) fn named_blobs(manifest: &Manifest) -> BTreeMap<BlobId, NamedBlob> {
             let blob = blobs.entry(output.blob).or_default();
             blob.add(output.size, format!("output `{}` of `{}`", output.name, action.label));
             blob.made = true;
-            blob.answers |= action.label.starts_with("infer/");
+            blob.answers |= StepKind::parse(action.label.split('/').next().unwrap_or_default()).is_some_and(StepKind::asks);
         }
     }
     blobs

@@ -22,6 +22,8 @@ pub struct ArmProvenance {
     pub fingerprints: BTreeMap<String, u64>,
     /// Counts them by the revision that the server stated before it was asked.
     pub revisions: BTreeMap<String, u64>,
+    /// Counts them by what the config stated of the revision when they were asked for, in words.
+    pub stated: BTreeMap<String, u64>,
     /// Counts them by who served them behind a router.
     pub upstreams: BTreeMap<String, u64>,
     /// How many took more than one attempt.

@@ -70,6 +70,11 @@ fn parse(bytes: &[u8]) -> Option<(StoredBatch, usize)> {
     Some((stored, end))
 }
 
+/// Tells whether bytes are a state log that says something, with no torn line.
+pub(super) fn is_whole(bytes: &[u8]) -> bool {
+    parse(bytes).is_some_and(|(_, end)| end == bytes.len())
+}
+
 fn names(folder: &Folder, end: &str) -> Result<Vec<String>> {
     let named = |name: String| name.strip_suffix(end).filter(|name| is_name(name)).map(str::to_owned);
     Ok(folder.names()?.into_iter().filter_map(named).collect())

@@ -134,7 +134,7 @@ fn read_location(id: &DrawId, row: &rusqlite::Row<'_>, at: usize) -> rusqlite::R
 }
 
 /// Visits every answer's row in order, checking each.
-fn each_draw(conn: &Connection, mut visit: impl FnMut(DrawId, Location, i64)) -> rusqlite::Result<()> {
+pub(super) fn each_draw(conn: &Connection, mut visit: impl FnMut(DrawId, Location, i64)) -> rusqlite::Result<()> {
     let mut all = conn.prepare_cached("SELECT id, segment, start, length, sum FROM draws")?;
     let mut rows = all.query([])?;
     while let Some(row) = rows.next()? {
@@ -179,6 +179,23 @@ pub(super) fn usage(conn: &Connection, used: &HashSet<DrawId>) -> rusqlite::Resu
         *entry = (entry.0 + 1, entry.1 || used.contains(&id));
     })?;
     Ok(rows(conn)?.into_iter().map(|row| (row.name, found.get(&row.n).copied().unwrap_or_default())).collect())
+}
+
+/// Removes the rows of answers, and counts their segments anew; returns how many there were.
+pub(super) fn drop_draws(conn: &Connection, ids: &[DrawId]) -> rusqlite::Result<u64> {
+    let mut dropped = 0;
+    for id in ids {
+        let Some(location) = locate(conn, id)? else { continue };
+        conn.prepare_cached("DELETE FROM draws WHERE id = ?1")?.execute([id.digest().as_bytes()])?;
+        let mut row = conn
+            .prepare_cached("SELECT n, name, indexed, draws, total, sum FROM segments WHERE n = ?1")?
+            .query_row([location.segment], SegmentRow::read)?;
+        row.draws -= 1;
+        row.total = row.total.wrapping_sub(location.sum(id));
+        row.write(conn)?;
+        dropped += 1;
+    }
+    Ok(dropped)
 }
 
 /// Removes a segment's row, and the rows of its answers; returns how many these were.
@@ -233,7 +250,8 @@ pub(super) fn lacks_lines(conn: &Connection, layout: &Layout) -> Result<bool> {
     Ok(false)
 }
 
-fn indexed(conn: &Connection) -> rusqlite::Result<HashMap<String, i64>> {
+/// Returns how far each segment is indexed, by its file name.
+pub(super) fn indexed(conn: &Connection) -> rusqlite::Result<HashMap<String, i64>> {
     Ok(rows(conn)?.into_iter().map(|row| (row.name, row.indexed)).collect())
 }
 

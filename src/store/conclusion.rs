@@ -75,6 +75,25 @@ fn head(key: &ConclusionKey, generation: &Generation) -> Vec<u8> {
     [key.digest().as_bytes().as_slice(), &generation.changes.to_le_bytes(), generation.epoch.as_bytes()].concat()
 }
 
+/// Checks the checksum of every row that is not void; returns how many rows there are, and what is wrong.
+pub(super) fn check_rows(conn: &rusqlite::Connection) -> rusqlite::Result<(u64, Vec<&'static str>)> {
+    let (mut count, mut bad) = (0, Vec::new());
+    let now = Generation::read(conn)?;
+    let mut all = conn.prepare("SELECT key, epoch, changes, body FROM conclusions")?;
+    let mut rows = all.query([])?;
+    while let Some(row) = rows.next()? {
+        count += 1;
+        let of = Generation { epoch: row.get(1)?, changes: row.get(2)? };
+        let key = <[u8; 32]>::try_from(row.get_ref(0)?.as_blob()?).ok();
+        let key = key.map(|key| ConclusionKey::new(crate::digest::Digest::from_bytes(key)));
+        let body = row.get_ref(3)?.as_blob()?;
+        if now.as_ref() == Some(&of) && key.is_none_or(|key| Conclusion::from_bytes(&key, &of, body).is_none()) {
+            bad.push("the row of a conclusion");
+        }
+    }
+    Ok((count, bad))
+}
+
 impl Store {
     /// Finds what was concluded under a key, if no row of an action was added, replaced or removed since.
     pub fn conclusion(&self, key: &ConclusionKey) -> Result<Option<Conclusion>> {

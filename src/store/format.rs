@@ -14,11 +14,22 @@ pub(super) struct Format {
 }
 
 /// Is the newest store format that this program knows.
-const KNOWN: u32 = 1;
+const KNOWN: u32 = 2;
 
 impl Format {
-    /// Is what this program writes.
-    pub(super) const CURRENT: Self = Self { min_reader: 1, min_writer: 1 };
+    /// Is what this program writes. Since 2 whoever writes holds what it relies on, so that collections see it; the files are
+    /// those of 1.
+    pub(super) const CURRENT: Self = Self { min_reader: 1, min_writer: 2 };
+
+    /// Tells whether a store has to be copied before it is written to.
+    pub(super) fn is_older(self) -> bool {
+        self.min_writer < Self::CURRENT.min_writer
+    }
+
+    /// Returns the oldest format that a program must know to write the store.
+    pub(super) fn writer(self) -> u32 {
+        self.min_writer
+    }
 
     /// Returns the bytes of the file.
     pub(super) fn to_bytes(self) -> Vec<u8> {
@@ -38,6 +49,8 @@ impl Format {
         // A newer format may say more; only these two numbers are asked for.
         let json: serde_json::Value = serde_json::from_str(&text).map_err(|_| damaged())?;
         let number = |name: &str| json.get(name)?.as_u64().and_then(|n| u32::try_from(n).ok());
+        // There was no format 0.
+        let number = |name| number(name).filter(|n| *n > 0);
         match (number("min_reader"), number("min_writer")) {
             (Some(min_reader), Some(min_writer)) => Ok(Some(Self { min_reader, min_writer })),
             _ => Err(damaged()),

@@ -151,9 +151,53 @@ impl Index {
         Ok(value)
     }
 
+    /// Shows the file as it stands, without mending anything; `None` where there is none, or where it cannot be read before
+    /// somebody has brought it up to date.
+    pub(super) fn examine<T>(&self, look: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<Option<T>> {
+        let root = self.layout.root();
+        if root.stat(FILE)?.is_none() {
+            return Ok(None);
+        }
+        self.require_file()?;
+        let log = root.stat("index.sqlite-wal")?.is_some_and(|stat| stat.st_size > 0);
+        if log && root.stat("index.sqlite-shm")?.is_none() {
+            return Ok(None);
+        }
+        let failed = self.failed("check");
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mode = if log { "mode=ro" } else { "immutable=1" };
+        let conn = Connection::open_with_flags(uri(&self.path(), mode), flags).map_err(&failed)?;
+        conn.busy_timeout(PATIENCE).map_err(&failed)?;
+        schema::configure(&conn).map_err(&failed)?;
+        if !schema::is_ours(&conn).map_err(&failed)? {
+            return Err(failed(schema::unusable("it is of another version")));
+        }
+        look(&conn).map(Some).map_err(failed)
+    }
+
+    /// Reads an action's row as it stands, whatever it says.
+    pub(super) fn row(&self, key: &crate::digest::ActionKey) -> Result<Option<Vec<u8>>> {
+        use rusqlite::OptionalExtension as _;
+        let found = self.examine(|conn| {
+            conn.query_row("SELECT body FROM actions WHERE key = ?1", [key.digest().as_bytes()], |row| row.get(0))
+                .optional()
+        })?;
+        Ok(found.flatten())
+    }
+
     /// Tells whether there is a file.
     pub(super) fn exists(&self) -> Result<bool> {
         Ok(self.layout.root().stat(FILE)?.is_some())
+    }
+
+    /// Builds the file anew, whatever stands there, which is set aside.
+    pub(super) fn rebuild_now(&self, why: &str) -> Result<()> {
+        let mut state = self.state();
+        *state = State::default();
+        let locks = self.layout.root().folder("locks")?;
+        let (lock, _) = locks.open_or_create(LOCK)?;
+        lock.lock().map_err(StoreError::io("lock", locks.path().join(LOCK)))?;
+        self.rebuild(why, &lock)
     }
 
     /// Removes the file: it is derived, and takes room. Whoever needs it next builds it again.
@@ -281,6 +325,9 @@ impl Index {
             .map_err(&failed)?;
         conn.set_prepared_statement_cache_capacity(64);
         let unclean = mark_of(&conn).map_err(&failed)? != mark_in(lock);
+        if !schema::is_as_made(&conn).map_err(&failed)? {
+            return Err(failed(schema::unusable("its tables are not as they were made")));
+        }
         if unclean {
             schema::quick_check(&conn).map_err(&failed)?;
         }

@@ -73,6 +73,21 @@ impl Entry {
     }
 }
 
+/// Checks the checksum of every row; returns how many there are, and what is wrong.
+pub(super) fn check_rows(conn: &rusqlite::Connection) -> rusqlite::Result<(u64, Vec<&'static str>)> {
+    let (mut count, mut bad) = (0, Vec::new());
+    let mut all = conn.prepare("SELECT dev, ino, body FROM inputs")?;
+    let mut rows = all.query([])?;
+    while let Some(row) = rows.next()? {
+        count += 1;
+        let file = (row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64);
+        if Entry::from_bytes(file, row.get_ref(2)?.as_blob()?).is_none() {
+            bad.push("the row of an input file");
+        }
+    }
+    Ok((count, bad))
+}
+
 fn name((dev, ino): (u64, u64)) -> [u8; 16] {
     (u128::from(dev) << 64 | u128::from(ino)).to_le_bytes()
 }

@@ -53,7 +53,25 @@ impl Layout {
             (Err(error), Access::ReadWrite) if error.is_not_found() => Self::make_root(dir)?,
             (Err(error), _) => return Err(error),
         };
-        let layout = Self {
+        let layout = Self::of(root, access);
+        match (Format::read(&layout.root)?, access) {
+            (Some(format), _) => format.check(dir, access)?,
+            // No FORMAT: nothing was ever completed here, so there is nothing to read.
+            (None, Access::ReadOnly) => return Ok(None),
+            (None, Access::ReadWrite) => layout.create()?,
+        }
+        Ok(Some(layout))
+    }
+
+    /// Fills a directory that is there with all but `FORMAT`: without it there is no store yet.
+    pub(super) fn begin(dir: &Utf8Path) -> Result<Self, StoreError> {
+        let layout = Self::of(Folder::open_root(dir)?, Access::ReadWrite);
+        layout.make_folders()?;
+        Ok(layout)
+    }
+
+    fn of(root: Folder, access: Access) -> Self {
+        Self {
             root,
             access,
             tmp: OnceLock::new(),
@@ -62,14 +80,7 @@ impl Layout {
             draws: OnceLock::new(),
             sessions: OnceLock::new(),
             batches: OnceLock::new(),
-        };
-        match (Format::read(&layout.root)?, access) {
-            (Some(format), _) => format.check(dir, access)?,
-            // No FORMAT: nothing was ever completed here, so there is nothing to read.
-            (None, Access::ReadOnly) => return Ok(None),
-            (None, Access::ReadWrite) => layout.create()?,
         }
-        Ok(Some(layout))
     }
 
     fn make_root(dir: &Utf8Path) -> Result<Folder, StoreError> {
@@ -86,6 +97,20 @@ impl Layout {
 
     /// Makes every directory, durable, and FORMAT last: where FORMAT stands, the rest stands.
     fn create(&self) -> Result<(), StoreError> {
+        self.make_folders()?;
+        // Two processes may create one store at once: one after the other, each under a name of its own, and neither
+        // while temporary files are being swept.
+        let _lock = self.lock("sweep")?;
+        self.write_format()
+    }
+
+    /// Writes `FORMAT`, after all else.
+    pub(super) fn write_format(&self) -> Result<(), StoreError> {
+        let name = format!("format-{}", super::session::nonce());
+        self.root.write_atomic("FORMAT", &Format::CURRENT.to_bytes(), self.tmp()?, &name, SEALED)
+    }
+
+    fn make_folders(&self) -> Result<(), StoreError> {
         for name in FOLDERS {
             self.root.make(name)?;
         }
@@ -96,12 +121,7 @@ impl Layout {
             }
             folder.sync()?;
         }
-        self.root.sync()?;
-        // Two processes may create one store at once: one after the other, each under a name of its own, and neither
-        // while temporary files are being swept.
-        let _lock = self.lock("sweep")?;
-        let name = format!("format-{}", super::session::nonce());
-        self.root.write_atomic("FORMAT", &Format::CURRENT.to_bytes(), self.tmp()?, &name, SEALED)
+        self.root.sync()
     }
 
     /// Waits for one of the files in `locks/`, and holds it as long as the file that is returned.

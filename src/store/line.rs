@@ -49,6 +49,7 @@ pub struct LoggedFailure {
 /// | answer | `{"draw":"<address>","answer":{…},"circumstances":{…},"raw":"…"}` |
 /// | a second value for an address, never served | `{"surplus":"<address>",` and the rest as for an answer |
 /// | attempt without an answer | `{"failure":"<address>","code":"…","circumstances":{…},"raw":"…"}` |
+/// | these were erased on purpose | `{"forgotten":["<address>",…]}` |
 ///
 /// An address is `<64 hex of the request key>/<generation>/<number>`. `raw` is absent when there was no body; a body that
 /// is not UTF-8 stands as `raw_hex`, in hexadecimal. Claims and intents are numbered within
@@ -207,6 +208,15 @@ pub(super) fn put_intent(out: &mut Vec<u8>, number: u32, addresses: &[DrawAddres
 pub(super) fn put_release(out: &mut Vec<u8>, addresses: &[DrawAddress]) {
     framed(out, |out| {
         out.extend_from_slice(b"{\"release\":");
+        put_addresses(out, addresses);
+        out.push(b'}');
+    });
+}
+
+/// Appends which draws were erased on purpose; readers pass over it.
+pub(super) fn put_forgotten(out: &mut Vec<u8>, addresses: &[DrawAddress]) {
+    framed(out, |out| {
+        out.extend_from_slice(b"{\"forgotten\":");
         put_addresses(out, addresses);
         out.push(b'}');
     });

@@ -48,6 +48,18 @@ pub(super) fn is_ours(conn: &Connection) -> rusqlite::Result<bool> {
     Ok(number("application_id")? == APPLICATION_ID && number("user_version")? == VERSION)
 }
 
+/// Tells whether tables and triggers are those that [`create`] makes: a trigger that was damaged would count wrongly.
+pub(super) fn is_as_made(conn: &Connection) -> rusqlite::Result<bool> {
+    let texts = |conn: &Connection| -> rusqlite::Result<Vec<[Option<String>; 4]>> {
+        conn.prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")?
+            .query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))?
+            .collect()
+    };
+    let fresh = Connection::open_in_memory()?;
+    fresh.execute_batch(TABLES)?;
+    Ok(texts(conn)? == texts(&fresh)?)
+}
+
 /// Sets what every connection needs.
 pub(super) fn configure(conn: &Connection) -> rusqlite::Result<()> {
     conn.execute_batch(

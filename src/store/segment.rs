@@ -14,6 +14,8 @@ pub(super) struct Found<'a> {
     pub(super) line: &'a [u8],
     /// Whether its checksum holds.
     pub(super) good: bool,
+    /// Whether the newline before it is damaged, so that it ran together with what stands there.
+    pub(super) follows_damage: bool,
 }
 
 /// Is what a scan came to.
@@ -71,16 +73,16 @@ pub(super) fn scan(
 /// Visits a line, or the lines that ran together in it.
 fn resolve(bytes: &[u8], start: u64, visit: &mut impl FnMut(Found<'_>)) {
     if checked(bytes).is_some() {
-        return visit(Found { start, line: bytes, good: true });
+        return visit(Found { start, line: bytes, good: true, follows_damage: false });
     }
     // A line's text cannot imitate another line: inside JSON strings every quote is escaped.
     let second = (1..bytes.len()).find(|at| looks_like_start(&bytes[*at..]) && checked(&bytes[*at..]).is_some());
     match second {
         Some(at) => {
             resolve(&bytes[..at - 1], start, visit);
-            visit(Found { start: start + at as u64, line: &bytes[at..], good: true });
+            visit(Found { start: start + at as u64, line: &bytes[at..], good: true, follows_damage: true });
         }
-        None => visit(Found { start, line: bytes, good: false }),
+        None => visit(Found { start, line: bytes, good: false, follows_damage: false }),
     }
 }
 

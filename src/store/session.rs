@@ -288,6 +288,20 @@ fn register(layout: &Layout) -> Result<(String, File)> {
     }
 }
 
+/// Waits for the lock under which sessions begin, and holds it as long as the file that is returned; it is an error if any
+/// session is at work.
+pub(super) fn alone(layout: &Layout) -> Result<File> {
+    let sweeping = layout.lock("sweep")?;
+    for id in layout.sessions()?.names()? {
+        if is_alive(layout, &id)? {
+            let why =
+                "somebody is at work in it, and may rely on what is to be changed; do it again when that has ended";
+            return Err(StoreError::Unfit { why: why.into() });
+        }
+    }
+    Ok(sweeping)
+}
+
 /// Tells whether a session lives: whether its file is there and locked.
 pub(super) fn is_alive(layout: &Layout, id: &str) -> Result<bool> {
     if !is_name(id) {

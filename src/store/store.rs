@@ -5,11 +5,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::folder::Folder;
 use super::index::Index;
 use super::inputs::Inputs;
-use super::layout::{Layout, Tree, file_name, place, shown_path};
+use super::layout::{Layout, Tree, digest_at, file_name, place, shown_path};
 use super::notices::Notices;
 use super::{
     Access, ActionRecord, ActionTable, BlobReader, BlobRef, Generation, LedgerLine, LoggedDraw, Presence, Session,
-    StoreError, StoredBatch, StoredRun, batches, blob_reader, ledger, pinned, records, roots, runs, served, session,
+    StoreError, StoredBatch, StoredRun, batches, blob_reader, ledger, migrate, pinned, records, roots, runs, served,
+    session,
 };
 use crate::digest::{ActionKey, BlobId, Digest, StreamHasher};
 use crate::request::DrawAddress;
@@ -49,15 +50,20 @@ impl Store {
     /// Opens the store in a directory.
     ///
     /// With [`Access::ReadWrite`] the layout is made where it is absent. With [`Access::ReadOnly`] nothing is created or
-    /// written, ever, and a store that does not exist is an empty one.
+    /// written, ever, and a store that does not exist is an empty one. A store of an older format is copied to this one before
+    /// it may be written.
     pub fn open(dir: &Utf8Path, access: Access) -> Result<Self> {
         let version = rusqlite::version_number();
         if version < OLDEST_SQLITE {
             let why = format!("SQLite {} is too old: 3.51.3 is needed", rusqlite::version());
             return Err(StoreError::Unfit { why });
         }
+        let notices = Arc::new(Notices::default());
+        if access == Access::ReadWrite {
+            migrate::if_older(dir)?.into_iter().for_each(|said| notices.add(said));
+        }
         let opened = Layout::open(dir, access)?.map(|layout| {
-            let (layout, notices) = (Arc::new(layout), Arc::new(Notices::default()));
+            let layout = Arc::new(layout);
             let index = Index::new(Arc::clone(&layout), Arc::clone(&notices));
             Opened { layout, notices, index, inputs: Inputs::default() }
         });
@@ -192,6 +198,20 @@ impl Store {
             Some(opened) => records::read(&opened.layout, &opened.notices, key),
             None => Ok(None),
         }
+    }
+
+    /// Lists every action that has a record, sorted.
+    pub fn action_keys(&self) -> Result<Vec<ActionKey>> {
+        let Some(opened) = &self.0.opened else { return Ok(Vec::new()) };
+        let mut keys = Vec::new();
+        for byte in 0..=255u8 {
+            match opened.layout.shard(Tree::Actions, byte).and_then(|shard| shard.names()) {
+                Ok(names) => keys.extend(names.iter().filter_map(|name| digest_at(byte, name)).map(ActionKey::new)),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(keys)
     }
 
     /// Reads the answers at the given addresses; `None` for each that has none, or a damaged one (reported).

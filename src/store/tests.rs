@@ -10,33 +10,33 @@ use super::*;
 use crate::digest::{ActionKey, BlobId, Digest};
 use crate::request::{Circumstances, DrawAddress, FailureCode};
 
-struct Place {
+pub(super) struct Place {
     dir: tempfile::TempDir,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { dir: tempfile::tempdir().unwrap() }
     }
 
-    fn path(&self) -> Utf8PathBuf {
+    pub(super) fn path(&self) -> Utf8PathBuf {
         Utf8Path::from_path(self.dir.path()).unwrap().join("store")
     }
 
-    fn open(&self) -> Store {
+    pub(super) fn open(&self) -> Store {
         Store::open(&self.path(), Access::ReadWrite).unwrap()
     }
 
-    fn read_only(&self) -> Store {
+    pub(super) fn read_only(&self) -> Store {
         Store::open(&self.path(), Access::ReadOnly).unwrap()
     }
 
-    fn file(&self, name: &str) -> Utf8PathBuf {
+    pub(super) fn file(&self, name: &str) -> Utf8PathBuf {
         self.path().join(name)
     }
 
     /// Lists every file with its content, to see that nothing was written.
-    fn everything(&self) -> Vec<(String, Digest)> {
+    pub(super) fn everything(&self) -> Vec<(String, Digest)> {
         fn walk(dir: &Utf8Path, out: &mut Vec<(String, Digest)>) {
             for entry in dir.read_dir_utf8().unwrap() {
                 let path = entry.unwrap().path().to_owned();
@@ -56,7 +56,7 @@ impl Place {
         out
     }
 
-    fn segments(&self) -> Vec<Utf8PathBuf> {
+    pub(super) fn segments(&self) -> Vec<Utf8PathBuf> {
         let mut found: Vec<_> =
             self.file("draws").read_dir_utf8().unwrap().map(|entry| entry.unwrap().path().to_owned()).collect();
         found.sort();
@@ -69,7 +69,7 @@ impl Place {
     }
 }
 
-fn key(n: u32) -> ActionKey {
+pub(super) fn key(n: u32) -> ActionKey {
     ActionKey::new(Digest::of(&n.to_le_bytes()))
 }
 
@@ -88,7 +88,7 @@ fn record(n: u32, outputs: &[BlobRef]) -> ActionRecord {
     }
 }
 
-fn text(n: u32) -> String {
+pub(super) fn text(n: u32) -> String {
     format!("output {n}")
 }
 
@@ -97,12 +97,12 @@ fn commit_of(session: &Session, n: u32) -> Commit {
     Commit { record: Some(record(n, &[staged.blob()])), blobs: vec![staged] }
 }
 
-fn addresses(n: u32) -> Vec<DrawAddress> {
+pub(super) fn addresses(n: u32) -> Vec<DrawAddress> {
     (0..n).map(address).collect()
 }
 
 /// Fills a store with three actions and four draws, and ends the session in order.
-fn filled() -> Place {
+pub(super) fn filled() -> Place {
     let place = Place::new();
     let session = place.open().session().unwrap();
     session.commit((0..3).map(|n| commit_of(&session, n)).collect()).unwrap();
@@ -114,7 +114,7 @@ fn filled() -> Place {
 }
 
 /// Checks that all of it is known and is what it was.
-fn assert_whole(store: &Store) {
+pub(super) fn assert_whole(store: &Store) {
     for expected in [0, 100] {
         let table = store.actions(expected).unwrap();
         for n in 0..3 {
@@ -162,7 +162,7 @@ fn mode(path: &Utf8Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-fn overwrite(path: &Utf8Path, bytes: &[u8]) {
+pub(super) fn overwrite(path: &Utf8Path, bytes: &[u8]) {
     set_mode(path, 0o600);
     fs::write(path, bytes).unwrap();
     set_mode(path, 0o444);
@@ -219,13 +219,23 @@ fn a_store_that_is_not_there_is_empty_and_stays_so() {
 #[test]
 fn a_newer_store_is_read_but_not_written_or_not_read() {
     let place = filled();
-    overwrite(&place.file("FORMAT"), b"{\"min_reader\":1,\"min_writer\":2,\"more\":0}\n");
+    overwrite(&place.file("FORMAT"), b"{\"min_reader\":1,\"min_writer\":3,\"more\":0}\n");
     assert_whole(&place.read_only());
     let error = Store::open(&place.path(), Access::ReadWrite).unwrap_err();
-    assert!(matches!(error, StoreError::Newer { needs: 2, purpose: "write", .. }));
+    assert!(matches!(error, StoreError::Newer { needs: 3, purpose: "write", .. }));
     overwrite(&place.file("FORMAT"), b"{\"min_reader\":3,\"min_writer\":3}\n");
     let error = Store::open(&place.path(), Access::ReadOnly).unwrap_err();
     assert!(matches!(error, StoreError::Newer { needs: 3, purpose: "read", .. }));
+    // What is damaged is never taken for another format that would do.
+    let good = Format::CURRENT.to_bytes();
+    for bit in 0..good.len() * 8 {
+        let mut bad = good.clone();
+        bad[bit / 8] ^= 1 << (bit % 8);
+        overwrite(&place.file("FORMAT"), &bad);
+        let opened = Store::open(&place.path(), Access::ReadWrite);
+        let is_found = matches!(opened, Err(StoreError::Corrupt { .. } | StoreError::Newer { .. }));
+        assert!(is_found, "bit {bit}: {opened:?}");
+    }
     overwrite(&place.file("FORMAT"), b"{");
     assert!(matches!(Store::open(&place.path(), Access::ReadOnly), Err(StoreError::Corrupt { .. })));
 }

@@ -8,6 +8,7 @@
 #![allow(clippy::format_collect)]
 
 pub mod canary;
+pub mod mills;
 pub mod online;
 pub mod strace;
 
@@ -235,6 +236,12 @@ pub fn run(command: &mut Command) -> Output {
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
+}
+
+/// Copies a directory as it is: links, modes and times.
+#[track_caller]
+pub fn copy(from: &Path, to: &Path) {
+    run(Command::new("cp").arg("-a").arg(from).arg(to)).expect_code(0);
 }
 
 /// The rows of a CSV text, each by its column's name.

@@ -13,6 +13,12 @@ use super::models::Models;
 use super::resolve::Resolve;
 use super::trials::Asked;
 
+/// Says whether a template names the answer that is to be judged.
+fn shows_the_answer(template: &str) -> bool {
+    let fields = template.split("{{").skip(1).filter_map(|rest| rest.split_once("}}"));
+    fields.into_iter().any(|(field, _)| matches!(field.trim(), "answer" | "text"))
+}
+
 impl Loader<'_> {
     /// Reads the scorers by models of all datasets, given the models.
     pub fn judges(
@@ -56,6 +62,12 @@ impl Loader<'_> {
             Some(loader.text_file(node.text()?, node.span, TextFile::Template))
         };
         let (user, system) = (file(self, "user"), file(self, "system"));
+        if let (Some(user), Some(node)) = (&user, set.get("user"))
+            && self.files.read(&user.path).is_ok_and(|text| !shows_the_answer(&String::from_utf8_lossy(&text)))
+        {
+            let message = format!("{}: the template shows the judge no answer", user.written);
+            self.error(node.span, message, "write `{{answer}}` where the answer belongs");
+        }
         let verdict = set.get("verdict").and_then(|node| self.answer(node));
         let values = set.get("values").map(Node::entries).unwrap_or_default();
         let values = values.iter().filter_map(|e| Some((e.key.trim().to_lowercase(), e.value.decimal()?))).collect();

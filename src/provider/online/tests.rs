@@ -210,8 +210,14 @@ fn a_server_is_asked_what_it_serves() {
     server.join().unwrap();
 
     let (url, server) = serve(vec![http("401 Unauthorized", "", &format!("{{\"error\":\"no {KEY}\"}}"))]);
-    let why = online(Protocol::Chat, &url).look(&mut Line::default(), "m").unwrap_err();
-    assert!(why.contains("MY_KEY") && !why.contains("canary"), "{why}");
+    let error = online(Protocol::Chat, &url).look(&mut Line::default(), "m").unwrap_err();
+    let why = &error.why;
+    assert!(why.contains("MY_KEY") && !why.contains("canary") && !error.may_pass, "{error:?}");
+    server.join().unwrap();
+
+    let (url, server) = serve(vec![http("503 Busy", "", "{}")]);
+    let error = online(Protocol::Chat, &url).look(&mut Line::default(), "m").unwrap_err();
+    assert!(error.may_pass, "{error:?}");
     server.join().unwrap();
 
     let tags = r#"{"models":[{"name":"m:latest","digest":"d1"}]}"#;

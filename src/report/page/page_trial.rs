@@ -21,6 +21,8 @@ pub struct PageTrial {
     pub tokens: TokenCounts,
     /// When, by whom and how the answers were given.
     pub origins: Vec<ArmOrigin>,
+    /// That nothing states which revision of the model answers, in one sentence, where that is so.
+    pub unpinned: Option<String>,
 }
 
 /// Is risk against coverage on one set of items.

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::table::{HtmlTable, name};
@@ -34,6 +35,10 @@ impl RunPage {
                 }
             }
             html.push_str(&table.finish());
+        }
+        // Trials of one model say the same of it.
+        for warning in self.trials.iter().filter_map(|trial| trial.unpinned.as_ref()).collect::<BTreeSet<_>>() {
+            let _ = write!(html, "<p class=\"warn\">{}</p>", escape(warning));
         }
         html.push_str("<h3>Prompts</h3>");
         let mut table = HtmlTable::new(["Trial", "Arm", "Part", ">Bytes", ">Words", "Digest"]);

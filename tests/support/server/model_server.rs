@@ -291,7 +291,10 @@ fn serve(shared: &Shared, incoming: Incoming, to: &mut TcpStream) -> After {
     let made = Made {
         id: String::new(),
         model: served.unwrap_or_else(|| body["model"].as_str().unwrap_or("unknown").to_owned()),
-        text: shared.options.says.as_ref().map_or_else(|| answer_to(&texts, &hash), |says| says(&texts)),
+        text: match &shared.options.says {
+            Some(says) if dialect.is_some() => says(&texts),
+            _ => answer_to(&texts, &hash),
+        },
         ending: Ending::Stop,
         usage: None,
     };
