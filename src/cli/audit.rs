@@ -9,6 +9,7 @@ use super::keys::read_keys;
 use super::output::Output;
 use super::project::{Home, current_dir};
 use crate::digest::{ActionKey, BlobId, StreamHasher};
+use crate::plan::StepKind;
 use crate::run::{
     AuditOptions, AuditReport, Catalog, Finding, Manifest, RunRecord, audit as check, audit_archive, drift,
     find_archive,
