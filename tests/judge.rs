@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use serde_json::Value;
-use server::{ModelServer, Options};
+use server::{BatchOptions, ModelServer, Options};
 use support::{Project, run_dir, shared, slugs};
 
 const RUBRIC: &str = "Question: {{question}}\n[gold]\n{{gold}}\n[answer]\n{{answer}}\n[end]\nCorrect or incorrect?\n";
@@ -119,6 +119,23 @@ fn a_judge_is_asked_once_and_a_new_rubric_asks_nobody_else() {
     project.config(&config.replace("incorrect: 0", "incorrect: 0.25"));
     let read = project.json(&["build"]);
     assert_eq!((server.sent(), read["requests"]["sent"].as_u64()), (10, Some(0)));
+}
+
+/// Two arms that are answered here, in several parts, and a judge that is asked in batches: all of it goes into one.
+#[test]
+fn a_judge_with_batches_is_asked_when_all_else_is_done() {
+    let server = ModelServer::start(
+        Options { batches: Some(BatchOptions::default()), ..Options::default() },
+        |_| None,
+    );
+    let project = small(&server, SCORER, "parts_per_dataset: 3\n");
+    let config = project.read("config/eval_config.yaml");
+    project.config(&config.replace("first_wait: 1ms", "first_wait: 1ms, mode: batch, batch: {poll: 50ms, list_delay: 50ms}"));
+    let built = project.json(&["build", "--yes"]);
+    assert_eq!(built["state"], "complete", "{built:#}");
+    assert_eq!(server.batches().submitted().len(), 5, "five requests");
+    assert_eq!(server.batches().created.len(), 1, "in one batch");
+    assert_eq!(project.build()["up_to_date"], true);
 }
 
 #[test]
