@@ -10,7 +10,7 @@ use crate::store::Store;
 
 /// Is a question and its accepted answers.
 #[derive(Clone, Default)]
-struct Question {
+struct ItemText {
     question: Option<String>,
     context: Option<Arc<str>>,
     targets: Vec<String>,
@@ -19,9 +19,9 @@ struct Question {
 /// Holds the items of a run's datasets.
 #[derive(Default)]
 struct Questions {
-    by_name: HashMap<(String, String), Question>,
+    by_name: HashMap<(String, String), ItemText>,
     /// By id alone, for rows that have a label of their own; none where several datasets have the id.
-    by_id: HashMap<String, Option<Question>>,
+    by_id: HashMap<String, Option<ItemText>>,
 }
 
 impl Questions {
@@ -29,7 +29,7 @@ impl Questions {
         let mut found = Self::default();
         for action in &manifest.actions {
             let Some(dataset) = action.label.strip_prefix("prepare/") else { continue };
-            let mut items: BTreeMap<String, Question> = BTreeMap::new();
+            let mut items: BTreeMap<String, ItemText> = BTreeMap::new();
             for output in &action.outputs {
                 let is_gold = output.name.starts_with("gold/");
                 if !is_gold && !output.name.starts_with("items/") {
@@ -60,7 +60,7 @@ impl Questions {
         Ok(found)
     }
 
-    fn of(&self, dataset: &str, item: &str) -> Question {
+    fn of(&self, dataset: &str, item: &str) -> ItemText {
         let named = self.by_name.get(&(dataset.to_owned(), item.to_owned()));
         named.or_else(|| self.by_id.get(item)?.as_ref()).cloned().unwrap_or_default()
     }
@@ -151,7 +151,7 @@ fn export_trial(
     for row in rows("predictions.csv", &bytes)? {
         let text = |name: &str| row.get(name).cloned().unwrap_or_default();
         let (dataset, item, condition) = (text("dataset"), text("item_id"), text("condition"));
-        let Question { question, context, targets } = questions.of(&dataset, &item);
+        let ItemText { question, context, targets } = questions.of(&dataset, &item);
         let key = (format!("{dataset}|{item}"), condition.clone());
         export.draws.push(ExportDraw {
             temperature: text("temp"),

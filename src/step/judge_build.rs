@@ -141,7 +141,7 @@ mod tests {
         let out = run_in_memory(&inputs, |inputs, outputs| run(&params, inputs, outputs))?;
         let lines = RequestsReader::new(out["requests"].as_bytes())?;
         lines
-            .map(|line| line.map(|line| (line.item, line.request.messages.iter().map(Message::text).collect())))
+            .map(|line| line.map(|line| (line.item, line.request.messages.iter().map(|m| m.content.clone()).collect())))
             .collect()
     }
 
