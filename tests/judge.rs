@@ -124,13 +124,12 @@ fn a_judge_is_asked_once_and_a_new_rubric_asks_nobody_else() {
 /// Two arms that are answered here, in several parts, and a judge that is asked in batches: all of it goes into one.
 #[test]
 fn a_judge_with_batches_is_asked_when_all_else_is_done() {
-    let server = ModelServer::start(
-        Options { batches: Some(BatchOptions::default()), ..Options::default() },
-        |_| None,
-    );
+    let server = ModelServer::start(Options { batches: Some(BatchOptions::default()), ..Options::default() }, |_| None);
     let project = small(&server, SCORER, "parts_per_dataset: 3\n");
     let config = project.read("config/eval_config.yaml");
-    project.config(&config.replace("first_wait: 1ms", "first_wait: 1ms, mode: batch, batch: {poll: 50ms, list_delay: 50ms}"));
+    project.config(
+        &config.replace("first_wait: 1ms", "first_wait: 1ms, mode: batch, batch: {poll: 50ms, list_delay: 50ms}"),
+    );
     let built = project.json(&["build", "--yes"]);
     assert_eq!(built["state"], "complete", "{built:#}");
     assert_eq!(server.batches().submitted().len(), 5, "five requests");

@@ -119,7 +119,9 @@ fn rerun(store: &Store, manifest: &Manifest, report: &mut AuditReport) -> Result
     report.notes.push(format!("{again} actions were executed again and their bytes compared"));
     if foreign > 0 {
         let count = thousands(foreign as u64);
-        report.notes.push(format!("{count} actions of executables were not: nobody says that they would do the same again"));
+        report
+            .notes
+            .push(format!("{count} actions of executables were not: nobody says that they would do the same again"));
     }
     Ok(())
 }

@@ -45,7 +45,8 @@ pub fn run(
         }])
         .into()
     };
-    let cannot = |what: &str, error: &std::io::Error| problem(format!("{what}: {error}"), "free space, or mend the file");
+    let cannot =
+        |what: &str, error: &std::io::Error| problem(format!("{what}: {error}"), "free space, or mend the file");
     let dir = tempfile::tempdir().map_err(|error| cannot("it has no place to work in", &error))?;
     let mut program = None;
     for (name, from) in &node.inputs {
@@ -68,8 +69,9 @@ pub fn run(
         command.env("PATH", path);
     }
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-    let mut child = spawn(&mut command)
-        .map_err(|error| problem(format!("it cannot be started: {error}"), "does it begin with `#!`, and is that here?"))?;
+    let mut child = spawn(&mut command).map_err(|error| {
+        problem(format!("it cannot be started: {error}"), "does it begin with `#!`, and is that here?")
+    })?;
     // A label ends with dataset, arm and scorer.
     let dataset = node.scope.rsplit('/').nth(2).and_then(|name| config.datasets.get(name));
     let external = dataset.and_then(|dataset| dataset.externals.iter().find(|external| external.name == params.name));
@@ -79,7 +81,10 @@ pub fn run(
         End::Stopped => Err(AskError::Stopped.into()),
         End::TooLong => {
             let message = format!("it was not done after {} s, and was killed", limit.as_secs_f64());
-            Err(problem(message, "`time_limit: 30m` gives it more; smaller parts (`lines_per_part`) give it less to do"))
+            Err(problem(
+                message,
+                "`time_limit: 30m` gives it more; smaller parts (`lines_per_part`) give it less to do",
+            ))
         }
         End::Unknown(error) => Err(problem(format!("its end cannot be seen: {error}"), "build again")),
         End::Ended(status) if status.success() => {

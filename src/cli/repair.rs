@@ -107,7 +107,11 @@ fn repair_draws(
 fn answered(store: &Store, damaged: &HashMap<DrawId, (String, u64)>) -> Result<Vec<LoggedDraw>, Failure> {
     let mut found: BTreeMap<DrawAddress, LoggedDraw> = BTreeMap::new();
     for key in store.action_keys()? {
-        let Some(record) = store.record(&key)?.filter(|record| StepKind::parse(&record.step).is_some_and(StepKind::asks)) else { continue };
+        let Some(record) =
+            store.record(&key)?.filter(|record| StepKind::parse(&record.step).is_some_and(StepKind::asks))
+        else {
+            continue;
+        };
         let Some(output) = record.outputs.iter().find(|output| output.name == "answers") else { continue };
         // What is damaged as well says nothing.
         let (Ok(demand), Ok(answers)) = (demand_of(store, &record), store.open_blob(&output.blob)) else { continue };

@@ -423,9 +423,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
             let blobs = StoreBlobs(engine.session.store());
             let inputs = Inputs::new(inputs, &blobs);
             let result = match step {
-                StepKind::Fetch => {
-                    (engine.fetch)(NodeIndex(node)).and_then(|bytes| Ok(outputs.put("source", bytes)?))
-                }
+                StepKind::Fetch => (engine.fetch)(NodeIndex(node)).and_then(|bytes| Ok(outputs.put("source", bytes)?)),
                 StepKind::External => external(engine, NodeIndex(node), (&params, &inputs), &mut outputs),
                 _ => step::run(step, &params, &inputs, &mut outputs).map_err(NodeFailure::from),
             };

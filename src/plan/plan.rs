@@ -94,7 +94,9 @@ pub fn needed_files<'a>(config: &'a Config, trials: &[SelectedTrial<'a>]) -> Vec
         }
         files.extend(dataset.user.iter());
         files.extend(dataset.labels.iter().map(|labels| &labels.source));
-        files.extend(dataset.externals.iter().flat_map(|external| std::iter::once(&external.program).chain(&external.inputs)));
+        files.extend(
+            dataset.externals.iter().flat_map(|external| std::iter::once(&external.program).chain(&external.inputs)),
+        );
         files.extend(dataset.judges.iter().flat_map(|judge| [Some(&judge.user), judge.system.as_ref()]).flatten());
         files.extend(instructions(dataset));
     }

@@ -67,7 +67,8 @@ pub(super) fn named_blobs(manifest: &Manifest) -> BTreeMap<BlobId, NamedBlob> {
             let blob = blobs.entry(output.blob).or_default();
             blob.add(output.size, format!("output `{}` of `{}`", output.name, action.label));
             blob.made = true;
-            blob.answers |= StepKind::parse(action.label.split('/').next().unwrap_or_default()).is_some_and(StepKind::asks);
+            blob.answers |=
+                StepKind::parse(action.label.split('/').next().unwrap_or_default()).is_some_and(StepKind::asks);
         }
     }
     blobs
