@@ -114,6 +114,10 @@ fn a_judge_is_asked_once_and_a_new_rubric_asks_nobody_else() {
     assert!(!ran.iter().any(|label| others.iter().any(|step| label.starts_with(step))), "{ran:?}");
     assert!(ran.iter().any(|label| label.starts_with("judge_infer/")), "{ran:?}");
 
+    // What it was told of an item goes with that item.
+    let forgotten = project.exp(&["forget", "--dataset", "d", "--item", "b"]).expect_code(0);
+    assert!(forgotten.stdout.contains("item `b` of dataset `d`: 6 requests"), "{}", forgotten.stdout);
+
     // Another verdict of the same words asks nobody.
     let config = project.read("config/eval_config.yaml");
     project.config(&config.replace("incorrect: 0", "incorrect: 0.25"));

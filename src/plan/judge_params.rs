@@ -25,6 +25,16 @@ pub struct JudgeBuildParams {
     pub outcomes: Outcomes,
 }
 
+/// Names the item of a request about a draw.
+pub fn judged_name(n: u32, item: &str) -> String {
+    format!("{n}/{item}")
+}
+
+/// Returns the item that a request about a draw names.
+pub fn judged_item(name: &str) -> Option<&str> {
+    name.split_once('/').map(|(_, item)| item)
+}
+
 /// Says how verdicts are read. Inputs `parsed`, `answers` (of `judge_infer`); outputs `scores`, with the one metric `name`, and
 /// `verdicts`: what each draw said.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -22,7 +22,7 @@ pub use asked_model::AskedModel;
 pub use error::PlanError;
 pub use external::ExternalParams;
 pub use graph::{From, Graph, Node, NodeIndex, SourceBlob};
-pub use judge_params::{JudgeBuildParams, JudgeParams};
+pub use judge_params::{JudgeBuildParams, JudgeParams, judged_item, judged_name};
 pub use params::{
     AggregateParams, BuildParams, CostsParams, Effectiveness, FetchParams, Frame, InferParams, LabelsParams,
     MergeParams, ParseParams, PrepareParams, RatedDataset, ReplayParams, ReportParams, RevisedScorer, ScoreParams,

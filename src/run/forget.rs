@@ -10,7 +10,7 @@ use super::named_blobs::named_blobs;
 use super::on_disk::{self, OnDisk, failed};
 use super::{ArchiveFile, Catalog, Manifest, PAGE_NAME, RunError, ViewDir, list_archives};
 use crate::digest::{ActionKey, BlobId, RequestKey};
-use crate::plan::ActionSpec;
+use crate::plan::{ActionSpec, StepKind, judged_item};
 use crate::store::{ActionRecord, Forgotten, Store};
 
 /// Says what would be erased of an item: a value to look at before anything is.
@@ -105,7 +105,7 @@ pub fn plan_forget(store: &Store, experiments: &Utf8Path, dataset: &str, item: &
             let made = record.outputs.iter().filter(|output| holds_text(&record.step, &output.name));
             left.extend(made.map(|output| output.blob).filter(|blob| !plan.erased.contains(blob)));
             for output in record.outputs.iter().filter(|output| output.name == "requests") {
-                plan.keys.extend(keys_of(store, &output.blob, item));
+                plan.keys.extend(keys_of(store, &record.step, &output.blob, item));
             }
         }
     }
@@ -183,8 +183,12 @@ fn has_line(store: &Store, blob: &BlobId, item: &str) -> bool {
 }
 
 /// Returns the keys of the requests about the item.
-fn keys_of(store: &Store, blob: &BlobId, item: &str) -> Vec<RequestKey> {
-    let lines = lines(store, blob).into_iter().filter(|line| line["item"] == item);
+fn keys_of(store: &Store, step: &str, blob: &BlobId, item: &str) -> Vec<RequestKey> {
+    let is_about = |line: &serde_json::Value| match line["item"].as_str() {
+        Some(name) if step == StepKind::JudgeBuild.as_str() => judged_item(name) == Some(item),
+        name => name == Some(item),
+    };
+    let lines = lines(store, blob).into_iter().filter(is_about);
     lines.filter_map(|mut line| serde_json::from_value(line["key"].take()).ok()).collect()
 }
 

@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::answers::AnswersReader;
 use super::json_lines::{read_lines, write_line};
-use super::judge_build::judged_name;
 use super::metric_values::MetricValues;
 use super::parse::{extraction, trimmed};
 use super::parsed_draw::ParsedDraw;
 use super::scored_draw::ScoredDraw;
 use super::verdicts::{VerdictsLine, consensus, worth};
 use super::{Inputs, Outputs, StepError};
-use crate::plan::JudgeParams;
+use crate::plan::{JudgeParams, judged_name};
 use crate::scoring::{Extraction, split_reasoning};
 
 /// Reads `parsed` and `answers`, and gives `scores` and `verdicts`, a line for each draw of `parsed`.

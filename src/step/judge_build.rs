@@ -11,16 +11,11 @@ use super::requests::RequestsWriter;
 use super::template::{Anchor, Template};
 use super::text_input::{read_text, without_final_newline};
 use super::{InputProblem, Inputs, Outputs, StepError};
-use crate::plan::{JudgeBuildParams, OutcomeRule};
+use crate::plan::{JudgeBuildParams, OutcomeRule, judged_name};
 use crate::request::{Message, Request, Role};
 
 /// Stands for the accepted answers of an item that has none.
 const NO_GOLD: &str = "(none: the question cannot be answered)";
-
-/// Names the item of a request about a draw.
-pub(super) fn judged_name(n: u32, item: &str) -> String {
-    format!("{n}/{item}")
-}
 
 /// Reads `items`, `gold`, `parsed` and the templates `user` and `system`, and gives `requests`: one for each answer that no rule
 /// of its status has decided.
