@@ -149,9 +149,8 @@ fn converse(child: &mut Child, told: Vec<u8>, limit: Duration, stop: &StopFlag) 
             }
         };
         // What it started holds its pipes open, and is not waited for.
-        if let Some(group) = rustix::process::Pid::from_raw(child.id() as i32) {
-            drop(rustix::process::kill_process_group(group, rustix::process::Signal::KILL));
-        }
+        let group = rustix::process::Pid::from_child(child);
+        drop(rustix::process::kill_process_group(group, rustix::process::Signal::KILL));
         drop(child.wait());
         (end, hearing.join().unwrap_or_default(), words.join().unwrap_or_default())
     })

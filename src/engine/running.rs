@@ -424,7 +424,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
             let inputs = Inputs::new(inputs, &blobs);
             let result = match step {
                 StepKind::Fetch => (engine.fetch)(NodeIndex(node)).and_then(|bytes| Ok(outputs.put("source", bytes)?)),
-                StepKind::External => external(engine, NodeIndex(node), (&params, &inputs), &mut outputs),
+                StepKind::External => external(engine, NodeIndex(node), (&*params, &inputs), &mut outputs),
                 _ => step::run(step, &params, &inputs, &mut outputs).map_err(NodeFailure::from),
             };
             let made = result.map(|()| Made { outputs: outputs.outputs, draws: 0, failures: 0 });
