@@ -36,9 +36,7 @@ impl Loader<'_> {
     fn external(&mut self, set: &Node) -> Option<ExternalConfig> {
         let name = self.scorer_name(set, "external");
         let command = set.get("command")?;
-        let alone = std::slice::from_ref(command);
-        let words = if command.text().is_some() { alone } else { command.items() };
-        let Some((program, arguments)) = words.split_first() else {
+        let Some((program, arguments)) = command.items().split_first() else {
             self.error(command.span, "`command` names no executable", "write `command: [scorers/mine.py]`");
             return None;
         };
