@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
@@ -9,10 +9,10 @@ use super::lane::{Closed, Lane, Outlets};
 use super::logger::{Logged, log};
 use super::ticket::Message;
 use super::waiting::{Claimed, Waiting};
-use super::{AskError, Batching, Expected, Inbox, Policies, Providers, Settlement, Tariffs, Ticket};
+use super::{AskError, Batching, Expected, Inbox, Policies, Providers, Settlement, Tariff, Tariffs, Ticket};
 use crate::digest::DrawId;
-use crate::flow::{Budget, Clock, Event, Events, StopFlag, Tally};
-use crate::request::{DrawAddress, FailureCode, ProviderIdentity};
+use crate::flow::{Budget, Clock, Event, Events, Money, StopFlag, Tally};
+use crate::request::{Answer, Circumstances, DrawAddress, FailureCode, ProviderIdentity, Request};
 use crate::store::{Claim, Session, StoreError};
 
 /// Counts what became of the draws that were wanted.
@@ -94,6 +94,7 @@ impl Asker<'_> {
                 counts: Counts::default(),
                 embedded,
                 embedded_out: HashSet::new(),
+                priced_out: HashMap::new(),
                 is_gathered: false,
                 in_batches: Vec::new(),
                 failure: None,
@@ -157,9 +158,9 @@ impl Asker<'_> {
 }
 
 /// Is what a draw counts as that the store had.
-const REUSED: Tally = Tally { reused: 1, sent: 0, failed: 0, tokens: 0 };
+const REUSED: Tally = Tally { reused: 1, sent: 0, failed: 0, tokens: 0, cost: Money::ZERO };
 /// Is what a draw counts as that failed.
-const FAILED: Tally = Tally { reused: 0, sent: 0, failed: 1, tokens: 0 };
+const FAILED: Tally = Tally { reused: 0, sent: 0, failed: 1, tokens: 0, cost: Money::ZERO };
 
 /// Is a way to a provider.
 #[derive(Clone, Copy)]
@@ -175,6 +176,8 @@ struct Serving<'s> {
     counts: Counts,
     embedded: Sender<Vec<Claimed>>,
     embedded_out: HashSet<DrawId>,
+    /// What was asked by draws that are out and have a price.
+    priced_out: HashMap<DrawId, Arc<Request>>,
     /// All that is wanted for now is here: batches can be packed.
     is_gathered: bool,
     /// Draws that were found to be in batches, with who takes these.
@@ -212,12 +215,40 @@ impl Serving<'_> {
         }
         for (id, settled) in &logged.settled {
             self.embedded_out.remove(id);
+            let request = self.priced_out.remove(id);
             let tally = match settled {
-                Ok(answer) => Tally { sent: 1, tokens: answer.usage.output_tokens.unwrap_or(0), ..Tally::default() },
+                Ok(answer) => {
+                    let cost = request.map(|request| self.cost(&request, answer, logged.given.get(id)));
+                    let tokens = answer.usage.output_tokens.unwrap_or(0);
+                    Tally { sent: 1, tokens, cost: cost.unwrap_or_default(), ..Tally::default() }
+                }
                 Err(_) => FAILED,
             };
             self.waiting.settle(id, settled, tally);
         }
+    }
+
+    /// Returns the price of an answer as far as it is known, for whoever watches: the ledger reads the log.
+    ///
+    /// Of what came with a batch nothing is known here of the prompt cache.
+    fn cost(&self, request: &Request, answer: &Answer, given: Option<&Circumstances>) -> Money {
+        let in_batch = || Circumstances { bought: Some("batch".to_owned()), ..Circumstances::default() };
+        let tariffs = self.asker.tariffs;
+        let price = match given {
+            Some(given) => tariffs.price(&request.provider, &request.model, &answer.usage, given),
+            None => tariffs.price(&request.provider, &request.model, &answer.usage, &in_batch()),
+        };
+        price.unwrap_or_default()
+    }
+
+    /// Notes what is asked, where it has a price.
+    fn set_out(&mut self, id: &DrawId) -> Option<Claimed> {
+        let claimed = self.waiting.set_out(id)?;
+        let Request { provider, model, .. } = &*claimed.request;
+        if matches!(self.asker.tariffs.of(provider, model), Tariff::Rated(rates) if !rates.is_nothing()) {
+            self.priced_out.insert(*id, claimed.request.clone());
+        }
+        Some(claimed)
     }
 
     /// Gives everything up: what is sent from here on could not be kept.
@@ -233,6 +264,7 @@ impl Serving<'_> {
         let released = self.asker.session.release(&addresses).map_err(store);
         for id in ids {
             self.embedded_out.remove(id);
+            self.priced_out.remove(id);
         }
         if let Err(error) = released {
             self.waiting.give_up(ids, &error);
@@ -255,12 +287,16 @@ impl Serving<'_> {
     /// Looks anew for draws that a batch lane has no answer to.
     fn ask_again(&mut self, ids: &[DrawId]) {
         for id in ids {
+            self.priced_out.remove(id);
             self.waiting.set_missing(id);
         }
     }
 
     /// Lets draws go that a batch lane does without; what of them is claimed by this session alone is free.
     fn give_up(&mut self, ids: &[DrawId], error: &AskError) {
+        for id in ids {
+            self.priced_out.remove(id);
+        }
         let addresses: Vec<DrawAddress> = ids.iter().filter_map(|id| self.waiting.address(id)).collect();
         let error = self.asker.session.release(&addresses).map_or_else(store, |()| error.clone());
         self.waiting.give_up(ids, &error);
@@ -395,10 +431,10 @@ impl Serving<'_> {
         let has_batches = self.asker.providers.takes_batches(identity);
         for (address, claim) in addresses.iter().zip(claims) {
             match claim {
-                Claim::Mine => mine.extend(self.waiting.set_out(&address.id())),
+                Claim::Mine => mine.extend(self.set_out(&address.id())),
                 Claim::Recorded => recorded.push(*address),
                 Claim::InBatch { batch } if has_batches => {
-                    in_batches.entry(batch).or_default().extend(self.waiting.set_out(&address.id()));
+                    in_batches.entry(batch).or_default().extend(self.set_out(&address.id()));
                 }
                 Claim::Elsewhere { session } | Claim::InBatch { batch: session } => {
                     self.waiting.set_elsewhere(&address.id());

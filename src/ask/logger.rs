@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use super::ticket::Message;
 use crate::digest::DrawId;
 use crate::flow::Clock;
 use crate::provider::Given;
-use crate::request::{DrawAddress, Outcome};
+use crate::request::{Circumstances, DrawAddress, Outcome};
 use crate::store::{LoggedDraw, LoggedFailure, Session, StoreError, Written};
 
 /// Is one attempt that has ended, on its way to the log.
@@ -27,6 +28,8 @@ pub(super) struct Attempt {
 pub(super) struct Logged {
     /// The draws that are settled by it.
     pub(super) settled: Vec<(DrawId, Settled)>,
+    /// How the answers among them were given one by one; what came with a batch is not in it.
+    pub(super) given: HashMap<DrawId, Circumstances>,
     /// Set where it could not be logged: the draws above are then not settled.
     pub(super) error: Option<Arc<StoreError>>,
 }
@@ -71,6 +74,7 @@ fn write(session: &Session, now: &str, group: Vec<Attempt>) -> Logged {
             Outcome::Answer(answer) => {
                 if let Some(written) = written {
                     logged.settled.push((id, Ok(answer)));
+                    logged.given.insert(id, circumstances);
                     in_log.push(written);
                     continue;
                 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::args::BuildArgs;
 use super::environment::{self, Variables};
 use super::failure::{Exit, Failure};
+use super::heartbeat::with_heartbeat;
 use super::history::estimate_build;
 use super::limits::step_limits;
 use super::online::Outside;
@@ -51,6 +52,15 @@ pub fn budget(project: &Project, args: &BuildArgs) -> Budget {
 
 /// Builds: plans, runs what is missing, and shows the run.
 pub fn build(project: &Project, args: &BuildArgs, mode: &Mode, out: &Output, clock: &Clock) -> Result<Exit, Failure> {
+    with_heartbeat(out, || {
+        out.doing("reading the inputs");
+        let exit = built(project, args, mode, out, clock);
+        out.doing("");
+        exit
+    })
+}
+
+fn built(project: &Project, args: &BuildArgs, mode: &Mode, out: &Output, clock: &Clock) -> Result<Exit, Failure> {
     if let Some(id) = &args.run_id {
         check_run_id(id)?;
     }
@@ -64,6 +74,7 @@ pub fn build(project: &Project, args: &BuildArgs, mode: &Mode, out: &Output, clo
     if let Some(exit) = up_to_date.by_conclusion()? {
         return Ok(exit);
     }
+    out.doing("working out what is to be done");
     let mut planning = Planning::start(inputs, &store, limits, args.force)?;
     if planning.is_prepared() {
         planning.expand_from_hits(&store)?;
@@ -159,6 +170,7 @@ impl Building<'_, '_> {
         };
         unaskable(&self.planning, self.store, &done, silence, &self.variables)?;
         if !self.mode.ask_nothing {
+            self.out.doing("pricing what is to be sent");
             self.agree(&done)?;
         }
         let (mut record, dir) = self.begin()?;
@@ -166,6 +178,7 @@ impl Building<'_, '_> {
         let range = self.planning.plan.first_stage..self.planning.plan.graph.nodes().len();
         let result = self.stage_mending(range, &mut done, Some(&dir))?;
         self.refuse_missing_providers(&result, &mut record, &dir)?;
+        self.out.doing("writing down what came of it");
         self.end(record, &dir, &done, &result, started)
     }
 
@@ -367,6 +380,8 @@ impl Building<'_, '_> {
         let packs = asked.iter().any(|asked| who::batch_policy(asked.provider).from.is_some());
         let expected = who::expected(&asked, &Catalog::read(self.store)?);
         let tariffs = prices::tariffs(&asked, &planning.sources);
+        // The display speaks for itself.
+        let doing = self.out.doing("");
         let progress = Progress::new(self.out, self.clock, &self.budget, &planning.plan, range.len());
         let stop = self.stop.clone();
         let ignore_stop = self.args.ignore_stop;
@@ -439,6 +454,7 @@ impl Building<'_, '_> {
             result
         })?;
         progress.end();
+        self.out.doing(doing);
         Ok(result)
     }
 

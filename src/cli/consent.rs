@@ -102,6 +102,7 @@ pub fn require(
         }
         Consent::Ask => {
             estimate.lines().iter().for_each(|line| Output::error(line));
+            out.doing("");
             if is_yes(&format!("{what}? [y/N]")) { Ok(()) } else { refuse(Failure::usage("that was no yes")) }
         }
         Consent::Missing => {

@@ -5,6 +5,7 @@ use super::drift_print::{print, words};
 use super::drift_sample::Sample;
 use super::drift_score::pairs;
 use super::failure::{Exit, Failure};
+use super::heartbeat::with_heartbeat;
 use super::output::Output;
 use super::plan_inputs::PlanInputs;
 use super::project::Project;
@@ -39,7 +40,11 @@ pub fn drift(global: &Global, args: &DriftArgs, out: &Output, clock: &Clock) -> 
         Some(generation) => generation,
         None => unused(&store, &sample, &known, generation_of(&clock.now())?)?,
     };
-    let asked = ask_again(&inputs, &store, &sample, (generation, &known), args, out, clock)?;
+    let asked = with_heartbeat(out, || {
+        let asked = ask_again(&inputs, &store, &sample, (generation, &known), args, out, clock);
+        out.doing("");
+        asked
+    })?;
     let Redrawn { draws, failed, end, spent } = &asked;
     if let Some(end) = end {
         out.note(&format!(

@@ -92,6 +92,7 @@ pub fn ask_again(
         }
         _ => {}
     };
+    out.doing("asking again");
     let session = store.session()?;
     // What is served now is what is to be found out: no revision is expected.
     let expected = Expected::default();

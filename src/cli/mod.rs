@@ -35,6 +35,7 @@ mod gates;
 mod gc;
 mod gc_args;
 mod guess;
+mod heartbeat;
 mod history;
 mod import;
 mod import_log;

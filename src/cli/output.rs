@@ -1,4 +1,6 @@
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::args::Global;
 use super::problem::printable;
@@ -16,8 +18,15 @@ pub struct Output {
     /// Whether results are told by the way, because others will follow.
     is_aside: bool,
     /// The documents of the parts of a command that prints one for all of them.
-    gathered: Option<std::sync::Mutex<Vec<serde_json::Value>>>,
-    watched: std::sync::Mutex<Vec<Store>>,
+    gathered: Option<Mutex<Vec<serde_json::Value>>>,
+    watched: Mutex<Vec<Store>>,
+    pulse: Arc<Mutex<Pulse>>,
+}
+
+/// Is what is being done, and when something was last said on standard error.
+struct Pulse {
+    doing: &'static str,
+    said: Instant,
 }
 
 impl Output {
@@ -31,27 +40,57 @@ impl Output {
             live,
             is_aside: false,
             gathered: None,
-            watched: std::sync::Mutex::default(),
+            watched: Mutex::default(),
+            pulse: Arc::new(Mutex::new(Pulse { doing: "", said: Instant::now() })),
         }
     }
 
     /// Returns the output of a part of a command whose results are only told by the way, and print no document.
     pub fn aside(&self) -> Self {
         let Self { json, quiet, verbose, live, .. } = *self;
-        Self { json, quiet, verbose, live, is_aside: true, gathered: None, watched: std::sync::Mutex::default() }
+        Self {
+            json,
+            quiet,
+            verbose,
+            live,
+            is_aside: true,
+            gathered: None,
+            watched: Mutex::default(),
+            pulse: self.pulse.clone(),
+        }
     }
 
     /// Returns the output of a part of a command that prints one document for all its parts: this one's is kept.
     pub fn gathering(&self) -> Self {
-        let Self { json, quiet, verbose, live, .. } = *self;
-        let gathered = Some(std::sync::Mutex::default());
-        Self { json, quiet, verbose, live, is_aside: false, gathered, watched: std::sync::Mutex::default() }
+        Self { is_aside: self.is_aside, gathered: Some(Mutex::default()), ..self.aside() }
     }
 
     /// Takes the documents that were kept.
     pub fn take_gathered(&self) -> Vec<serde_json::Value> {
         let gathered = self.gathered.as_ref().and_then(|gathered| gathered.lock().ok());
         gathered.map(|mut gathered| std::mem::take(&mut *gathered)).unwrap_or_default()
+    }
+
+    fn pulse(&self) -> MutexGuard<'_, Pulse> {
+        self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what is being done, to be said where it takes long; nothing where it is empty. Returns what was done before.
+    pub fn doing(&self, what: &'static str) -> &'static str {
+        std::mem::replace(&mut self.pulse().doing, what)
+    }
+
+    /// Says what is being done, where something is and nothing was said for so long.
+    pub fn beat(&self, quiet: Duration) {
+        let doing = {
+            let mut pulse = self.pulse();
+            if pulse.doing.is_empty() || pulse.said.elapsed() < quiet {
+                return;
+            }
+            pulse.said = Instant::now();
+            pulse.doing
+        };
+        if self.live { self.progress(doing) } else { self.note(&format!("{doing} …")) }
     }
 
     /// Remembers a store, to tell at the end what it found damaged or mended.
@@ -101,6 +140,7 @@ impl Output {
     /// Tells something by the way.
     pub fn note(&self, text: &str) {
         if !self.quiet {
+            self.pulse().said = Instant::now();
             write_err(text);
         }
     }
@@ -113,6 +153,7 @@ impl Output {
     /// Redraws the progress line of a terminal.
     pub fn progress(&self, text: &str) {
         if self.live {
+            self.pulse().said = Instant::now();
             let mut err = std::io::stderr().lock();
             drop(write!(err, "\r\x1b[2K{}", printable(text)));
             drop(err.flush());

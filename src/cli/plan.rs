@@ -4,6 +4,7 @@ use super::args::{BuildArgs, Global, SelectArgs};
 use super::environment;
 use super::failure::{Exit, Failure};
 use super::finish::thousands;
+use super::heartbeat::with_heartbeat;
 use super::limits::step_limits;
 use super::online::route;
 use super::output::Output;
@@ -21,12 +22,13 @@ use crate::store::Access;
 /// Shows what would run and why, and which requests would be sent; writes nothing.
 pub fn plan(global: &Global, args: &SelectArgs, out: &Output, clock: &Clock) -> Result<Exit, Failure> {
     let project = Project::load(global, out)?;
-    show(&project, args, StepLimits::default(), false, out, clock)
+    with_heartbeat(out, || show(&project, args, StepLimits::default(), false, out, clock))
 }
 
 /// Shows what a build with these flags would do; writes nothing.
 pub fn plan_build(project: &Project, args: &BuildArgs, out: &Output, clock: &Clock) -> Result<Exit, Failure> {
-    show(project, &args.select, step_limits(args)?, args.force, out, clock)
+    let limits = step_limits(args)?;
+    with_heartbeat(out, || show(project, &args.select, limits, args.force, out, clock))
 }
 
 fn show(
@@ -37,9 +39,12 @@ fn show(
     out: &Output,
     clock: &Clock,
 ) -> Result<Exit, Failure> {
+    out.doing("reading the inputs");
     let store = project.home.open_store(Access::ReadOnly, out)?;
     let mut planning = Planning::start(PlanInputs::read(project, &store, args)?, &store, limits, force)?;
+    out.doing("working out what would be done");
     let seen = preview(&mut planning, &store)?;
+    out.doing("");
     if seen.estimate.draws > 0 {
         for warning in prices::old_prices(&planning.asked(), &clock.now()) {
             out.note(&warning);

@@ -10,8 +10,9 @@ use crate::plan::Plan;
 
 /// Shows how a build goes: one redrawn line on a terminal, plain lines elsewhere, with never two seconds between them.
 ///
-/// What is asked is shown for each trial that is at work: reused, sent, failed, tokens in a second, and the time left, as
-/// far as it can be told from the requests that are known.
+/// What is asked is shown for each trial that is at work: reused, sent, failed, tokens in a second, what it has cost so far,
+/// and the time left, as far as it can be told from the requests that are known. A draw that several trials want counts for
+/// each of them: the sum over all is in the first line.
 pub struct Progress<'a> {
     out: &'a Output,
     clock: &'a Clock,
@@ -46,6 +47,8 @@ struct Trial {
 const EVERY: Duration = Duration::from_millis(1600);
 /// How often the line of a terminal is redrawn.
 const REDRAW: Duration = Duration::from_millis(80);
+/// How many seconds a trial stands in the line of a terminal before the next one does.
+const TURN: usize = 3;
 /// How many trials have a plain line of their own at a time.
 const LINES: usize = 4;
 
@@ -54,9 +57,9 @@ impl Trial {
         self.tally.reused + self.tally.sent + self.tally.failed
     }
 
-    /// Writes how far it is: `m_t0: 120 reused, 300 sent, 2 failed of 4,800 · 812 tokens/s · 3m12s left`.
+    /// Writes how far it is: `m_t0: 120 reused, 300 sent, 2 failed of 4,800 · 812 tokens/s · $0.21 · 3m12s left`.
     fn words(&self, now: Duration) -> String {
-        let Tally { reused, sent, failed, tokens } = self.tally;
+        let Tally { reused, sent, failed, tokens, cost } = self.tally;
         let mut text = format!("{}: {} reused, {} sent", self.slug, thousands(reused), thousands(sent));
         if failed > 0 {
             let _ = write!(text, ", {} failed", thousands(failed));
@@ -66,8 +69,14 @@ impl Trial {
         let about = if self.known < self.nodes { "about " } else { "" };
         let _ = write!(text, " of {about}{}", thousands(all));
         let seconds = self.began.map_or(0.0, |began| now.saturating_sub(began).as_secs_f64());
-        if sent > 0 && seconds > 0.5 {
+        let has_rate = sent > 0 && seconds > 0.5;
+        if has_rate {
             let _ = write!(text, " · {} tokens/s", thousands((tokens as f64 / seconds) as u64));
+        }
+        if cost > Money::ZERO {
+            let _ = write!(text, " · {cost}");
+        }
+        if has_rate {
             let left = all.saturating_sub(self.settled()) as f64 * seconds / sent as f64;
             let _ = write!(text, " · {} left", duration_text(Duration::from_secs(left as u64)));
         }
@@ -194,13 +203,14 @@ impl<'a> Progress<'a> {
             thousands(reused),
             thousands(sent),
         );
-        let mut at_work = state.trials.iter().filter(|trial| trial.settled() < trial.wanted);
+        let trials: Vec<&Trial> = state.trials.iter().filter(|trial| trial.settled() < trial.wanted).collect();
         if self.out.live {
-            let more = at_work.next().map_or_else(|| state.last.clone(), |trial| trial.words(now));
+            // One line has room for one of them: each in its turn.
+            let turn = now.as_secs() as usize / TURN % trials.len().max(1);
+            let more = trials.get(turn).map_or_else(|| state.last.clone(), |trial| trial.words(now));
             self.out.progress(&format!("{text} · {more}"));
             return;
         }
-        let trials: Vec<&Trial> = at_work.collect();
         if trials.is_empty() {
             self.out.note(&format!("{text} · {}", state.last));
             return;

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use super::Money;
+
 /// Is something that happened during a build. Displays and logs are consumers; nothing depends on them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -87,6 +89,8 @@ pub struct Tally {
     pub failed: u64,
     /// Tokens of output that the answers sent for have.
     pub tokens: u64,
+    /// The known prices of the answers sent for.
+    pub cost: Money,
 }
 
 impl std::ops::AddAssign for Tally {
@@ -95,6 +99,7 @@ impl std::ops::AddAssign for Tally {
         self.sent += other.sent;
         self.failed += other.failed;
         self.tokens += other.tokens;
+        self.cost = self.cost.plus(other.cost);
     }
 }
 

@@ -296,7 +296,7 @@ impl<'l, 'a> Driving<'l, 'a> {
     pub(super) fn settle(&mut self, settled: Vec<(DrawId, Settled)>) {
         let settled: Vec<_> = settled.into_iter().filter(|(id, _)| self.wanted.remove(id).is_some()).collect();
         if !settled.is_empty() {
-            drop(self.outlets.inbox.send(Message::Logged(Logged { settled, error: None })));
+            drop(self.outlets.inbox.send(Message::Logged(Logged { settled, ..Logged::default() })));
         }
     }
 
