@@ -1,5 +1,5 @@
 //! What 120,000 requests cost that are bought in batches: split, sent, looked at, fetched and merged, against the server of
-//! batches of the tests.
+//! batches of the tests; and what it costs to hand them out to another engine and to take its answers in.
 //!
 //! Prints the CPU time of `exp` alone and its peak memory, each beside its target; ends with 1 where one is missed. `EXP=path`
 //! measures another binary, `ITEMS=n` other than 60,000 items under two arms.
@@ -38,18 +38,36 @@ fn main() -> ExitCode {
 
 fn measure() -> Done<bool> {
     let items: usize = std::env::var("ITEMS").map_or(Ok(60_000), |text| text.parse())?;
+    let bought = batches(items)?;
+    let ingested = handout(items)?;
+    Ok(bought && ingested)
+}
+
+/// Is what a program took.
+struct Taken {
+    /// Seconds of CPU, in user and system.
+    cpu: f64,
+    /// Peak of its memory, in megabytes.
+    memory: f64,
+}
+
+impl Taken {
+    /// Prints it beside the targets; says whether these are met.
+    fn show(&self) -> bool {
+        let show = |what: &str, figure: f64, target: f64| {
+            let is_met = figure < target;
+            println!("    {what:20} {figure:>8.1}   target {target:>5.0}   {}", if is_met { "met" } else { "MISSED" });
+            is_met
+        };
+        show("CPU s, all of exp", self.cpu, CPU) & show("peak memory, MB", self.memory, MEMORY)
+    }
+}
+
+/// Runs `exp` to its end and watches what it takes.
+fn run(dir: &Path, args: &[&str]) -> Done<Taken> {
     let exp = std::env::var("EXP").unwrap_or_else(|_| env!("CARGO_BIN_EXE_exp").to_owned());
-    let work = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-    let batches = BatchOptions { takes: Duration::from_secs(2), ..BatchOptions::default() };
-    let server = ModelServer::start(Options { batches: Some(batches), ..Options::default() }, |_| None);
-    write_project(work.path(), items, &server.origin())?;
-    let started = Instant::now();
-    let mut child = Command::new(exp)
-        .args(["build", "-q", "--yes", "--to-step", "infer"])
-        .current_dir(work.path())
-        .env("STUB_KEY", "none")
-        .stdout(Stdio::null())
-        .spawn()?;
+    let mut child =
+        Command::new(exp).args(args).current_dir(dir).env("STUB_KEY", "none").stdout(Stdio::null()).spawn()?;
     let (mut peak, mut ticks) = (0, 0);
     let status = loop {
         if let Some(status) = child.try_wait()? {
@@ -67,10 +85,19 @@ fn measure() -> Done<bool> {
         std::thread::sleep(Duration::from_millis(10));
     };
     if !status.success() {
-        return Err(format!("exp ended with {status}").into());
+        return Err(format!("exp {} ended with {status}", args.join(" ")).into());
     }
     let cpu = ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
-    let memory = f64::from(peak) / 1e3;
+    Ok(Taken { cpu, memory: f64::from(peak) / 1e3 })
+}
+
+fn batches(items: usize) -> Done<bool> {
+    let work = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let batches = BatchOptions { takes: Duration::from_secs(2), ..BatchOptions::default() };
+    let server = ModelServer::start(Options { batches: Some(batches), ..Options::default() }, |_| None);
+    write_project(work.path(), items, &server.origin())?;
+    let started = Instant::now();
+    let taken = run(work.path(), &["build", "-q", "--yes", "--to-step", "infer"])?;
     let held = server.batches();
     let sizes: Vec<usize> = held.created.iter().map(|batch| batch.lines.len()).collect();
     let again = held.submitted().values().filter(|count| **count > 1).count();
@@ -79,13 +106,39 @@ fn measure() -> Done<bool> {
         2 * items,
         started.elapsed().as_secs_f64()
     );
-    let show = |what: &str, figure: f64, target: f64| {
-        let is_met = figure < target;
-        println!("    {what:20} {figure:>8.1}   target {target:>5.0}   {}", if is_met { "met" } else { "MISSED" });
-        is_met
-    };
-    let met = show("CPU s, all of exp", cpu, CPU) & show("peak memory, MB", memory, MEMORY);
-    Ok(met && again == 0 && sizes.iter().sum::<usize>() == 2 * items)
+    Ok(taken.show() && again == 0 && sizes.iter().sum::<usize>() == 2 * items)
+}
+
+/// The same requests handed out, answered by nobody's engine, and taken in.
+fn handout(items: usize) -> Done<bool> {
+    #[derive(serde::Deserialize)]
+    struct Line {
+        custom_id: String,
+    }
+    let work = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    write_project(work.path(), items, "http://127.0.0.1:9")?;
+    let written = run(work.path(), &["requests", "-q", "--out", "handout", "--shards", "4"])?;
+    let mut lines = 0;
+    for shard in 0..4 {
+        let path = work.path().join(format!("handout/shard-{shard:04}.jsonl"));
+        let mut out = String::new();
+        for line in std::fs::read_to_string(&path)?.lines() {
+            let Line { custom_id } = serde_json::from_str(line)?;
+            writeln!(
+                out,
+                "{{\"id\":\"r{lines}\",\"custom_id\":\"{custom_id}\",\"response\":{{\"status_code\":200,\"request_id\":\"q{lines}\",\"body\":{{\"id\":\"c{lines}\",\
+                 \"object\":\"chat.completion\",\"created\":1764000000,\"model\":\"m\",\"choices\":[{{\"index\":0,\"message\":{{\"role\":\"assistant\",\
+                 \"content\":\"Aldermoor, {lines}\"}},\"finish_reason\":\"stop\"}}],\"usage\":{{\"prompt_tokens\":20,\"completion_tokens\":3,\"total_tokens\":23}}}}}},\"error\":null}}"
+            )?;
+            lines += 1;
+        }
+        std::fs::write(path.with_extension("out.jsonl"), out)?;
+    }
+    println!("{lines} requests written by `exp requests`");
+    let is_written = written.show();
+    let taken = run(work.path(), &["ingest", "-q", "handout"])?;
+    println!("{lines} answers taken in by `exp ingest`");
+    Ok(taken.show() && is_written && lines == 2 * items)
 }
 
 fn write_project(dir: &Path, items: usize, origin: &str) -> Done<()> {

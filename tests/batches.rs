@@ -463,7 +463,9 @@ fn anthropic(origin: &str, more: &str) -> Online {
 #[test]
 fn batches_of_every_kind_give_the_bytes_that_asking_one_by_one_gives() {
     for kind in KINDS {
-        let server = server(BatchOptions { list_lag: Duration::from_millis(30), ..BatchOptions::default() });
+        let list_lag = Duration::from_millis(30);
+        // Where a provider says that results are elsewhere, nothing goes there.
+        let server = server(BatchOptions { list_lag, results_are_elsewhere: true, ..BatchOptions::default() });
         let batch = of_kind(kind, &server.origin(), "");
         let built = batch.build(0, &[]);
         assert_eq!((again(&server), server.sent()), (vec![24], 0), "{kind}");
@@ -704,5 +706,104 @@ fn what_no_batch_takes_is_refused_before_anything_is_sent() {
     let online = Online::new(&Setup { kind: "anthropic", path: "", provider, ..setup() }, &server.origin());
     let said = online.exp(&["build", "--yes"]).expect_code(2);
     assert!(said.stderr.contains("batches take no `speed`"), "{}", said.stderr);
+    let said = online.exp(&["plan"]).expect_code(0);
+    let why =
+        "36 requests cannot be sent in batches, to `anthropic ours`: batches take no `speed`: `exp build` refuses them";
+    assert!(said.stdout.contains(why), "{}", said.stdout);
+    let planned = online.exp(&["plan", "--json"]).expect_code(0).json();
+    assert_eq!(planned["unfit_for_batches"]["to `anthropic ours`: batches take no `speed`"], 36);
     assert!(again(&server).is_empty());
+}
+
+/// Whoever wants answers without a build: batches that are not known here are taken up, waited for, and taken in.
+#[test]
+fn batches_of_ours_are_taken_up_by_hand() {
+    for kind in KINDS {
+        let server = server(BatchOptions { takes: Duration::from_millis(300), ..BatchOptions::default() });
+        let online = of_kind(kind, &server.origin(), "");
+        online.build(6, &["--detach"]);
+        std::fs::remove_dir_all(online.project.path("store/batches")).unwrap();
+        let said = online.exp(&["jobs"]).expect_code(0);
+        assert!(said.stdout.contains("no batches under way"), "{}", said.stdout);
+        let said = online.exp(&["jobs", "--adopt", "--watch"]).expect_code(0);
+        assert!(said.stderr.contains("24 answers"), "{kind}: {}", said.stderr);
+        let built = online.build(0, &[]);
+        assert_eq!((&built["requests"]["sent"], again(&server)), (&0.into(), vec![24]), "{kind}");
+    }
+}
+
+#[test]
+fn files_at_the_provider_are_removed_where_that_is_wanted() {
+    for (kind, files) in [("openai", 2), ("anthropic", 1), ("fireworks", 2)] {
+        let server = server(BatchOptions::default());
+        let online = of_kind(kind, &server.origin(), "");
+        online.build(0, &[]);
+        assert!(server.batches().removed.is_empty(), "{kind}: by default they stay");
+        let server = self::server(BatchOptions::default());
+        let online = of_kind(kind, &server.origin(), ", remove_files: true");
+        online.build(0, &[]);
+        let removed = server.batches().removed.clone();
+        let id = server.batches().created[0].id.clone();
+        assert_eq!(removed.len(), files, "{kind}: {removed:?}");
+        assert!(kind == "openai" || removed.contains(&id), "{kind}: {removed:?}");
+    }
+}
+
+#[test]
+fn an_id_that_another_batch_has_is_told_of_and_nothing_more_is_done() {
+    let server = server(BatchOptions { repeats_ids: true, ..BatchOptions::default() });
+    let online = of_kind("openai", &server.origin(), ", max_requests: 12");
+    for _ in 0..2 {
+        let said = online.exp(&["build", "--yes"]).expect_code(6);
+        let why = "the id batch_0, which batch b";
+        assert!(said.stderr.contains(why) && said.stderr.contains("nothing more is done with it"), "{}", said.stderr);
+        assert_eq!(again(&server), [12, 12]);
+    }
+}
+
+#[test]
+fn results_that_will_not_be_kept_are_warned_of() {
+    let server = server(BatchOptions { takes: Duration::from_mins(1), ..BatchOptions::default() });
+    let online = of_kind("openai", &server.origin(), "");
+    let path = camino::Utf8PathBuf::try_from(online.project.path("store")).unwrap();
+    let begin = |states: &[(BatchState, i64)]| {
+        let session = Store::open(&path, Access::ReadWrite).unwrap().session().unwrap();
+        let steps = states.iter().map(|(state, hours)| {
+            let expires = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(*hours);
+            let remote = vec![format!("batch_{hours}")];
+            BatchStep { expires: Some(expires.to_string()), remote, ..BatchStep::new(*state, expires.to_string()) }
+        });
+        let mut steps = steps.collect::<Vec<_>>().into_iter();
+        let first = steps.next().unwrap();
+        let mut held = session.begin_batch(BatchHead::default(), Vec::new(), |_| String::new(), first).unwrap();
+        steps.for_each(|step| held.step(step).unwrap());
+        held.name().to_owned()
+    };
+    let over = begin(&[(BatchState::Submitted, -2)]);
+    let running = begin(&[(BatchState::Submitted, 20)]);
+    let soon = begin(&[(BatchState::Submitted, -1), (BatchState::Ended, 48)]);
+    let late = begin(&[(BatchState::Submitted, -1), (BatchState::Ended, 600)]);
+    let said = online.exp(&["jobs"]).expect_code(0);
+    let warned = |name: &str, what: &str| {
+        said.stderr.lines().any(|line| line.contains("warning:") && line.contains(name) && line.contains(what))
+    };
+    assert!(warned(&over, "has ended by") && warned(&soon, "are kept until"), "{}", said.stderr);
+    assert!(!warned(&running, "") && !warned(&late, ""), "{}", said.stderr);
+}
+
+/// What a batch is asked for is not handed to others as well.
+#[test]
+fn requests_that_are_in_batches_are_not_handed_out() {
+    let server = server(BatchOptions { takes: Duration::from_millis(600), ..BatchOptions::default() });
+    let online = Online::new(&setup(), &server.origin());
+    online.build(6, &["--detach", "--prompt-sets", "s0"]);
+    let said = online.exp(&["requests", "--out", "handout", "--json"]).expect_code(0);
+    let written = said.json();
+    assert_eq!((&written["requests"], &written["in_batches"]), (&12.into(), &24.into()), "{written:#}");
+    assert!(said.stderr.contains("24 requests are left out: they are in batches under way"), "{}", said.stderr);
+    let none = online.exp(&["requests", "--out", "nothing", "--prompt-sets", "s0", "--json"]).expect_code(0).json();
+    assert_eq!((&none["requests"], &none["in_batches"]), (&0.into(), &24.into()));
+    online.exp(&["jobs", "--watch"]).expect_code(0);
+    let done = online.exp(&["requests", "--out", "after", "--json"]).expect_code(0).json();
+    assert_eq!((&done["requests"], &done["in_batches"], &done["reused"]), (&12.into(), &0.into(), &24.into()));
 }

@@ -129,3 +129,74 @@ fn a_line_of_dotenv_that_is_none_is_not_shown() {
     let refused = project.exp(&["build"]).expect_code(2).stderr;
     assert!(refused.contains(".env:2: this is no `NAME=VALUE`") && !refused.contains("canary"), "{refused}");
 }
+
+/// A project whose provider and model have these further keys.
+fn priced(url: &str, provider: &str, price: &str) -> Project {
+    let project = project(url);
+    let config = project.read("config/eval_config.yaml");
+    project.file("config/.env", format!("MY_TEST_KEY={KEY}\n"));
+    project.config(&config.replace("kind: openai", provider).replace("price: {input: 0, output: 0}", price));
+    project
+}
+
+const READ: &str = r#"{"id":"c1","model":"m-1","choices":[{"index":0,"message":{"role":"assistant","content":"Ada"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1000,"completion_tokens":10,"prompt_tokens_details":{"cached_tokens":600}}}"#;
+const WRITTEN: &str = r#"{"id":"c1","type":"message","role":"assistant","model":"m-1","content":[{"type":"text","text":"Ada"}],"stop_reason":"end_turn","usage":{"input_tokens":100,"cache_read_input_tokens":600,"cache_creation_input_tokens":300,"output_tokens":10}}"#;
+
+#[test]
+fn a_prompt_cache_is_asked_for_and_priced() {
+    let cases = [
+        // 400 at 1, 600 at 0.1 and 10 at 4, for a million; twice.
+        ("kind: openai", READ, "price: {input: 1, cached_input: 0.1, output: 4}", 0.001, ""),
+        ("kind: openai", READ, "price: {input: 1, output: 4}", 0.00208, ""),
+        // 100 at 1, 600 at 0.1, 300 at 1.25 and 10 at 5.
+        (
+            "kind: anthropic, prompt_caching: 5m",
+            WRITTEN,
+            "price: {input: 1, cached_input: 0.1, cache_write: 1.25, output: 5}",
+            0.00117,
+            "300",
+        ),
+    ];
+    for (provider, body, price, cost, written) in cases {
+        let (url, received) = serve("200 OK", body);
+        let project = priced(&url, provider, price);
+        let built = project.json(&["build", "--yes"]);
+        let spent = built["cost_usd"]["spent"].as_f64().unwrap();
+        assert!((spent - cost).abs() < 1e-12, "{provider}, {price}: {spent} and not {cost}");
+        let asks = received.lock().unwrap().iter().all(|sent| sent.contains(r#""cache_control":{"type":"ephemeral"}"#));
+        assert_eq!(asks, provider.contains("prompt_caching"), "{provider}");
+        let timings = project.run_file(&built, &format!("{}/results/timings.csv", support::slugs(&built)[0]));
+        for row in support::csv_rows(&timings) {
+            assert_eq!((&*row["cached_tokens"], &*row["cache_write_tokens"]), ("600", written), "{provider}");
+        }
+        // Whether something was cached is a circumstance: under another setting it is the same answer.
+        let config = project.read("config/eval_config.yaml");
+        project.config(&config.replace("prompt_caching: 5m", "prompt_caching: 1h"));
+        project.json(&["build"]);
+        assert_eq!(received.lock().unwrap().len(), 2, "{provider}");
+    }
+}
+
+#[test]
+fn the_way_to_a_provider_is_shown_and_is_no_part_of_what_is_asked() {
+    let plan = |url: &str, provider: &str, variables: &[(&str, &str)]| {
+        let project = priced(url, provider, "price: {input: 0, output: 0}");
+        let mut command = project.command(&["plan", "--json"]);
+        let output = support::run(command.envs(variables.iter().copied())).expect_code(0);
+        assert!(!(output.stdout.clone() + &output.stderr).contains("pass-4711"), "the password of the proxy is shown");
+        let plan = output.json();
+        let keys: Vec<serde_json::Value> =
+            plan["nodes"].as_array().unwrap().iter().map(|node| node["key"].clone()).collect();
+        (plan["routes"][0].as_str().unwrap().to_owned(), keys)
+    };
+    let (https, proxy) = ("https://api.example.org/v1", ("HTTPS_PROXY", "http://me:pass-4711@127.0.0.1:9"));
+    let (direct, keys) = plan(https, "kind: openai", &[]);
+    assert_eq!(direct, "mine is asked at https://api.example.org/v1");
+    let (proxied, same) = plan(https, "kind: openai", &[proxy]);
+    assert_eq!(proxied, "mine is asked at https://api.example.org/v1, over the proxy http://127.0.0.1:9");
+    assert_eq!(same, keys);
+    let (without, same) = plan(https, "kind: openai", &[proxy, ("NO_PROXY", "example.org")]);
+    assert_eq!((without, same), (direct, keys));
+    let (plain, _) = plan("http://models.example.org/v1", "kind: openai, allow_http: true", &[]);
+    assert_eq!(plain, "mine is asked at http://models.example.org/v1, in plain http");
+}

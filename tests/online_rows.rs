@@ -134,6 +134,27 @@ fn row_36_what_is_left_of_a_rate_limit_is_heeded() {
     assert!(free < Duration::from_secs(3), "{free:?}: the control");
 }
 
+#[test]
+fn what_the_config_allows_a_minute_is_kept_to() {
+    let took = |limit: &str| {
+        let server = ModelServer::plain();
+        let setup = Setup { items: 9, provider: limit.to_owned(), ..Setup::default() };
+        Online::new(&setup, &server.origin()).build(0, &[]);
+        let book = server.book();
+        assert_eq!((book.sent(), book.fired(|_| true)), (18, 0));
+        let times: Vec<Duration> = book.calls().map(|asked| asked.at).collect();
+        times.iter().max().unwrap().saturating_sub(*times.iter().min().unwrap())
+    };
+    // Ten at once and one a second; 500 tokens at once and 50 a second, of requests that ask for some 45 each.
+    let limits = ["requests_per_minute: 60", "tokens_per_minute: 3000", ""];
+    let [requests, tokens, free] = std::thread::scope(|scope| {
+        limits.map(|limit| scope.spawn(move || took(limit))).map(|thread| thread.join().unwrap())
+    });
+    assert!(requests >= Duration::from_millis(7500), "{requests:?}: eight of them one a second");
+    assert!(tokens >= Duration::from_secs(3), "{tokens:?}: tokens count");
+    assert!(free < Duration::from_secs(3), "{free:?}: the control");
+}
+
 /// The config of two providers, each with a model of its own.
 fn two_providers(setup: &Setup, one: &str, two: &str) -> String {
     let mut config = setup.config(one).replace("{name: m,", "{name: first,");

@@ -9,7 +9,7 @@ mod support;
 use std::time::Duration;
 
 use serde_json::Value;
-use server::{ModelServer, Options};
+use server::{BatchOptions, ModelServer, Options};
 use support::online::{Online, Setup};
 use support::{csv_rows, slugs};
 
@@ -153,5 +153,37 @@ fn where_nothing_is_stated_the_model_is_unpinned_and_told_to_be_everywhere() {
         online.exp(&["report"]).expect_code(0);
         let again = std::fs::read_to_string(online.project.path("experiments/latest/report.html")).unwrap();
         assert!(again.contains("`m` is unpinned"), "{again}");
+    }
+}
+
+#[test]
+fn the_share_bought_in_batches_and_the_days_are_told_of_each_arm() {
+    let options = Options { batches: Some(BatchOptions::default()), ..Options::default() };
+    let server = ModelServer::start(options, |_| None);
+    let now = || jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S").to_string();
+    let setup = Setup::default();
+    let online = Online::new(&setup, &server.origin());
+    let times = [now(), {
+        online.build(0, &["--condition", "control"]);
+        now()
+    }];
+    std::thread::sleep(Duration::from_millis(1100));
+    let later = now();
+    let batched = Setup { provider: "mode: batch, batch: {poll: 20ms, list_delay: 60ms}".to_owned(), ..setup };
+    online.project.config(&batched.config(&server.origin()));
+    let built = online.build(0, &[]);
+    let times = [times, [later, now()]];
+    assert_eq!((server.sent(), server.batches().submitted().len()), (4, 4));
+    let page = page(&online, &built);
+    let html = std::fs::read_to_string(support::run_dir(&built).join("report.html")).unwrap();
+    for ((arm, how), [since, until]) in [("control", "online"), ("treatment", "batch")].into_iter().zip(times) {
+        assert!(page.contains(&format!("| {arm} | bought | `{how}` | 4 | 100.0 % |")), "{page}");
+        assert!(html.contains(&format!("bought <code>{how}</code> × 4")), "{html}");
+        let row = page.lines().find(|line| line.starts_with(&format!("| {arm} | 4 | `2"))).unwrap();
+        for date in row.split('`').skip(1).step_by(2) {
+            assert!(date[..19] >= *since && date[..19] <= *until, "{arm}: {date} is not within {since} and {until}");
+            assert!(html.contains(date), "{date} is not in the page of the run");
+        }
+        assert_eq!(row.matches('`').count(), 4, "the first and the last: {row}");
     }
 }

@@ -373,7 +373,7 @@ impl Serving<'_> {
                     continue;
                 }
                 if lane.takes(self.waiting.count_of(&identity)) {
-                    let mut mine: Vec<Claimed> = Vec::new();
+                    let mut mine: Vec<Claimed> = Vec::with_capacity(self.waiting.count_of(&identity));
                     // Bit by bit, so that what a claim takes of memory is little beside what is claimed.
                     while self.waiting.count_of(&identity) > 0 {
                         match self.claim(&identity, EMBEDDED_ROOM) {

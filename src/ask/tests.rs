@@ -41,8 +41,8 @@ impl Provider for Scripted {
         let text = request.messages[0].content.clone();
         let attempt = {
             let mut asked = self.asked.lock().unwrap();
-            asked.push(text.clone());
-            asked.iter().filter(|other| **other == text).count() as u32
+            asked.push(text.to_string());
+            asked.iter().filter(|other| **other == *text).count() as u32
         };
         (self.script)(&text, attempt)
     }
@@ -101,7 +101,7 @@ fn clock() -> Clock {
 /// Is what an asker came to.
 struct Asked {
     counts: Counts,
-    settlements: HashMap<u32, Result<HashMap<DrawId, Settled>, AskError>>,
+    settlements: HashMap<u32, Result<BTreeMap<DrawId, Settled>, AskError>>,
     events: Vec<Event>,
 }
 

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -39,7 +39,7 @@ pub struct Settlement {
     /// The ticket's owner.
     pub owner: u32,
     /// What became of each draw.
-    pub draws: Result<HashMap<DrawId, Settled>, AskError>,
+    pub draws: Result<BTreeMap<DrawId, Settled>, AskError>,
 }
 
 /// Is what an asker is told, by those who want draws and by its own threads.

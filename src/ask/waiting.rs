@@ -40,7 +40,7 @@ struct Wanted {
 #[derive(Debug)]
 struct Open {
     left: usize,
-    draws: HashMap<DrawId, Settled>,
+    draws: BTreeMap<DrawId, Settled>,
 }
 
 /// Is the place of a draw in the order of asking.
@@ -48,7 +48,7 @@ type Turn = (u64, u32, DrawId);
 
 /// Holds the open tickets, and every draw that one of them wants, once.
 pub(super) struct Waiting<'w> {
-    draws: HashMap<DrawId, Wanted>,
+    draws: HashMap<DrawId, Box<Wanted>>,
     new: Vec<DrawId>,
     missing: HashMap<ProviderIdentity, BTreeSet<Turn>>,
     elsewhere: BTreeSet<DrawId>,
@@ -79,7 +79,7 @@ impl<'w> Waiting<'w> {
     pub(super) fn add(&mut self, ticket: Ticket) {
         let owner = ticket.owner;
         let mut left = 0;
-        let mut draws = HashMap::new();
+        let mut draws = BTreeMap::new();
         for wanted in ticket.wanted {
             let id = wanted.address.id();
             if wanted.is_rejected {
@@ -96,7 +96,7 @@ impl<'w> Waiting<'w> {
                 }
                 Entry::Vacant(entry) => {
                     let draw = Claimed { id, address: wanted.address, request: wanted.request, turn: wanted.turn };
-                    entry.insert(Wanted { draw, phase: Phase::New, owners: vec![owner] });
+                    entry.insert(Box::new(Wanted { draw, phase: Phase::New, owners: vec![owner] }));
                     self.new.push(id);
                 }
             }
@@ -215,7 +215,7 @@ impl<'w> Waiting<'w> {
         }
     }
 
-    fn remove(&mut self, id: &DrawId) -> Option<Wanted> {
+    fn remove(&mut self, id: &DrawId) -> Option<Box<Wanted>> {
         self.set(id, Phase::New);
         self.draws.remove(id)
     }

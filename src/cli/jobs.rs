@@ -68,12 +68,8 @@ fn list(store: &Store, all: bool, out: &Output, clock: &Clock) -> Result<(), Fai
         if let Some(note) = note {
             out.line(&format!("    {note}"));
         }
-        let is_unread = matches!(batch.state(), BatchState::Ended);
-        if is_unread && expires(batch).and_then(|until| span(&now, until)).is_none_or(|left| left < SOON) {
-            out.note(&format!(
-                "warning: the results of {} are kept until {until}: `exp build` or `exp jobs --adopt` takes them in",
-                batch.head.name
-            ));
+        if let Some(warning) = warning(batch, &now) {
+            out.note(&warning);
         }
     }
     out.document(&serde_json::json!({
@@ -87,6 +83,23 @@ fn list(store: &Store, all: bool, out: &Output, clock: &Clock) -> Result<(), Fai
         })).collect::<Vec<_>>(),
     }));
     Ok(())
+}
+
+/// Warns of results that the provider may remove before they are taken in.
+fn warning(batch: &StoredBatch, now: &str) -> Option<String> {
+    let until = expires(batch)?;
+    let left = span(now, until);
+    let what = match batch.state() {
+        BatchState::Ended if left.is_none_or(|left| left < SOON) => {
+            format!("the results of {} are kept until {until}", batch.head.name)
+        }
+        // The provider has ended it by now, whatever came of it, and keeps results for some weeks only.
+        BatchState::Submitted | BatchState::Cancelling if left.is_none() => {
+            format!("{} has ended by {until}, and its results are not kept for ever", batch.head.name)
+        }
+        _ => return None,
+    };
+    Some(format!("warning: {what}: `exp build` or `exp jobs --watch` takes them in"))
 }
 
 /// Returns until when the provider works on a batch or keeps its results, as it last said.

@@ -5,11 +5,12 @@ use std::time::Duration;
 use super::environment::Variables;
 use super::failure::Failure;
 use super::who;
-use crate::config::{self, Config, ModelConfig, ProviderApi, ProviderConfig, ProviderKind, Served};
+use crate::config::{self, Config, ModelConfig, ProviderApi, ProviderConfig, ProviderKind, ProviderMode, Served};
 use crate::flow::Clock;
 use crate::provider::{
     ACCOUNT_VARIABLE, AnthropicBatches, BatchService, ClientSettings, FireworksBatches, ModelWire, Online,
     OnlineSettings, OpenAiBatches, PromptCaching, Protocol, Proxies, Secret, Timeouts, Trusted, WireSettings,
+    unfit_for_batch,
 };
 use crate::request::{Decoding, Request};
 
@@ -155,6 +156,12 @@ const FILE_TIME: Duration = Duration::from_hours(2);
 /// Says whether batches of a kind can be sent; none but these has them.
 pub fn has_batches(kind: ProviderKind) -> bool {
     matches!(kind, ProviderKind::OpenAi | ProviderKind::Anthropic | ProviderKind::Fireworks)
+}
+
+/// Says why a request to a provider whose requests go into batches cannot be in one; `None`: it can, or they do not.
+pub fn unfit(provider: &ProviderConfig, request: &Request) -> Option<String> {
+    let is_batched = provider.mode != ProviderMode::Online && has_batches(provider.kind);
+    is_batched.then(|| unfit_for_batch(protocol(provider.kind, provider.api), request)).flatten()
 }
 
 /// Makes who takes batches for a provider; `None` where its kind has none.

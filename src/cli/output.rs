@@ -80,6 +80,11 @@ impl Output {
         std::mem::replace(&mut self.pulse().doing, what)
     }
 
+    /// Returns for how long nothing was said on standard error.
+    pub fn quiet_for(&self) -> Duration {
+        self.pulse().said.elapsed()
+    }
+
     /// Says what is being done, where something is and nothing was said for so long.
     pub fn beat(&self, quiet: Duration) {
         let doing = {

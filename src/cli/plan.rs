@@ -112,6 +112,12 @@ fn print(planning: &Planning<'_>, seen: &Preview, out: &Output) {
     for (name, count) in seen.sends.iter().filter(|(_, count)| **count > 0) {
         out.line(&format!("  {name}: {} requests to send", thousands(*count)));
     }
+    for (why, count) in &seen.unfit {
+        out.line(&format!(
+            "  {} requests cannot be sent in batches, {why}: `exp build` refuses them",
+            thousands(*count)
+        ));
+    }
     let routes = routes(planning);
     for route in &routes {
         out.line(&format!("  {route}"));
@@ -157,6 +163,7 @@ fn print(planning: &Planning<'_>, seen: &Preview, out: &Output) {
         "actions": {"total": sum.hit + sum.run + sum.waits, "hit": sum.hit, "run": sum.run, "waits": sum.waits},
         "requests": {"total": seen.wanted, "reused": seen.wanted - seen.to_send, "to_send": seen.to_send},
         "sends": seen.sends,
+        "unfit_for_batches": seen.unfit,
         "price": seen.estimate.document(),
         "routes": routes,
         "unpinned": unpinned,

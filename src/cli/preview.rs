@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::estimate::Estimate;
 use super::estimator::Estimator;
 use super::failure::Failure;
+use super::online::unfit;
 use super::planning::Planning;
 use super::reasons::Reasons;
-use super::{history, prices};
+use super::{history, prices, who};
 use crate::digest::{ActionKey, BlobId};
 use crate::engine::{MissReason, key_of, output_of, spec_of};
 use crate::plan::{From, InferParams, NodeIndex, StepKind};
@@ -45,6 +46,8 @@ pub struct Preview {
     pub sends: BTreeMap<String, u64>,
     /// What that would cost.
     pub estimate: Estimate,
+    /// By what is wrong, in words: how many draws would go into batches and cannot.
+    pub unfit: BTreeMap<String, u64>,
 }
 
 /// Is one draw that a plan wants.
@@ -108,6 +111,7 @@ fn look(
         asked: 0,
         missing: HashMap::new(),
         estimator: Estimator::new(&tariffs),
+        unfit: BTreeMap::new(),
         gathered,
     };
     walk(planning, 0, &mut memory, &mut rows, &mut state, &mut reasons)?;
@@ -117,7 +121,7 @@ fn look(
         planning.expand(&|node| prepared.get(node.get()).cloned().flatten())?;
         walk(planning, prepared.len(), &mut memory, &mut rows, &mut state, &mut reasons)?;
     }
-    let State { fates, keys, asked, missing, mut estimator, gathered } = state;
+    let State { fates, keys, asked, missing, mut estimator, unfit, gathered } = state;
     if estimator.wants_any() {
         let nodes = planning.plan.trials.iter().flat_map(|trial| trial.infer.values().flatten());
         let hits = nodes.filter(|node| matches!(fates[node.get()], Fate::Hit)).filter_map(|node| {
@@ -148,6 +152,7 @@ fn look(
         complete,
         sends,
         estimate: estimator.finish(),
+        unfit,
     };
     Ok((preview, gathered))
 }
@@ -158,6 +163,7 @@ struct State<'t> {
     asked: u64,
     missing: HashMap<ActionKey, u64>,
     estimator: Estimator<'t>,
+    unfit: BTreeMap<String, u64>,
     /// Every draw that is wanted, where they are to be listed.
     gathered: Option<Vec<WantedHere>>,
 }
@@ -276,6 +282,15 @@ fn compute(
             if state.missing.insert(key, missing).is_none() {
                 state.asked += draws;
                 state.estimator.take(&node.scope, &demand.wanted, &found);
+                // All of an action are asked of one provider.
+                let identity = demand.wanted.first().map(|wanted| &wanted.request.provider);
+                let mut trials = planning.trials.iter();
+                let trial = trials.find(|trial| Some(&who::identity(trial.provider, None)) == identity);
+                for (wanted, _) in demand.wanted.iter().zip(&found).filter(|(_, found)| found.is_none()) {
+                    if let Some(why) = trial.and_then(|trial| unfit(trial.provider, &wanted.request)) {
+                        *state.unfit.entry(format!("to `{}`: {why}", wanted.request.provider.0)).or_default() += 1;
+                    }
+                }
             }
             if let Some(gathered) = &mut state.gathered {
                 gathered.extend(demand.wanted.iter().zip(&found).map(|(wanted, found)| WantedHere {

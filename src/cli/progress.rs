@@ -104,7 +104,8 @@ impl<'a> Progress<'a> {
             tally: Tally::default(),
             trials,
             last: String::new(),
-            shown: clock.monotonic(),
+            // What was said before it began counts: the first line is not due later for that.
+            shown: clock.monotonic().saturating_sub(out.quiet_for()),
             waiting: false,
         };
         Self { out, clock, budget, trials_of, state: Mutex::new(state) }

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Write as _;
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::digest::StreamHasher;
 use crate::engine::{StepLimits, turn};
 use crate::provider::{WireSettings, wire_body};
-use crate::request::{ProviderIdentity, Request};
+use crate::request::{DrawAddress, ProviderIdentity, Request};
 use crate::store::Access;
 
 /// Writes the requests whose answers are missing as files that any engine answers; nothing is sent.
@@ -31,10 +31,13 @@ pub fn requests(global: &Global, args: &RequestsArgs, out: &Output) -> Result<Ex
     let mut planning = Planning::start(inputs, &store, StepLimits::default(), false)?;
     let seed = project.config.analysis.random_seed;
     let mut wires = Wires { config: &project.config, known: HashMap::new() };
-    let (mut wanted, mut there, mut free) = (Vec::new(), 0u64, 0u64);
+    let under_way: HashSet<DrawAddress> = store.open_batches()?.into_iter().flat_map(|batch| batch.draws).collect();
+    let (mut wanted, mut there, mut free, mut in_batches) = (Vec::new(), 0u64, 0u64, 0u64);
     for draw in wanted_draws(&mut planning, &store)? {
         if draw.is_there {
             there += 1;
+        } else if under_way.contains(&draw.wanted.address) {
+            in_batches += 1;
         } else if wires.of(&draw.wanted.request).is_none() {
             free += 1;
         } else {
@@ -49,9 +52,17 @@ pub fn requests(global: &Global, args: &RequestsArgs, out: &Output) -> Result<Ex
     if free > 0 {
         out.note(&format!("{} answers come from providers that cost nothing: `exp build` makes them", thousands(free)));
     }
+    if in_batches > 0 {
+        out.note(&format!(
+            "{} requests are left out: they are in batches under way, and `exp build` takes in their answers",
+            thousands(in_batches)
+        ));
+    }
     if wanted.is_empty() {
         out.line("nothing is missing: no file was written");
-        out.document(&serde_json::json!({"dir": null, "shards": [], "requests": 0, "reused": there}));
+        out.document(
+            &serde_json::json!({"dir": null, "shards": [], "requests": 0, "reused": there, "in_batches": in_batches}),
+        );
         return Ok(Exit::Done);
     }
     let dir = emptied(&args.out)?;
@@ -75,7 +86,7 @@ pub fn requests(global: &Global, args: &RequestsArgs, out: &Output) -> Result<Ex
     ));
     out.line(&format!("put each file's answers beside it as *.out.jsonl, then `exp ingest {dir}`"));
     out.document(&serde_json::json!({
-        "dir": dir.as_str(), "shards": manifest.shards, "requests": count, "reused": there,
+        "dir": dir.as_str(), "shards": manifest.shards, "requests": count, "reused": there, "in_batches": in_batches,
     }));
     Ok(Exit::Done)
 }

@@ -8,8 +8,7 @@ use super::who;
 use crate::config::{ProviderConfig, ProviderMode};
 use crate::digest::BlobId;
 use crate::engine::{NodeDone, NodeFailure, Verdict, output_of};
-use crate::plan::{From, InferParams, NodeIndex, StepKind};
-use crate::provider::{Protocol, unfit_for_batch};
+use crate::plan::{AskedModel, From, InferParams, NodeIndex, StepKind};
 use crate::request::{DrawAddress, Redraws};
 use crate::step;
 use crate::store::Store;
@@ -49,18 +48,14 @@ pub fn unaskable(
         let is_hit = |node: &NodeIndex| matches!(planning.resolution.verdicts.get(node.get()), Some(Verdict::Hit(_)));
         judging.extend(trial.judged.iter().filter(|(_, nodes)| !nodes.iter().all(is_hit)).map(|(model, _)| model));
     }
-    let batched: HashSet<String> = planning
-        .asked()
-        .iter()
-        .filter(|asked| asked.provider.mode != ProviderMode::Online)
-        .map(|asked| who::identity(asked.provider, None).0)
-        .collect();
+    let asked = planning.asked();
     for node in nodes {
         for wanted in wanted(planning, store, done, node) {
             let identity = wanted.request.provider.0.clone();
-            if silence.is_none() && batched.contains(&identity) {
-                let protocol = if identity.starts_with("anthropic ") { Protocol::Messages } else { Protocol::Chat };
-                let why = unfit_for_batch(protocol, &wanted.request);
+            if silence.is_none() {
+                let is_it = |asked: &&AskedModel<'_>| who::identity(asked.provider, None).0 == identity;
+                let why =
+                    asked.iter().find(is_it).and_then(|asked| super::online::unfit(asked.provider, &wanted.request));
                 unfit.extend(why.map(|why| (identity.clone(), why)));
             }
             missing.entry(identity).or_default().insert(wanted.address);

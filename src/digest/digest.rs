@@ -1,5 +1,9 @@
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Read};
+use std::num::NonZeroU64;
+
+use rustix::fs::Advice;
 
 /// A BLAKE3-256 hash: 32 bytes, compared and ordered as bytes.
 ///
@@ -146,7 +150,36 @@ impl StreamHasher {
             }
         }
     }
+
+    /// Hashes a whole file, from its beginning, in bounded memory. Of a large one the system is asked to read what comes next
+    /// while this is hashed: from a disk that is most of the time.
+    pub fn read_file(file: &File) -> io::Result<(Digest, u64)> {
+        use std::os::unix::fs::FileExt as _;
+        let size = file.metadata()?.len();
+        let mut hasher = Self::new();
+        let mut buffer = vec![0u8; if size > AHEAD { 1 << 20 } else { 1 << 16 }];
+        let (mut at, mut asked) = (0, 0);
+        loop {
+            if size > AHEAD && asked < size && at + AHEAD > asked {
+                // Where it cannot be asked, it is read when it is read.
+                let _ = rustix::fs::fadvise(file, asked, NonZeroU64::new(AHEAD), Advice::WillNeed);
+                asked += AHEAD;
+            }
+            match file.read_at(&mut buffer, at) {
+                Ok(0) => return Ok(hasher.finish()),
+                Ok(n) => {
+                    hasher.update(&buffer[..n]);
+                    at += n as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
 }
+
+/// Is how much of a large file is asked for ahead of what is hashed: 16 MiB.
+const AHEAD: u64 = 16 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -170,5 +203,12 @@ mod tests {
     fn a_stream_hashes_like_the_whole() {
         let bytes = vec![7u8; 200_001];
         assert_eq!(StreamHasher::read_all(&bytes[..]).unwrap(), (Digest::of(&bytes), 200_001));
+        let file = tempfile::tempfile().unwrap();
+        for size in [0, 200_001, AHEAD as usize, 3 * AHEAD as usize + 7] {
+            let bytes: Vec<u8> = (0..size).map(|n| n as u8).collect();
+            file.set_len(0).unwrap();
+            std::os::unix::fs::FileExt::write_all_at(&file, &bytes, 0).unwrap();
+            assert_eq!(StreamHasher::read_file(&file).unwrap(), (Digest::of(&bytes), size as u64));
+        }
     }
 }

@@ -188,4 +188,4 @@ impl Engine<'_> {
 }
 
 /// Holds what the collection of an `infer` needs until its draws are settled.
-pub(super) type Demands = HashMap<u32, (ActionKey, Arc<crate::step::Demand>, std::time::Duration)>;
+pub(super) type Demands = HashMap<u32, (ActionKey, Arc<crate::step::Awaited>, std::time::Duration)>;

@@ -12,7 +12,7 @@ use crate::ask::{AskError, Settlement, Ticket, Tickets, WantedDraw};
 use crate::digest::{ActionKey, BlobId, Digest};
 use crate::flow::Event;
 use crate::plan::{ExternalParams, From, Graph, InferParams, NodeIndex, ParamsDoc, StepKind};
-use crate::step::{self, Demand, Input, Inputs, Outputs, StepError, Wanted};
+use crate::step::{self, Awaited, Demand, Input, Inputs, Outputs, StepError, Wanted};
 use crate::store::{ActionRecord, ActionRow, ActionState, Commit, NamedBlob, Session, StagedBlob, StoreError};
 
 /// Is what a step gave, staged and not yet durable.
@@ -230,7 +230,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
                     is_rejected: !rejected.is_empty() && rejected.contains(&(w.item.clone(), w.address.number)),
                 };
                 let draws = demand.wanted.iter().map(draw).collect();
-                self.demands.insert(node, (key, Arc::new(demand), took));
+                self.demands.insert(node, (key, Arc::new(demand.into()), took));
                 if let Some(tickets) = &self.tickets {
                     tickets.send(Ticket { owner: node, wanted: draws });
                 }
@@ -598,10 +598,10 @@ impl Outputs for Staging<'_> {
 
 fn collect(
     session: &Session,
-    demand: &Demand,
-    draws: &HashMap<crate::digest::DrawId, crate::ask::Settled>,
+    demand: &Awaited,
+    draws: &BTreeMap<crate::digest::DrawId, crate::ask::Settled>,
 ) -> Result<Made, NodeFailure> {
     let mut outputs = Staging { session, outputs: Vec::new() };
     let failures = demand.collect(|address| draws.get(&address.id()).cloned(), &mut outputs)?;
-    Ok(Made { outputs: outputs.outputs, draws: demand.wanted.len() as u64, failures })
+    Ok(Made { outputs: outputs.outputs, draws: demand.count(), failures })
 }

@@ -273,19 +273,12 @@ impl Calls {
 
     /// Reads a response that stood in the results: what it would have meant had it come by itself.
     pub fn given(&self, status: u16, body: &[u8]) -> Given {
-        let headers = [("content-type".to_owned(), "application/json".to_owned())].into();
-        let reply = Reply { status, headers, body: body.to_vec() };
-        let (verdict, mut circumstances) = self.online.judge(&reply, self.online.whom("the batch", ""));
-        let verdict = self.online.cleaned(verdict);
-        circumstances.http_status = Some(status);
-        circumstances.billed = verdict.billed;
-        circumstances.bought = Some("batch".to_owned());
-        circumstances.note = verdict.note;
-        let raw = match verdict.outcome {
-            Outcome::Answer(_) => reply.body,
-            Outcome::Failure(_) => self.redaction().all(reply.body, false),
-        };
-        Given { outcome: verdict.outcome, circumstances, raw, advice: verdict.advice, limits: RateLimits::default() }
+        let mut given = self.online.delivered("", status, body.to_vec());
+        given.circumstances.bought = Some("batch".to_owned());
+        if matches!(given.outcome, Outcome::Failure(_)) {
+            given.raw = self.redaction().all(given.raw, false);
+        }
+        given
     }
 
     /// Makes what became of a request that the provider never came to: it was not charged, and may be asked again.

@@ -81,6 +81,7 @@ impl Online {
         let (verdict, mut circumstances) = self.judge(&reply, self.whom(&url, model));
         let verdict = self.cleaned(verdict);
         circumstances.note = verdict.note;
+        circumstances.billed = verdict.billed;
         circumstances.http_status = Some(status);
         let limits = RateLimits::default();
         Given { outcome: verdict.outcome, circumstances, raw: reply.body, advice: verdict.advice, limits }

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use crate::digest::Value;
 
 /// Says who speaks a message.
@@ -29,13 +31,29 @@ impl Role {
 pub struct Message {
     /// Who speaks.
     pub role: Role,
-    /// What is said, exactly as it will be sent.
-    pub content: String,
+    /// What is said, exactly as it will be sent. Requests that begin alike share it: a long prompt is in memory once.
+    #[serde(with = "shared")]
+    pub content: Arc<str>,
+}
+
+/// Writes and reads a shared text as any text.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(text)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
+        String::deserialize(deserializer).map(Arc::from)
+    }
 }
 
 impl Message {
     /// Makes a message.
-    pub fn new(role: Role, content: impl Into<String>) -> Self {
+    pub fn new(role: Role, content: impl Into<Arc<str>>) -> Self {
         Self { role, content: content.into() }
     }
 

@@ -135,7 +135,7 @@ mod tests {
             |r| r.provider.0.push('x'),
             |r| r.model.push('x'),
             |r| r.revision = Some("1".into()),
-            |r| r.messages[0].content.push(' '),
+            |r| r.messages[0].content = "S ".into(),
             |r| r.messages[1].role = Role::Assistant,
             |r| r.messages.swap(0, 1),
             |r| r.decoding.temperature = Some(crate::digest::Decimal::ZERO),

@@ -86,7 +86,7 @@ pub(super) fn read(path: &Utf8Path) -> Result<Vec<u8>, RunError> {
 
 /// Hashes a whole regular file in bounded memory.
 pub(super) fn hash(path: &Utf8Path) -> Result<BlobId, RunError> {
-    let (digest, _) = StreamHasher::read_all(open(path)?).map_err(failed("read", path))?;
+    let (digest, _) = StreamHasher::read_file(&open(path)?).map_err(failed("read", path))?;
     Ok(BlobId::new(digest))
 }
 

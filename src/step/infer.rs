@@ -51,17 +51,28 @@ impl Demand {
         settled: impl Fn(&DrawAddress) -> Option<Result<Answer, FailureCode>>,
         outputs: &mut dyn Outputs,
     ) -> Result<u64, StepError> {
-        let (answers, failures) = collect(&self.wanted, settled)?;
-        outputs.put("answers", answers)?;
-        if let Some(redrawn) = &self.redrawn {
-            let mut out = Vec::new();
-            for line in redrawn {
-                write_line("redraws", &mut out, line)?;
-            }
-            outputs.put("redraws", out)?;
-        }
-        Ok(failures)
+        let draws = self.wanted.iter().map(|wanted| (wanted.item.as_str(), &wanted.address));
+        put_outputs(draws, self.redrawn.as_deref(), settled, outputs)
     }
+}
+
+/// Writes the outputs of an `infer` action, given its items and draws and what became of these.
+pub(super) fn put_outputs<'d>(
+    draws: impl Iterator<Item = (&'d str, &'d DrawAddress)>,
+    redrawn: Option<&[RedrawnItem]>,
+    settled: impl Fn(&DrawAddress) -> Option<Result<Answer, FailureCode>>,
+    outputs: &mut dyn Outputs,
+) -> Result<u64, StepError> {
+    let (answers, failures) = answers_of(draws, settled)?;
+    outputs.put("answers", answers)?;
+    if let Some(redrawn) = redrawn {
+        let mut out = Vec::new();
+        for line in redrawn {
+            write_line("redraws", &mut out, line)?;
+        }
+        outputs.put("redraws", out)?;
+    }
+    Ok(failures)
 }
 
 /// Reads the file of redraws among an action's inputs, if it has one.
@@ -123,16 +134,23 @@ pub fn collect(
     wanted: &[Wanted],
     settled: impl Fn(&DrawAddress) -> Option<Result<Answer, FailureCode>>,
 ) -> Result<(Vec<u8>, u64), StepError> {
+    answers_of(wanted.iter().map(|wanted| (wanted.item.as_str(), &wanted.address)), settled)
+}
+
+fn answers_of<'d>(
+    draws: impl Iterator<Item = (&'d str, &'d DrawAddress)>,
+    settled: impl Fn(&DrawAddress) -> Option<Result<Answer, FailureCode>>,
+) -> Result<(Vec<u8>, u64), StepError> {
     let mut out = Vec::new();
     let mut failures = 0;
-    for Wanted { item, address, .. } in wanted {
+    for (item, address) in draws {
         let (answer, failure) = match settled(address) {
             Some(Ok(answer)) => (Some(answer), None),
             Some(Err(code)) => (None, Some(code)),
             None => (None, Some(FailureCode::NotSent)),
         };
         failures += u64::from(failure.is_some());
-        let line = AnswerLine { item: item.clone(), n: address.number, answer, failure };
+        let line = AnswerLine { item: item.to_owned(), n: address.number, answer, failure };
         serde_json::to_writer(&mut out, &line)
             .map_err(|source| StepError::Write { output: "answers".to_owned(), source: source.into() })?;
         out.push(b'\n');

@@ -6,6 +6,7 @@
 pub mod aggregate;
 mod agreement;
 mod answers;
+mod awaited;
 pub mod build;
 mod cost_table;
 pub mod costs;
@@ -51,6 +52,7 @@ mod text_input;
 mod verdicts;
 
 pub use answers::{AnswerLine, AnswersReader};
+pub use awaited::Awaited;
 pub use cost_table::CostTable;
 pub use dataset::{part_count, part_hash, part_name};
 pub use dispatch::run;

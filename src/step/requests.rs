@@ -143,9 +143,11 @@ impl<R: Read> Iterator for RequestsReader<R> {
             Ok(0) => None,
             Ok(_) => Some(serde_json::from_str(&self.line).map_err(unexpected).map(
                 |Line { item, key, messages, recording }: Line<String, Vec<Message>>| {
-                    let mut request = self.shared.clone();
-                    request.messages.extend(messages);
-                    request.recording = recording;
+                    // With no room to grow: all that a run asks can be in memory at once.
+                    let mut whole = Vec::with_capacity(self.shared.messages.len() + messages.len());
+                    whole.extend_from_slice(&self.shared.messages);
+                    whole.extend(messages);
+                    let request = Request { messages: whole, recording, ..self.shared.clone() };
                     ItemRequest { item, key, request }
                 },
             )),

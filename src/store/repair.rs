@@ -6,7 +6,7 @@ use super::folder::SEALED;
 use super::layout::{Layout, Tree, place};
 use super::line::{Line, put_draw};
 use super::rewrite::Rewriting;
-use super::{Flaw, FlawPart, LoggedDraw, Session, Store, StoreError, catalogue, session};
+use super::{Flaw, FlawPart, LoggedDraw, Session, Store, StoreError, catalogue, draw_log, session};
 use crate::digest::{ActionKey, Digest, DrawId};
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -93,8 +93,10 @@ impl Store {
         let mut count = 0;
         for name in rewriting.names()? {
             let (mut bad, mut is_torn) = (Vec::new(), false);
+            let owner = draw_log::session_of(&name);
             rewriting.visit(&name, |found| {
-                is_torn |= found.follows_damage;
+                let is_head = matches!(Line::parse(found.line), Some(Line::Head { session, .. }) if Some(session.as_str()) == owner);
+                is_torn |= found.follows_damage || (found.start == 0) != is_head;
                 if Line::parse(found.line).is_none() && !kept.contains(&(name.clone(), found.start)) {
                     bad.push((found.start, found.line.to_vec()));
                 }

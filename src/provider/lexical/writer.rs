@@ -80,7 +80,7 @@ impl Written {
 
     /// Goes on from a last assistant message: leaves out what that has said already, else sets a space between.
     pub(super) fn continuing(mut self, messages: &[Message]) -> Self {
-        let Some(prefill) = messages.last().filter(|m| m.role == Role::Assistant).map(|m| m.content.as_str()) else {
+        let Some(prefill) = messages.last().filter(|m| m.role == Role::Assistant).map(|m| &*m.content) else {
             return self;
         };
         if let Some(rest) = self.text.strip_prefix(prefill.trim_start()) {

@@ -82,6 +82,8 @@ pub type CallScript = dyn Fn(&BatchCall) -> Option<CallFault> + Send + Sync;
 pub type ResultScript = dyn Fn(&Item) -> Option<ResultFault> + Send + Sync;
 
 /// Says how batches are served.
+// Each is a quirk by itself.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Clone)]
 pub struct BatchOptions {
     /// How long a batch takes.
@@ -96,6 +98,12 @@ pub struct BatchOptions {
     pub enqueued: usize,
     /// Ids of files that are not there are empty texts, and so on.
     pub is_azure: bool,
+    /// The address of results is on another host.
+    pub results_are_elsewhere: bool,
+    /// Every batch gets the same id.
+    pub repeats_ids: bool,
+    /// All calls and answers are kept.
+    pub is_recorded: bool,
     pub calls: Arc<CallScript>,
     pub fates: Arc<dyn Fn(usize) -> Fate + Send + Sync>,
     pub results: Arc<ResultScript>,
@@ -110,6 +118,9 @@ impl Default for BatchOptions {
             bytes: 200_000_000,
             enqueued: usize::MAX,
             is_azure: false,
+            results_are_elsewhere: false,
+            repeats_ids: false,
+            is_recorded: false,
             calls: Arc::new(|_| None),
             fates: Arc::new(|_| Fate::Completed),
             results: Arc::new(|_| None),
@@ -149,6 +160,10 @@ pub struct Batches {
     pub created: Vec<Created>,
     pub calls: BTreeMap<&'static str, usize>,
     pub removed: Vec<String>,
+    /// Every call and its answer, as JSON, where they are recorded.
+    pub traffic: Vec<Value>,
+    /// Where the server was last called.
+    pub host: String,
     /// When datasets were uploaded.
     pub uploaded: BTreeMap<String, Instant>,
 }
@@ -207,7 +222,7 @@ impl Batches {
             200,
             &json!({
                 "id": id, "object": "file", "bytes": size, "created_at": unix(Instant::now()), "filename": "input.jsonl",
-                "purpose": "batch", "status": "processed", "expires_at": null,
+                "purpose": "batch", "status": "processed",
             }),
         )
     }
@@ -236,7 +251,7 @@ impl Batches {
         };
         let lines = if matches!(fate, Fate::Failed(..)) { Vec::new() } else { lines };
         let batch = Created {
-            id: format!("batch_{ordinal}"),
+            id: if options.repeats_ids { "batch_0".to_owned() } else { format!("batch_{ordinal}") },
             input,
             lines: Arc::new(lines),
             metadata: body["metadata"].clone(),
@@ -253,21 +268,14 @@ impl Batches {
     }
 
     fn list(&self, options: &BatchOptions, path: &str, key: &str) -> Outgoing {
-        let query = |name: &str| {
-            let pairs = path.split_once('?').map(|(_, query)| query).unwrap_or_default().split('&');
-            pairs
-                .filter_map(|pair| pair.split_once('='))
-                .find(|(known, _)| *known == name)
-                .map(|(_, value)| value.to_owned())
-        };
-        let limit: usize = query("limit").and_then(|limit| limit.parse().ok()).unwrap_or(20).min(100);
+        let limit: usize = query_of(path, "limit").and_then(|limit| limit.parse().ok()).unwrap_or(20).min(100);
         let mut seen: Vec<&Created> = self
             .created
             .iter()
             .filter(|batch| batch.at.elapsed() >= options.list_lag && batch.key == key)
             .rev()
             .collect();
-        if let Some(after) = query("after") {
+        if let Some(after) = query_of(path, "after") {
             let at = seen.iter().position(|batch| batch.id == after).map_or(seen.len(), |at| at + 1);
             seen.drain(..at);
         }
@@ -538,6 +546,12 @@ fn kind_of<'p>(method: &str, path: &'p str) -> Option<(&'static str, &'p str)> {
         ("DELETE", _) => ("delete", rest("/files/")?),
         _ => return None,
     })
+}
+
+/// A parameter of an address.
+pub(super) fn query_of(path: &str, name: &str) -> Option<String> {
+    let pairs = path.split_once('?').map(|(_, query)| query).unwrap_or_default().split('&');
+    pairs.filter_map(|pair| pair.split_once('=')).find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
 }
 
 /// The parts of the form that a call sends: name and bytes.

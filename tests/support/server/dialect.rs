@@ -81,7 +81,9 @@ impl Dialect {
             Self::Chat | Self::Responses => {
                 json!({"error": {"message": message, "type": kind, "param": null, "code": kind}})
             }
-            Self::Messages => json!({"type": "error", "error": {"type": kind, "message": message}}),
+            Self::Messages => {
+                json!({"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_ours"})
+            }
             Self::Ollama => json!({"error": message}),
         }
     }
@@ -183,7 +185,7 @@ fn responses(made: &Made) -> Value {
 }
 
 fn messages(made: &Made) -> Value {
-    let text = json!({"type": "text", "text": made.text});
+    let text = json!({"type": "text", "text": made.text, "citations": null});
     let (content, reason) = match made.ending {
         Ending::Stop => (json!([text]), "end_turn"),
         Ending::Length => (json!([text]), "max_tokens"),
@@ -191,16 +193,19 @@ fn messages(made: &Made) -> Value {
         Ending::Refusal => (json!([]), "refusal"),
         Ending::Null => (json!([]), "end_turn"),
         Ending::ToolCalls => (json!([{"type": "tool_use", "id": "toolu_1", "name": TOOL, "input": {}}]), "tool_use"),
-        Ending::ManyChoices => (json!([text, {"type": "text", "text": " A second part."}]), "end_turn"),
+        Ending::ManyChoices => {
+            (json!([text, {"type": "text", "text": " A second part.", "citations": null}]), "end_turn")
+        }
     };
     let mut body = json!({
         "id": format!("msg_{}", made.id), "type": "message", "role": "assistant", "model": made.model,
-        "content": content, "stop_reason": reason, "stop_sequence": null,
+        "content": content, "stop_reason": reason, "stop_sequence": null, "stop_details": null, "container": null,
     });
     if let Some(Bill { input, output }) = made.usage {
         body["usage"] = json!({
-            "input_tokens": input, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0,
-            "output_tokens": output, "service_tier": "standard",
+            "input_tokens": input, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "cache_creation": null,
+            "output_tokens": output, "output_tokens_details": null, "server_tool_use": null, "inference_geo": null,
+            "service_tier": "standard",
         });
     }
     body

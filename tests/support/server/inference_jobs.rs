@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::Dialect;
 use super::batches::{
-    BatchCall, BatchOptions, Batches, CallFault, Created, Fate, Line, ResultFault, ended_of, form_of, is_over, unix,
+    BatchCall, BatchOptions, Batches, CallFault, Created, Fate, Line, ResultFault, ended_of, form_of, is_over,
+    query_of, unix,
 };
 use super::wire::{Incoming, Outgoing};
 
@@ -175,7 +176,7 @@ impl Batches {
 
     fn create_job(&mut self, options: &BatchOptions, incoming: &Incoming, key: &str) -> Outgoing {
         let body: Value = serde_json::from_slice(&incoming.body).unwrap_or_default();
-        let id = incoming.path.split_once("batchInferenceJobId=").map(|(_, id)| id.to_owned()).unwrap_or_default();
+        let id = query_of(&incoming.path, "batchInferenceJobId").unwrap_or_default();
         if id.is_empty() || body["model"].as_str().is_none() {
             return refused(400, 3, "no name or model");
         }
@@ -220,15 +221,17 @@ impl Batches {
     }
 
     fn list_jobs(&self, options: &BatchOptions, path: &str, key: &str) -> Outgoing {
-        let after: usize = path.split_once("pageToken=").and_then(|(_, token)| token.parse().ok()).unwrap_or(0);
+        let number = |name: &str| query_of(path, name).and_then(|text| text.parse::<usize>().ok());
+        // Pages are short, whatever is asked for.
+        let (after, size) = (number("pageToken").unwrap_or(0), number("pageSize").unwrap_or(50).min(2));
         let seen: Vec<&Created> = self
             .created
             .iter()
             .filter(|job| job.at.elapsed() >= options.list_lag && job.key == key && !is_deleted(job, options))
             .rev()
             .collect();
-        let page: Vec<Value> = seen.iter().skip(after).take(2).map(|job| show(job, options)).collect();
-        let next = if seen.len() > after + 2 { (after + 2).to_string() } else { String::new() };
+        let page: Vec<Value> = seen.iter().skip(after).take(size).map(|job| show(job, options)).collect();
+        let next = if seen.len() > after + size { (after + size).to_string() } else { String::new() };
         Outgoing::json(200, &json!({"batchInferenceJobs": page, "nextPageToken": next, "totalSize": seen.len()}))
     }
 }

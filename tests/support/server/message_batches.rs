@@ -1,5 +1,6 @@
 //! The server's message batches, as Anthropic has them: the requests are in the call, whose they are only the results say.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Dialect;
 use super::batches::{
-    BatchCall, BatchOptions, Batches, CallFault, Created, Line, ResultFault, ended_of, is_over, unix,
+    BatchCall, BatchOptions, Batches, CallFault, Created, Line, ResultFault, ended_of, is_over, query_of, unix,
 };
 use super::wire::{Incoming, Outgoing};
 
@@ -40,6 +41,10 @@ impl Batches {
             Some(CallFault::Reset) => return Some((refused(500, "", ""), true)),
             Some(CallFault::ServedAndReset) | None => {}
         }
+        // The address of results is the provider's to choose; no key may be sent to another than the one that is configured.
+        let host = incoming.headers.get("host").filter(|_| !options.results_are_elsewhere).cloned();
+        self.host = host.unwrap_or_else(|| "elsewhere.example".to_owned());
+        let host = self.host.clone();
         let key = incoming.headers.get("x-api-key").cloned().unwrap_or_default();
         let outgoing = match kind {
             "create" => self.create_messages(options, incoming, &key),
@@ -66,7 +71,7 @@ impl Batches {
                                 self.removed.push(id.to_owned());
                                 Outgoing::json(200, &json!({"id": id, "type": "message_batch_deleted"}))
                             }
-                            _ => Outgoing::json(200, &show(&batch, options)),
+                            _ => Outgoing::json(200, &show(&batch, options, &host)),
                         }
                     }
                 }
@@ -126,13 +131,14 @@ impl Batches {
             ordinal,
             is_gone: false,
         };
-        let shown = show(&batch, options);
+        let shown = show(&batch, options, &self.host);
         self.created.push(batch);
         Outgoing::json(200, &shown)
     }
 
     fn list_messages(&self, options: &BatchOptions, path: &str, key: &str) -> Outgoing {
-        let after = path.split_once("after_id=").map(|(_, id)| id.split('&').next().unwrap_or_default().to_owned());
+        let after = query_of(path, "after_id");
+        let limit = query_of(path, "limit").and_then(|limit| limit.parse().ok()).unwrap_or(20).min(100);
         let mut seen: Vec<&Created> = self
             .created
             .iter()
@@ -143,9 +149,9 @@ impl Batches {
             let at = seen.iter().position(|batch| batch.id == after).map_or(seen.len(), |at| at + 1);
             seen.drain(..at);
         }
-        let has_more = seen.len() > 20;
-        seen.truncate(20);
-        let data: Vec<Value> = seen.iter().map(|batch| show(batch, options)).collect();
+        let has_more = seen.len() > limit;
+        seen.truncate(limit);
+        let data: Vec<Value> = seen.iter().map(|batch| show(batch, options, &self.host)).collect();
         let ids: Vec<&str> = seen.iter().map(|batch| batch.id.as_str()).collect();
         Outgoing::json(
             200,
@@ -154,24 +160,37 @@ impl Batches {
     }
 }
 
-fn show(batch: &Created, options: &BatchOptions) -> Value {
+fn show(batch: &Created, options: &BatchOptions, host: &str) -> Value {
     let is_over = is_over(batch, options);
     let status = match (is_over, batch.cancelled) {
         (true, _) => "ended",
         (false, Some(_)) => "canceling",
         (false, None) => "in_progress",
     };
-    let total = batch.lines.len();
     let time = |seconds: i64| jiff::Timestamp::from_second(seconds).unwrap().to_string();
     let created = unix(batch.at);
-    let done = if is_over { total } else { 0 };
+    let mut counts =
+        BTreeMap::from([("processing", 0), ("succeeded", 0), ("errored", 0), ("canceled", 0), ("expired", 0)]);
+    if is_over {
+        for ended in ended_of(batch, options, Dialect::Messages) {
+            let kind = match ended.fault {
+                Some(ResultFault::Expired) if batch.cancelled.is_some() => "canceled",
+                Some(ResultFault::Expired) => "expired",
+                Some(ResultFault::Status(_) | ResultFault::StatusWithoutError(_)) => "errored",
+                _ => "succeeded",
+            };
+            *counts.entry(kind).or_default() += 1;
+        }
+    } else {
+        counts.insert("processing", batch.lines.len());
+    }
     json!({
         "id": batch.id, "type": "message_batch", "processing_status": status,
-        "request_counts": {"processing": total - done, "succeeded": done, "errored": 0, "canceled": 0, "expired": 0},
+        "request_counts": counts,
         "created_at": time(created), "expires_at": time(created + 86_400), "archived_at": null,
         "ended_at": if is_over { json!(time(created)) } else { Value::Null },
         "cancel_initiated_at": if batch.cancelled.is_some() { json!(time(created)) } else { Value::Null },
-        "results_url": if is_over { json!(format!("https://elsewhere.example/{}", batch.id)) } else { Value::Null },
+        "results_url": if is_over { json!(format!("http://{host}/v1/messages/batches/{}/results", batch.id)) } else { Value::Null },
     })
 }
 

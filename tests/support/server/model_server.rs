@@ -260,6 +260,12 @@ fn serve(shared: &Shared, incoming: Incoming, to: &mut TcpStream) -> After {
             .serve(options, &incoming)
             .or_else(|| batches.serve_messages(options, &incoming))
             .or_else(|| batches.serve_jobs(options, &incoming));
+        if let Some((outgoing, _)) = served.as_ref().filter(|_| options.is_recorded) {
+            batches.traffic.push(json!({
+                "method": incoming.method, "path": incoming.path, "request": String::from_utf8_lossy(&incoming.body),
+                "status": outgoing.status, "response": String::from_utf8_lossy(&outgoing.body),
+            }));
+        }
         drop(batches);
         match served {
             Some((_, true)) => return After::Reset,
