@@ -15,6 +15,7 @@ mod diagnose;
 mod diagnostic;
 mod edit;
 mod experiment;
+mod external;
 mod files;
 mod floating;
 mod judge;
@@ -44,6 +45,7 @@ pub use experiment::{
     Analysis, Config, DecodingPoint, Multiplicity, OptionalAnalyses, OutcomeRule, Outcomes, Parts, TrialConfig, Views,
     WhenUnsupported, ZeroRule,
 };
+pub use external::ExternalConfig;
 pub use files::{Disk, FileKind, Files};
 pub use floating::{FLOATING_AS_OF, floating_name};
 pub use judge::{JudgeConfig, VerdictReading};
