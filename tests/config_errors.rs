@@ -817,7 +817,7 @@ error: unknown scorer `choices`
 6 |     scorers: [{choices: {options: [a, b]}}]
   |                ^^^^^^^ did you mean `choice`?
   |
-  = help: known scorers: squad, qa, includes, exact, numeric, regex, choice, json, labels, judge
+  = help: known scorers: squad, qa, includes, exact, numeric, regex, choice, json, labels, judge, external
 ",
     );
 }
@@ -2336,4 +2336,44 @@ proptest::proptest! {
         proptest::prop_assert!(loaded.diagnostics.is_sorted_by_key(|found| found.at));
         proptest::prop_assert!(loaded.diagnostics.is_empty() || !loaded.render(false).is_empty());
     }
+}
+
+#[test]
+fn an_executable_scorer_whose_files_would_be_one() {
+    same(
+        &report(&BASE.replace("[qa]", "[{external: {command: [prompts/user.txt], inputs: [./prompts/user.txt]}}]")),
+        r"
+error: the executable would find two of its files as `prompts/user.txt`
+ --> eval.yaml:6:65
+  |
+6 |     scorers: [{external: {command: [prompts/user.txt], inputs: [./prompts/user.txt]}}]
+  |                                                                 ^^^^^^^^^^^^^^^^^^
+  |
+  = help: give it the file under another path below the project
+",
+    );
+    same(
+        &report(&BASE.replace("[qa]", "[{external: {command: []}}]")),
+        r"
+error: `command` names no executable
+ --> eval.yaml:6:36
+  |
+6 |     scorers: [{external: {command: []}}]
+  |                                    ^
+  |
+  = help: write `command: [scorers/mine.py]`
+",
+    );
+    same(
+        &report(&BASE.replace("[qa]", "[{external: {command: [prompts/gone.py]}}]")),
+        r"
+error: `prompts/gone.py` does not exist
+ --> eval.yaml:6:37
+  |
+6 |     scorers: [{external: {command: [prompts/gone.py]}}]
+  |                                     ^^^^^^^^^^^^^^^
+  |
+  = help: relative paths start from `.`, the project's root
+",
+    );
 }

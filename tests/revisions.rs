@@ -11,7 +11,7 @@ use exp::plan::{ParamsDoc, StepKind};
 use exp::step::{self, Input, Inputs, ReadBlobs};
 
 /// (step, revision, digest of names and bytes of all outputs on the fixture).
-const TABLE: [(&str, u32, &str); 14] = [
+const TABLE: [(&str, u32, &str); 15] = [
     ("prepare", 1, "8fe9916da9525daea793229818765028fda32e216e275c4c742e32651033f1c0"),
     ("build", 1, "236bfb08da0b2b99f598b280426216008407446efc4fec56a812b81368376264"),
     ("infer", 1, "6b0df6b2b1cb1bc93da27a2be48b3668b49bb2f965111267346f2e9314ba3aa6"),
@@ -20,6 +20,7 @@ const TABLE: [(&str, u32, &str); 14] = [
     ("judge_build", 1, "7313f8f3e6c102b9f7835520d74b29d3730b78919e10d122b780821b15a556ca"),
     ("judge_infer", 1, "f242899af4b7313e0d8b84905b6d4a19c2d73f642bd11de9d9d0b4dbe60f3ce7"),
     ("judge", 1, "ca96553e47bdf73ad1086abf7acc99025373022e0c91ea4d708c5f3191d9a49a"),
+    ("external", 1, "a6cce1d5b95b6a53276755b87f49a8a4e737e453282002b940775b7c7ccdb13a"),
     ("score", 2, "14ca4c1bd4e0814781024b55f00c2de9ea2f2c24771ac03b9ba1764692d67f7e"),
     ("merge", 2, "e740366964c703a59cd0644316d6fe4a597ecb30fecf061bdae01879d550c256"),
     ("stats", 3, "86c7523947f1a05304f0dacec549013759bd4cb7117e1a6a3668634b6f9b25ba"),
@@ -82,6 +83,19 @@ impl Pipeline {
                     }
                 };
                 made.insert("answers".to_owned(), step::collect(&wanted, settle).unwrap().0);
+            } else if kind == StepKind::External {
+                let params = params.read().unwrap();
+                let told = step::external::told(&params, &inputs).unwrap();
+                // It scores by the length of what it is told.
+                let said: Vec<String> = String::from_utf8(told.clone())
+                    .unwrap()
+                    .lines()
+                    .map(|line| {
+                        let told: serde_json::Value = serde_json::from_str(line).unwrap();
+                        serde_json::json!({"item": told["item"], "n": told["n"], "score": line.len()}).to_string()
+                    })
+                    .collect();
+                step::external::scores(&params, &inputs, (&told, said.join("\n").as_bytes()), &mut made).unwrap();
             } else {
                 step::run(kind, &params, &inputs, &mut made).unwrap_or_else(|error| panic!("{kind}: {error:?}"));
             }
@@ -194,6 +208,16 @@ fn pipeline() -> BTreeMap<&'static str, String> {
                 StepKind::Judge,
                 &serde_json::json!({"name": "judge", "reading": {"rule": "majority", "values": {"ada stone": 1}}}),
                 &[("parsed", parsed["parsed"]), ("answers", verdicts["answers"])],
+            );
+            p.run(
+                StepKind::External,
+                &serde_json::json!({"name": "length", "outcomes": {"length": "wrong", "refusal": "wrong",
+                                    "content_filter": "missing", "empty": "wrong", "no_answer": "missing"}}),
+                &[
+                    ("items", prepared[&format!("items/{part}")]),
+                    ("gold", prepared[&format!("gold/{part}")]),
+                    ("parsed", parsed["parsed"]),
+                ],
             );
             let scorer = serde_json::json!({"name": "qa", "settings": {"qa": {
                 "support": "overlap", "threshold": 0.5, "min_token_overlap": 0.6}}});

@@ -18,6 +18,8 @@ pub fn again(store: &Store, record: &ActionRecord) -> Result<Option<BTreeMap<Str
     match spec.step {
         // What a fetch brought is pinned by its own hash; there is nothing to compute.
         StepKind::Fetch => return Ok(None),
+        // It is somebody else's program: that it would say the same again is not claimed.
+        kind if !kind.is_hermetic() => return Ok(None),
         StepKind::Infer | StepKind::JudgeInfer => {
             let demand = demand(&params, &inputs)?;
             let addresses: Vec<DrawAddress> = demand.wanted.iter().map(|wanted| wanted.address).collect();

@@ -9,6 +9,7 @@ use super::keys::read_keys;
 use super::output::Output;
 use super::project::{Home, current_dir};
 use crate::digest::{ActionKey, BlobId, StreamHasher};
+use crate::plan::StepKind;
 use crate::run::{
     AuditOptions, AuditReport, Catalog, Finding, Manifest, RunRecord, audit as check, audit_archive, drift,
     find_archive,
@@ -120,7 +121,16 @@ fn rerun(store: &Store, manifest: &Manifest, report: &mut AuditReport) -> Result
     for result in results {
         report.findings.extend(result?);
     }
-    report.notes.push(format!("{} actions were executed again and their bytes compared", thousands(total as u64)));
+    let is_hermetic = |label: &str| label.split('/').next().and_then(StepKind::parse).is_none_or(StepKind::is_hermetic);
+    let foreign = actions.values().filter(|action| !is_hermetic(&action.label)).count();
+    let again = thousands((total - foreign) as u64);
+    report.notes.push(format!("{again} actions were executed again and their bytes compared"));
+    if foreign > 0 {
+        let count = thousands(foreign as u64);
+        report
+            .notes
+            .push(format!("{count} actions of executables were not: nobody says that they would do the same again"));
+    }
     Ok(())
 }
 

@@ -432,6 +432,7 @@ impl Building<'_, '_> {
             stop: &self.stop,
             events: &events,
             fetch: &fetch,
+            external: &|node, told| super::external::run(config, &planning.plan, self.store, &self.stop, node, told),
             tool: TOOL,
             limits: &planning.limits,
             force: planning.force,

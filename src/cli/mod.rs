@@ -26,6 +26,7 @@ mod estimator;
 mod export;
 mod export_args;
 mod export_run;
+mod external;
 mod failure;
 mod fetch;
 mod finish;

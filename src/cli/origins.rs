@@ -50,6 +50,14 @@ impl Building<'_, '_> {
                 let arms = verdicts.arms.values();
                 page.arms.extend(arms.map(|arm| arm_origin(&format!("verdicts of {model}"), arm)));
             }
+            for (name, dataset) in &self.planning.project.config.datasets {
+                page.warnings.extend(dataset.externals.iter().map(|external| {
+                    let (metric, program) = (&external.name, &external.program.written);
+                    format!(
+                        "Not hermetic: `{metric}` of `{name}` is scored by the executable `{program}`, which an audit does not run again."
+                    )
+                }));
+            }
             page.warnings.extend(unpinned(&trial.label.model, &origins.arms.values().collect::<Vec<_>>()));
             complaints.extend(found);
             let mut files = vec![("reports/provenance.md", page.to_markdown().into_bytes())];

@@ -263,7 +263,7 @@ fn compute(
 ) -> Result<Option<Arc<ActionRow>>, Failure> {
     let graph = &planning.plan.graph;
     let node = graph.node(index);
-    if node.step == StepKind::Fetch {
+    if node.step == StepKind::Fetch || !node.step.is_hermetic() {
         return Ok(None);
     }
     let named = node.inputs.iter().filter_map(|(name, from)| {

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::{JudgeConfig, LabelsConfig, Location, ScorerConfig, Source, SourceFile};
+use super::{ExternalConfig, JudgeConfig, LabelsConfig, Location, ScorerConfig, Source, SourceFile};
 
 /// Says how a dataset's file is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -139,10 +139,12 @@ pub struct DatasetConfig {
     pub instructions_closed: Option<SourceFile>,
     /// How the answer is taken out of the text; absent: all of it.
     pub answer: Option<AnswerConfig>,
-    /// The scorers by rule, in the order written; with `labels` and `judges`, never empty.
+    /// The scorers by rule, in the order written; with `labels`, `externals` and `judges`, never empty.
     pub scorers: Vec<ScorerConfig>,
     /// The scorers by people, in the order written.
     pub labels: Vec<LabelsConfig>,
+    /// The scorers by process, in the order written.
+    pub externals: Vec<ExternalConfig>,
     /// The scorers by models, in the order written.
     pub judges: Vec<JudgeConfig>,
     /// Replaces the decoding's largest number of output tokens.

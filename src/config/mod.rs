@@ -15,6 +15,7 @@ mod diagnose;
 mod diagnostic;
 mod edit;
 mod experiment;
+mod external;
 mod files;
 mod floating;
 mod identifying;
@@ -45,6 +46,7 @@ pub use experiment::{
     Analysis, Config, DecodingPoint, Multiplicity, OptionalAnalyses, OutcomeRule, Outcomes, Parts, TrialConfig, Views,
     WhenUnsupported, ZeroRule,
 };
+pub use external::ExternalConfig;
 pub use files::{Disk, FileKind, Files};
 pub use floating::{FLOATING_AS_OF, floating_name};
 pub use identifying::{identifying, in_text};

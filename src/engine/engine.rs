@@ -37,6 +37,9 @@ pub struct Ran {
 /// Writes the bytes of a `fetch` action as they come: the address comes from the config, not from the specification.
 pub type Fetch<'a> = dyn Fn(NodeIndex, &mut dyn Write) -> Result<(), NodeFailure> + Sync + 'a;
 
+/// Runs the executable of an `external` action: it is told lines, and says lines.
+pub type External<'a> = dyn Fn(NodeIndex, Vec<u8>) -> Result<Vec<u8>, NodeFailure> + Sync + 'a;
+
 /// Runs what a resolution says is missing.
 pub struct Engine<'a> {
     /// Where results are recorded.
@@ -65,6 +68,8 @@ pub struct Engine<'a> {
     pub events: &'a Events<'a>,
     /// Brings pinned files.
     pub fetch: &'a Fetch<'a>,
+    /// Runs executables that score.
+    pub external: &'a External<'a>,
     /// The program and version, for records.
     pub tool: &'a str,
     /// Which steps may run.

@@ -8,6 +8,7 @@ mod blobs;
 #[allow(clippy::module_inception)] // The module is named for its principal type.
 mod engine;
 mod error;
+mod external;
 mod limits;
 mod resolve;
 mod running;
@@ -15,7 +16,7 @@ mod staging;
 mod window;
 
 pub use blobs::StoreBlobs;
-pub use engine::{Engine, Fetch, NodeDone, Ran, RangeResult};
+pub use engine::{Engine, External, Fetch, NodeDone, Ran, RangeResult};
 pub use error::{EngineError, NodeFailure};
 pub use limits::StepLimits;
 pub use resolve::{MissReason, OfKind, Resolution, Verdict, key_of, output_of, resolve, spec_of};

@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use super::engine::{Demands, RangeResult};
+use super::external::score_by_process;
 use super::resolve::{key_of, output_of};
 use super::staging::Staging;
 use super::window::Windows;
@@ -424,11 +425,12 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         scope.spawn(move |_| {
             let started = engine.clock.monotonic();
             let mut outputs = Staging { session: engine.session, outputs: Vec::new() };
-            let result = if step == StepKind::Fetch {
-                outputs.put_from("source", |into| (engine.fetch)(NodeIndex(node), into))
-            } else {
-                let blobs = StoreBlobs(engine.session.store());
-                step::run(step, &params, &Inputs::new(inputs, &blobs), &mut outputs).map_err(NodeFailure::from)
+            let blobs = StoreBlobs(engine.session.store());
+            let inputs = Inputs::new(inputs, &blobs);
+            let result = match step {
+                StepKind::Fetch => outputs.put_from("source", |into| (engine.fetch)(NodeIndex(node), into)),
+                StepKind::External => score_by_process(engine, NodeIndex(node), (&params, &inputs), &mut outputs),
+                _ => step::run(step, &params, &inputs, &mut outputs).map_err(NodeFailure::from),
             };
             let made = result.map(|()| Made { outputs: outputs.outputs, draws: 0, failures: 0 });
             let took = engine.clock.monotonic().saturating_sub(started);

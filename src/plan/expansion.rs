@@ -99,7 +99,7 @@ impl<'p, 'c> Expansion<'p, 'c> {
                 }
             }
             let metrics = self.facts.metrics_of(dataset);
-            let labels = metrics_by_hand(dataset);
+            let labels = rated_by(dataset);
             if !labels.is_empty() {
                 rated.push(RatedDataset { dataset: name.clone(), labels });
             }
@@ -327,6 +327,7 @@ impl<'p, 'c> Expansion<'p, 'c> {
             Arc::from(format!("{}/{}/{name}/{arm_label}", trial.model.name, trial.decoding_label).as_str());
         let labels = self.labels(dataset, &trial.model.name, &arm_label, &scope)?;
         let judges = self.judging(dataset, &scope)?;
+        let externals = self.externals(dataset, &scope)?;
         let prepare = self.plan.prepare[name];
         let redraws = self.redraws()?;
         let mut chain =
@@ -356,6 +357,9 @@ impl<'p, 'c> Expansion<'p, 'c> {
             let about =
                 |judge: &Judge| judge.add(self.plan, (items.clone(), gold.clone(), parsed), *part, &mut scoring);
             let judged: Vec<Judged> = judges.iter().map(about).collect();
+            for external in &externals {
+                external.add(self.plan, (items.clone(), gold.clone(), parsed), *part, &mut scoring);
+            }
             let (step, params, scope, part) = (StepKind::Score, score.clone(), scope.clone(), Some(*part));
             let scored = self.plan.graph.add(Node { step, params, inputs: scoring, scope, part });
             chain.labels.push(people);
@@ -375,8 +379,14 @@ impl<'p, 'c> Expansion<'p, 'c> {
     }
 }
 
-/// Lists the metrics of a dataset that are no rule's: those of people, then those of models.
+/// Lists the metrics of a dataset that are no rule's: those of people, then those of models, then those of processes.
 pub(super) fn metrics_by_hand(dataset: &DatasetConfig) -> Vec<String> {
+    let externals = dataset.externals.iter().map(|external| external.name.clone());
+    rated_by(dataset).into_iter().chain(externals).collect()
+}
+
+/// Lists the metrics of a dataset that several may have a say in: people, and draws of models.
+fn rated_by(dataset: &DatasetConfig) -> Vec<String> {
     let people = dataset.labels.iter().map(|labels| labels.name.clone());
     people.chain(dataset.judges.iter().map(|judge| judge.name.clone())).collect()
 }

@@ -4,6 +4,7 @@ mod asked_model;
 mod asking;
 mod error;
 mod expansion;
+mod external;
 mod graph;
 mod judge_params;
 mod judging;
@@ -19,6 +20,7 @@ mod step_kind;
 
 pub use asked_model::AskedModel;
 pub use error::PlanError;
+pub use external::ExternalParams;
 pub use graph::{From, Graph, Node, NodeIndex, SourceBlob};
 pub use judge_params::{JudgeBuildParams, JudgeParams, judged_item, judged_name};
 pub use params::{

@@ -24,7 +24,7 @@ pub struct Facts<'a> {
 
 impl Facts<'_> {
     /// Lists the metrics of a dataset, in the order of columns: those of its scorers by rule, then those of people, then those
-    /// of models.
+    /// of models and of processes.
     pub fn metrics_of(&self, dataset: &DatasetConfig) -> Vec<String> {
         let open = is_open(dataset);
         let by_rule = dataset.scorers.iter().flat_map(|scorer| (self.metrics)(scorer, open));
@@ -94,6 +94,9 @@ pub fn needed_files<'a>(config: &'a Config, trials: &[SelectedTrial<'a>]) -> Vec
         }
         files.extend(dataset.user.iter());
         files.extend(dataset.labels.iter().map(|labels| &labels.source));
+        files.extend(
+            dataset.externals.iter().flat_map(|external| std::iter::once(&external.program).chain(&external.inputs)),
+        );
         files.extend(dataset.judges.iter().flat_map(|judge| [Some(&judge.user), judge.system.as_ref()]).flatten());
         files.extend(instructions(dataset));
     }

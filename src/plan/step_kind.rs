@@ -22,6 +22,8 @@ pub enum StepKind {
     JudgeInfer,
     /// Reads its verdicts.
     Judge,
+    /// Has an executable score each answer.
+    External,
     /// Compares answers with gold answers.
     Score,
     /// Joins a trial's parts into its tables.
@@ -38,7 +40,7 @@ pub enum StepKind {
 
 impl StepKind {
     /// Lists every kind, in the order of the pipeline.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Fetch,
         Self::Prepare,
         Self::Build,
@@ -48,6 +50,7 @@ impl StepKind {
         Self::JudgeBuild,
         Self::JudgeInfer,
         Self::Judge,
+        Self::External,
         Self::Score,
         Self::Merge,
         Self::Stats,
@@ -68,6 +71,7 @@ impl StepKind {
             Self::JudgeBuild => "judge_build",
             Self::JudgeInfer => "judge_infer",
             Self::Judge => "judge",
+            Self::External => "external",
             Self::Score => "score",
             Self::Merge => "merge",
             Self::Stats => "stats",
@@ -80,6 +84,11 @@ impl StepKind {
     /// Says whether it asks somebody: draws are its output, and money may be its price.
     pub fn asks(self) -> bool {
         matches!(self, Self::Infer | Self::JudgeInfer)
+    }
+
+    /// Says whether its outputs follow from its inputs alone. An executable of somebody else's may do as it likes.
+    pub fn is_hermetic(self) -> bool {
+        self != Self::External
     }
 
     /// Finds a kind by name.
@@ -100,7 +109,8 @@ impl StepKind {
             | Self::Labels
             | Self::JudgeBuild
             | Self::JudgeInfer
-            | Self::Judge => 1,
+            | Self::Judge
+            | Self::External => 1,
             Self::Score | Self::Merge | Self::Costs => 2,
             Self::Stats | Self::Report => 3,
             Self::Aggregate => 4,

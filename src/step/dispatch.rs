@@ -7,7 +7,7 @@ fn read<T: DeserializeOwned>(params: &ParamsDoc) -> Result<T, StepError> {
     params.read().map_err(|error| StepError::Unexpected { blob: "the parameters".to_owned(), why: error.to_string() })
 }
 
-/// Runs a step that is one function. `fetch`, `infer` and `judge_infer` are not: what they need is brought by the engine.
+/// Runs a step that is one function. `fetch`, `infer`, `judge_infer` and `external` are not: what they need is brought by the engine.
 pub fn run(
     kind: StepKind,
     params: &ParamsDoc,
@@ -27,7 +27,7 @@ pub fn run(
         StepKind::Costs => super::costs::run(&read(params)?, inputs, outputs),
         StepKind::Report => super::report::run(&read(params)?, inputs, outputs),
         StepKind::Aggregate => super::aggregate::run(&read(params)?, inputs, outputs),
-        StepKind::Fetch | StepKind::Infer | StepKind::JudgeInfer => {
+        StepKind::Fetch | StepKind::Infer | StepKind::JudgeInfer | StepKind::External => {
             Err(StepError::Unexpected { blob: kind.as_str().to_owned(), why: "it is no function of blobs".to_owned() })
         }
     }

@@ -15,6 +15,7 @@ mod difference_line;
 mod dispatch;
 mod draw_status;
 mod error;
+pub mod external;
 mod gold_line;
 pub mod infer;
 mod input;

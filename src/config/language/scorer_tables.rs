@@ -1,6 +1,6 @@
 //! The keys of scorers.
 
-use super::shape::Shape::{AnyText, Boolean, Choice, Either, List, Name, Names, Path, Text};
+use super::shape::Shape::{AnyText, Boolean, Choice, Either, List, Map, Name, Names, Path, Text};
 use super::shape::{Field, Shape, Table};
 use super::tables::{AMOUNT, ANSWER, COUNT, DECODING, SHARE, TEXTS, field};
 
@@ -21,6 +21,7 @@ pub(super) static SCORER: Table = Table {
         field("json", Shape::Table(&JSON), "The answer holds the right JSON."),
         field("labels", Shape::Table(&LABELS), "People have said whether the answer is right."),
         field("judge", Shape::Table(&JUDGE), "A model says whether the answer is right."),
+        field("external", Shape::Table(&EXTERNAL), "An executable says how right the answer is."),
     ],
 };
 
@@ -140,6 +141,18 @@ static JUDGE: Table = Table {
             Choice(&["majority", "mean"]),
             "What several verdicts come to; a majority that is tied is the mean of what is tied. Default: `majority`.",
         ),
+    ],
+};
+
+static EXTERNAL: Table = Table {
+    what: "the settings of `external`",
+    fields: &[
+        SCORER_NAME,
+        field("command", TEXTS, "The executable, a file of the project, and its arguments.").required(),
+        field("inputs", List(&Path), "The files that it reads; it finds them under the paths written here."),
+        field("version", Text, "What it calls itself: another version scores anew."),
+        field("environment", Map(&AnyText), "The variables that it sees, besides `PATH`."),
+        field("time_limit", Text, "How long it may take for one part: `30s`, `10m`. Default: `10m`."),
     ],
 };
 

@@ -41,7 +41,7 @@ impl Loader<'_> {
         }
     }
 
-    fn span_of_time(&mut self, key: &str, of: Option<&Node>) -> Option<Duration> {
+    pub fn span_of_time(&mut self, key: &str, of: Option<&Node>) -> Option<Duration> {
         let value = of?.get(key)?;
         let read = duration(value.text()?);
         if read.is_none() {

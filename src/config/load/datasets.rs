@@ -69,7 +69,7 @@ impl Loader<'_> {
         let answer = node.get("answer").and_then(|node| self.answer(node));
         let scorers = self.scorers(node.get("scorers"), root);
         let labels = self.labels(node.get("scorers"), &scorers);
-        Some(DatasetConfig {
+        let mut dataset = DatasetConfig {
             source: source?,
             format: format?,
             fields,
@@ -88,11 +88,14 @@ impl Loader<'_> {
             answer,
             scorers,
             labels,
+            externals: Vec::new(),
             // They are read once the models are known.
             judges: Vec::new(),
             max_output_tokens: node.integer_at("max_output_tokens"),
             at: entry.span.at,
-        })
+        };
+        dataset.externals = self.externals(node.get("scorers"), &dataset);
+        Some(dataset)
     }
 
     fn dataset_format(&mut self, node: &Node, source: Option<&Source>) -> Option<DatasetFormat> {

@@ -181,6 +181,7 @@ impl Loader<'_> {
             answer: None,
             scorers: self.scorers(None, root),
             labels: Vec::new(),
+            externals: Vec::new(),
             judges: Vec::new(),
             max_output_tokens: None,
             at,

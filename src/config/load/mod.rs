@@ -8,6 +8,7 @@ mod base;
 mod datasets;
 mod decoding;
 mod entry;
+mod externals;
 mod judges;
 mod legacy;
 mod limits;

@@ -106,8 +106,8 @@ impl Loader<'_> {
             return self.scorer_of(kind, &empty, item, root);
         }
         match item.entries() {
-            // What people and models say is read apart.
-            [only] if matches!(&*only.key, "labels" | "judge") => None,
+            // What people, processes and models say is read apart.
+            [only] if matches!(&*only.key, "labels" | "external" | "judge") => None,
             [only] => {
                 let settings = if only.value.is_null() { &empty } else { &only.value };
                 self.scorer_of(&only.key, settings, item, root)

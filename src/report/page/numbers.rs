@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::table::{HtmlTable, name};
@@ -22,25 +23,40 @@ impl RunPage {
             html.push_str(&facts.collect::<Vec<_>>().join(" · "));
             html.push_str("</p>");
             let level = report.family.level();
-            let mut table = HtmlTable::new([
+            // One method is told once; there is no room for a column that says the same in every row.
+            let rows = || {
+                trial.datasets().flat_map(|(dataset, section)| section.metrics.iter().map(move |row| (dataset, row)))
+            };
+            let methods: BTreeSet<&str> = rows().filter_map(|(_, row)| row.delta.as_ref()?.method.as_deref()).collect();
+            let interval = format!(">{level} interval");
+            let mut headings = vec![
                 "Dataset",
                 "Metric",
                 ">Pairs",
                 ">Control",
                 ">Treatment",
                 ">Difference",
-                &format!(">{level} interval"),
-                "Interval by",
+                &interval,
                 "Test",
                 ">p",
                 ">q",
-            ]);
-            for (dataset, section) in trial.datasets() {
-                for row in &section.metrics {
-                    table.row(metric_cells(dataset, row));
+            ];
+            let has_methods = methods.len() > 1;
+            if has_methods {
+                headings.insert(7, "Interval by");
+            }
+            let mut table = HtmlTable::new(headings);
+            for (dataset, row) in rows() {
+                let mut cells = metric_cells(dataset, row);
+                if !has_methods {
+                    cells.remove(7);
                 }
+                table.row(cells);
             }
             html.push_str(&table.finish());
+            if let (Some(method), false) = (methods.first(), has_methods) {
+                let _ = write!(html, "<p class=\"small\">Intervals of differences: {}.</p>", escape(method));
+            }
             let cost = &report.cost;
             let both = cost.total.usd.map_or_else(|| "not known".to_owned(), usd);
             let _ = write!(html, "<p class=\"small\">Cost of all answers: {}; ", escape(&both));

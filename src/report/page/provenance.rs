@@ -49,7 +49,11 @@ impl RunPage {
                 table.row([slug, arm, part, count(file.bytes), count(file.words), digest]);
             }
         }
-        html.push_str(&table.finish());
+        if self.trials.iter().all(|trial| trial.report.prompts.is_empty()) {
+            html.push_str("<p>No arm has a prompt of its own: questions are asked as they stand.</p>");
+        } else {
+            html.push_str(&table.finish());
+        }
         let _ = write!(html, "<details><summary>Files read ({})</summary>", count(self.sources.len() as u64));
         let mut table = HtmlTable::new(["File", ">Bytes", "Digest"]);
         for source in &self.sources {
