@@ -1,5 +1,7 @@
 //! One config and one set of answers make one root, wherever, whenever and however they are built; and a plan is only
 //! looked at.
+//!
+//! `EXP_DETERMINISM` says how many builds there are in [`one_root_whoever_builds_it_and_wherever`] (8 unless set).
 
 #![allow(clippy::unwrap_used, clippy::panic)] // A test may stop where what it reads is not as it should be.
 #![allow(clippy::format_push_string, clippy::format_collect)] // It is not in a hurry.
@@ -7,7 +9,8 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
 use support::{Project, run};
@@ -165,6 +168,122 @@ fn one_root_in_whatever_order_the_work_is_done() {
     let forced = project.json(&["build", "--force", "--run-id", "again"]);
     assert_eq!((&forced["root"], &forced["requests"]["sent"]), (&root, &0.into()));
     assert_ne!(forced["actions"]["executed"], 0);
+}
+
+/// Are the surroundings that are mixed: a build gets one of each.
+const THREADS: [(&str, &str); 8] =
+    [("1", "1"), ("2", "1"), ("3", "8"), ("4", "2"), ("5", "50"), ("6", "3"), ("8", "4"), ("16", "16")];
+const ZONES: [&str; 7] = [
+    "UTC",
+    "Pacific/Kiritimati",
+    "America/St_Johns",
+    "Asia/Kathmandu",
+    "Europe/Dublin",
+    ":/nowhere",
+    "EST5EDT,M3.2.0,M11.1.0",
+];
+const LOCALES: [&str; 8] =
+    ["C", "POSIX", "C.UTF-8", "tr_TR.UTF-8", "de_DE.UTF-8", "sv_SE.UTF-8", "ja_JP.eucJP", "ar_EG.UTF-8"];
+const UMASKS: [&str; 5] = ["022", "077", "000", "002", "027"];
+const PLACES: [&str; 6] = ["p", "a b/c'd/é", "-x/..y", "İ/ı/ß", "d/d/d/d/d/d/d/d/d/d/d/d", "100%/$HOME/~"];
+/// Are the users that builds run as, where this process may become another one.
+const USERS: [u32; 5] = [0, 65_534, 1_000, 4_000_000, 31_337];
+
+/// Picks one of several by the number of the build and by what is picked, so that all meet each other.
+fn pick<T: Copy>(of: &[T], build: usize, what: &str) -> T {
+    let digest = exp::digest::Digest::of(format!("{what} {build}").as_bytes());
+    of[usize::from(digest.as_bytes()[0]) % of.len()]
+}
+
+/// Copies the binary to where every user may run it.
+fn for_everybody() -> (tempfile::TempDir, PathBuf) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("exp");
+    std::fs::copy(env!("CARGO_BIN_EXE_exp"), &path).unwrap();
+    for path in [dir.path(), &path] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    (dir, path)
+}
+
+/// Many builds, no two in the same surroundings: threads, time zone, locale, umask, directory, user, one processor or all of
+/// them, order in which the inputs were written.
+#[test]
+fn one_root_whoever_builds_it_and_wherever() {
+    let builds: usize = std::env::var("EXP_DETERMINISM").ok().map_or(8, |text| text.parse().unwrap());
+    let (_dir, binary) = for_everybody();
+    let has = |tool: &str| Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success());
+    let is_root = rustix::process::getuid().is_root();
+    let may_be_others = is_root && has("setpriv");
+    if !may_be_others {
+        println!("skipped: user ids: this is not root, or setpriv is not here");
+    }
+    let users: &[u32] = if may_be_others { &USERS } else { &USERS[..1] };
+    let mut seen: BTreeMap<&str, std::collections::BTreeSet<String>> = BTreeMap::new();
+    let mut expected = None;
+    for build in 0..builds {
+        let (rayon, jobs) = pick(&THREADS, build, "threads");
+        let (zone, locale) = (pick(&ZONES, build, "zone"), pick(&LOCALES, build, "locale"));
+        let (umask, place) = (pick(&UMASKS, build, "umask"), pick(&PLACES, build, "place"));
+        let user = pick(users, build, "user");
+        let project = Project::in_memory();
+        if build % 2 == 1 {
+            // Written once, and then again: other inodes and times, and another order in the directory.
+            fill(&project);
+            for name in ["prompts", "data"] {
+                std::fs::remove_dir_all(project.path(name)).unwrap();
+            }
+        }
+        fill(&project);
+        let place = project.dir().join("somewhere").join(place);
+        std::fs::create_dir_all(&place).unwrap();
+        for name in ["config", "data", "prompts"] {
+            std::fs::rename(project.path(name), place.join(name)).unwrap();
+        }
+        let base = project.command(&[]);
+        let mut command = Vec::new();
+        if user != 0 && may_be_others {
+            let owned =
+                Command::new("chown").arg("-R").arg(user.to_string()).arg(project.dir().parent().unwrap()).status();
+            assert!(owned.unwrap().success());
+            let id = user.to_string();
+            command.extend(["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups"].map(str::to_owned));
+        }
+        if build % 3 == 0 && has("taskset") {
+            command.extend(["taskset", "-c", "0"].map(str::to_owned));
+        }
+        command.extend(["sh", "-c", "umask \"$0\" && exec \"$@\"", umask].map(str::to_owned));
+        command.extend([binary.to_str().unwrap(), "build", "--json"].map(str::to_owned));
+        let mut wrapped = Command::new(&command[0]);
+        wrapped.args(&command[1..]).current_dir(&place).env_clear();
+        wrapped.envs(base.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        wrapped.envs([("RAYON_NUM_THREADS", rayon), ("EXP_MAX_CONCURRENT_JOBS", jobs), ("TZ", zone)]);
+        wrapped.envs([("LANG", locale), ("LC_ALL", locale), ("USER", "somebody")]);
+        let surroundings = format!("{rayon}/{jobs} {zone} {locale} {umask} {} {user}", place.display());
+        let built = run(&mut wrapped).expect_code(0).json();
+        let made = made(&project, &built);
+        for (what, value) in [
+            ("thread counts", rayon.to_owned()),
+            ("zones", zone.to_owned()),
+            ("locales", locale.to_owned()),
+            ("umasks", umask.to_owned()),
+            ("directories", place.strip_prefix(project.dir()).unwrap().display().to_string()),
+            ("users", user.to_string()),
+        ] {
+            seen.entry(what).or_default().insert(value);
+        }
+        let expected = expected.get_or_insert_with(|| made.clone());
+        assert_eq!(&made, expected, "build {build}: {surroundings}");
+    }
+    let counts: Vec<String> = seen.iter().map(|(what, values)| format!("{} {what}", values.len())).collect();
+    println!("{builds} builds, one root: {}", counts.join(", "));
+    // The control: one byte of one prompt, and it is another root.
+    let other = Project::in_memory();
+    fill(&other);
+    other.file("prompts/a.txt", "Answer in one word!\n");
+    let other = made(&other, &other.build());
+    assert_ne!(Some(other.0), expected.map(|(root, _)| root));
 }
 
 /// Every path below a directory, with its content and the time of its last change.

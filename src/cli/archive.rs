@@ -3,7 +3,9 @@ use super::failure::{Exit, Failure};
 use super::finish::thousands;
 use super::output::Output;
 use super::project::Home;
-use crate::run::{ArchiveOptions, Catalog, plan_archive, write_archive};
+use super::whose::names_of;
+use crate::config::in_text;
+use crate::run::{ArchiveOptions, Catalog, Names, plan_archive, write_archive};
 use crate::store::{Access, Store};
 
 /// Writes a run into one portable file, or shows what that would hold.
@@ -12,12 +14,13 @@ pub fn archive(global: &Global, args: &ArchiveArgs, out: &Output) -> Result<Exit
     let store = home.open_store(Access::ReadOnly, out)?;
     let catalog = Catalog::read(&store)?;
     let record = &catalog.find(&args.run)?.record;
-    let plan = plan_archive(
-        &store,
-        &home.experiments,
-        record,
-        ArchiveOptions { name: args.experiment_name.as_deref(), without_items: args.without_items },
-    )?;
+    let known = if args.anonymous { Some(names_of(&home, &store, record)?) } else { None };
+    let options = ArchiveOptions {
+        name: args.experiment_name.as_deref(),
+        without_items: args.without_items,
+        anonymous: known.as_ref().map(|known| Names { known, of_text: in_text }),
+    };
+    let plan = plan_archive(&store, &home.experiments, record, options)?;
     if args.dry_run {
         out.line(&format!(
             "would write {}: run {} ({}), {} files, {} bytes before compression, {} answers",
@@ -31,9 +34,9 @@ pub fn archive(global: &Global, args: &ArchiveArgs, out: &Output) -> Result<Exit
         if let Some(marked) = &plan.marked {
             out.line(&format!("marked: {marked}"));
         }
-        if args.without_items {
+        if args.without_items || args.anonymous {
             let bytes: u64 = plan.withheld.iter().map(|file| file.size).sum();
-            out.line(&format!("withheld: {} blobs, {} bytes", plan.withheld.len(), thousands(bytes)));
+            out.line(&format!("withheld: {} files, {} bytes", plan.withheld.len(), thousands(bytes)));
         }
         for missing in &plan.missing {
             out.line(&format!("missing: {missing}"));
@@ -42,6 +45,9 @@ pub fn archive(global: &Global, args: &ArchiveArgs, out: &Output) -> Result<Exit
             for file in &plan.files {
                 out.line(&format!("  {:>12}  {}", thousands(file.size), file.name));
             }
+            for file in &plan.withheld {
+                out.line(&format!("  {:>12}  {} (withheld)", thousands(file.size), file.name));
+            }
         }
         out.document(&serde_json::to_value(&plan).unwrap_or_default());
         return Ok(Exit::Done);
@@ -49,6 +55,13 @@ pub fn archive(global: &Global, args: &ArchiveArgs, out: &Output) -> Result<Exit
     let written = write_archive(&store, &plan)?;
     let already = if written.already { "is there already" } else { "written" };
     out.line(&format!("archive {already}: {} ({} bytes)", home.shown(&plan.path), thousands(written.bytes)));
+    if args.anonymous {
+        out.line(&format!(
+            "{} files are withheld. Signatures of the run are not in it: `exp sign {}` makes one for it",
+            thousands(plan.withheld.len() as u64),
+            home.shown(&plan.path)
+        ));
+    }
     out.document(&serde_json::json!({
         "name": plan.name, "path": plan.path.as_str(), "run_id": plan.run_id, "state": plan.state,
         "bytes": written.bytes, "digest": written.digest, "already": written.already,

@@ -453,6 +453,9 @@ pub struct ArchiveArgs {
     /// Leave out every byte of an item's text: hashes stand for questions, passages, gold answers, requests and answers
     #[arg(long, env = "EXP_WITHOUT_ITEMS")]
     pub without_items: bool,
+    /// Leave out who ran it, and where: hosts, users, organisations, paths, ids of requests; for double-blind review
+    #[arg(long, env = "EXP_ANONYMOUS")]
+    pub anonymous: bool,
     /// Show what would be archived
     #[arg(long)]
     pub dry_run: bool,

@@ -37,6 +37,14 @@ pub fn audit(global: &Global, args: &AuditArgs, out: &Output) -> Result<Exit, Fa
     }
     let record = &found?.record;
     let mut report = check(&store, &home.experiments, record, options)?;
+    let manifest = Catalog::manifest(&store, record).ok();
+    if manifest.is_some_and(|manifest| manifest.is_predecessors()) && (args.rerun || args.inputs) {
+        return Err(Failure::usage(format!(
+            "run `{}` is the predecessor's: none of its steps can be executed",
+            record.run_id
+        ))
+        .hint("`exp audit` without --rerun and --inputs checks its files"));
+    }
     if args.rerun && report.is_sound() {
         rerun(&store, &Catalog::manifest(&store, record)?, &mut report)?;
     } else if args.rerun {

@@ -21,7 +21,7 @@ pub struct AuditArgs {
 /// Says what to sign.
 #[derive(Debug, Clone, Args)]
 pub struct SignArgs {
-    /// The run
+    /// A run, an archive's name, or a file
     #[arg(default_value = "latest")]
     pub run: String,
     /// The key: an Ed25519 key of OpenSSH, or the public half of one that an agent holds

@@ -25,6 +25,7 @@ pub fn drift(global: &Global, args: &DriftArgs, out: &Output, clock: &Clock) -> 
     let catalog = Catalog::read(&store)?;
     let record = catalog.find(&args.run)?.record.clone();
     let manifest = Catalog::manifest(&store, &record)?;
+    super::predecessor::refuse(&manifest, "has no answers that could be asked for again")?;
     let parts = asked_parts(&store, &manifest)?;
     let inputs = PlanInputs::read(&project, &store, &SelectArgs::default())?;
     let seed = args.seed.unwrap_or(project.config.analysis.random_seed);

@@ -24,6 +24,7 @@ pub fn export(global: &Global, args: &ExportArgs, out: &Output) -> Result<Exit, 
     let catalog = Catalog::read(&store)?;
     let entry = catalog.find(&args.run)?;
     let manifest = Catalog::manifest(&store, &entry.record)?;
+    super::predecessor::refuse(&manifest, "has no items that could be exported")?;
     if args.spreadsheet_safe && args.format != ExportFormat::Csv {
         return Err(Failure::usage("--spreadsheet-safe is about `--format csv`"));
     }

@@ -52,7 +52,8 @@ pub struct ExportArgs {
 /// Says what to import.
 #[derive(Debug, Clone, Args)]
 pub struct ImportArgs {
-    /// The file: an archive of a run; or a log of Inspect (JSON) or lm-eval (`samples_*.jsonl`), for `replay`
+    /// An archive of a run; a directory of the predecessor's (a run, an archive, or what holds them); or a log of Inspect (JSON) or
+    /// lm-eval (`samples_*.jsonl`), for `replay`
     pub file: Utf8PathBuf,
     /// Let its answers and results serve as hits (a signature by one of the config's `trusted_keys` does, too)
     #[arg(long)]

@@ -261,6 +261,7 @@ pub fn manifest(
         num_trials: planning.plan.trials.len(),
         requests: requests(planning, done, result.counts),
         order_seed: project.config.analysis.random_seed,
+        anonymous_of: None,
         served: record.served.clone(),
         cost_usd: record.cost_usd.unwrap_or_default(),
         sealed: record.root.and_then(|_| super::sealed::entry(planning, store, done)),
@@ -295,7 +296,8 @@ pub fn show(dir: &ViewDir, store: &Store, record: &RunRecord) -> Result<usize, F
             made += 1;
         }
     }
-    if !dir.has_file(PAGE_NAME) {
+    // A page is made of records and answers, of which a run of the predecessor's has none.
+    if !manifest.is_predecessors() && !dir.has_file(PAGE_NAME) {
         match super::run_page::write_page(dir, store, &manifest, true) {
             Ok(()) => made += 1,
             // What the page is made of is gone or damaged, or was never taken in (an import that is not trusted): the links
@@ -304,7 +306,10 @@ pub fn show(dir: &ViewDir, store: &Store, record: &RunRecord) -> Result<usize, F
             Err(failure) => return Err(failure),
         }
     }
-    if record.state == RunState::Complete && catalog.latest().is_none_or(|latest| latest.record.run_id == record.run_id)
+    // `latest` is of those that were made here.
+    if record.imported.is_none()
+        && record.state == RunState::Complete
+        && catalog.latest().is_none_or(|latest| latest.record.run_id == record.run_id)
     {
         dir.make_latest()?;
     }

@@ -6,12 +6,16 @@ use super::import_log::{foreign_log, import_log};
 use super::keys::read_keys;
 use super::output::Output;
 use super::project::Home;
+use crate::flow::Clock;
 use crate::run::{ArchiveFile, Catalog, PublicKey, ViewDir, import as take_in, signed_by};
 use crate::store::Access;
 
 /// Takes in a portable file. Every byte is verified before anything is published.
-pub fn import(global: &Global, args: &ImportArgs, out: &Output) -> Result<Exit, Failure> {
+pub fn import(global: &Global, args: &ImportArgs, out: &Output, clock: &Clock) -> Result<Exit, Failure> {
     let home = Home::find(global)?;
+    if args.file.is_dir() {
+        return super::predecessor::import(&home, args, out, clock);
+    }
     if let Some(log) = foreign_log(&args.file)? {
         return import_log(args, &home, &log, out);
     }

@@ -53,6 +53,7 @@ mod pin;
 mod plan;
 mod plan_inputs;
 mod planning;
+mod predecessor;
 mod premises;
 mod preview;
 mod prices;
@@ -86,6 +87,7 @@ mod up_to_date;
 mod verify;
 mod verify_args;
 mod who;
+mod whose;
 mod why;
 
 use std::process::ExitCode;
@@ -139,6 +141,7 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
             .map_err(|error| Failure::usage(format!("-C: cannot work in `{dir}`: {error}")))?;
     }
     let clock = clock();
+    signals::outlive_size_limit()?;
     let global = &cli.global;
     match cli.command {
         Command::Init(args) => init::init(&args, out),
@@ -180,7 +183,7 @@ fn dispatch(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Ingest(args) => ingest::ingest(global, &args, out, &clock),
         Command::Archive(args) => archive::archive(global, &args, out),
         Command::Sign(args) => sign::sign(global, &args, out),
-        Command::Import(args) => import::import(global, &args, out),
+        Command::Import(args) => import::import(global, &args, out, &clock),
         Command::Clean(args) => clean::clean(global, &args, out),
         Command::Verify(args) => verify::verify(global, &args, out, &clock),
         Command::Gc(args) => gc::gc(global, &args, out, &clock),

@@ -13,6 +13,7 @@ pub fn report(global: &Global, args: &ReportArgs, out: &Output) -> Result<Exit, 
     let catalog = Catalog::read(&store)?;
     let record = &catalog.find(&args.run)?.record;
     let manifest = Catalog::manifest(&store, record)?;
+    super::predecessor::refuse(&manifest, "has no page and no methods")?;
     if args.methods {
         let methods = CollectedPage::of(&store, &manifest, false)?.page.methods();
         out.line(&methods);

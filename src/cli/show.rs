@@ -21,6 +21,12 @@ pub fn show(global: &Global, args: &ShowArgs, out: &Output) -> Result<Exit, Fail
     let catalog = Catalog::read(&store)?;
     let entry = catalog.find(&args.run)?;
     let manifest = Catalog::manifest(&store, &entry.record)?;
+    if args.request.is_some() || args.items {
+        super::predecessor::refuse(&manifest, "has no requests and items that could be shown")?;
+    }
+    if manifest.is_predecessors() {
+        return super::predecessor::show(&store, &manifest, out);
+    }
     if let Some(request) = &args.request
         && let [item, arm] = request.as_slice()
     {

@@ -10,16 +10,30 @@ use super::finish;
 use super::output::Output;
 use super::project::Home;
 use crate::digest::Digest;
-use crate::run::{Catalog, Manifest, ManifestSignature, RunState, ViewDir};
+use crate::run::{
+    ARCHIVE_SUFFIX, AuditOptions, Catalog, Manifest, ManifestSignature, RunState, ViewDir, audit_archive, find_archive,
+    sign_archive,
+};
 use crate::store::Access;
 
 /// Signs a finished run's manifest, and keeps the signature with the run.
 pub fn sign(global: &Global, args: &SignArgs, out: &Output) -> Result<Exit, Failure> {
     let home = Home::find(global)?;
+    if args.run.ends_with(ARCHIVE_SUFFIX)
+        && let Some(path) = find_archive(&home.experiments, &args.run)?
+    {
+        return sign_file(&home, &path, args, out);
+    }
     let store = home.open_store(Access::ReadWrite, out)?;
     let run_id = {
         let catalog = Catalog::read(&store)?;
-        let record = &catalog.find(&args.run)?.record;
+        let found = catalog.find(&args.run);
+        if found.is_err()
+            && let Some(path) = find_archive(&home.experiments, &args.run)?
+        {
+            return sign_file(&home, &path, args, out);
+        }
+        let record = &found?.record;
         if !matches!(record.state, RunState::Complete | RunState::Partial) {
             return Err(Failure::usage(format!(
                 "run `{}` is {}: only a run that has ended is signed",
@@ -37,13 +51,7 @@ pub fn sign(global: &Global, args: &SignArgs, out: &Output) -> Result<Exit, Fail
         Manifest::parse(&format!("the manifest of run `{run_id}`"), &text)?.1
     };
     // The key may want a passphrase or a touch: nothing is locked meanwhile.
-    let text = ssh_keygen(&args.key, &digest)?;
-    let refused = |why: &str| Failure::usage(format!("`{}` cannot sign this run: {why}", args.key));
-    let signature =
-        ManifestSignature::parse(&text).map_err(|why| refused(&why).hint("make one with `ssh-keygen -t ed25519`"))?;
-    if !signature.signs(&digest) {
-        return Err(refused("what `ssh-keygen` made of it does not hold"));
-    }
+    let (signature, text) = signature(&args.key, &digest)?;
     let (mut record, already) = {
         let _held = store.hold_runs()?;
         let mut record = Catalog::read(&store)?.find(&run_id)?.record.clone();
@@ -71,6 +79,40 @@ pub fn sign(global: &Global, args: &SignArgs, out: &Output) -> Result<Exit, Fail
         "signatures": record.signatures.len(),
     }));
     Ok(Exit::Done)
+}
+
+/// Signs the manifest that a sound archive holds; the signature stands beside the file.
+fn sign_file(home: &Home, path: &Utf8Path, args: &SignArgs, out: &Output) -> Result<Exit, Failure> {
+    let report = audit_archive(path, AuditOptions::default())?;
+    let shown = home.shown(path);
+    let Some(digest) = report.manifest_digest.filter(|_| report.is_sound()) else {
+        return Err(Failure::new(Exit::Damage, format!("`{shown}` is not signed: it is not sound"))
+            .hint(format!("`exp audit {shown}` says what is wrong with it")));
+    };
+    let (signature, text) = signature(&args.key, &digest)?;
+    let beside = sign_archive(path, &signature, &text)?;
+    let key = signature.key();
+    out.line(&format!("{shown} signed by {}: {}", key.fingerprint(), home.shown(&beside)));
+    out.line(&format!("  {digest}"));
+    out.line(&format!("check it: exp audit {shown} --require-signature '{key}'"));
+    out.document(&serde_json::json!({
+        "run_id": report.run_id, "archive": path.as_str(), "signature": beside.as_str(), "manifest_digest": digest,
+        "key": key.to_string(), "fingerprint": key.fingerprint(),
+    }));
+    Ok(Exit::Done)
+}
+
+/// Has a digest signed, and checks what comes of it.
+fn signature(key: &Utf8Path, digest: &Digest) -> Result<(ManifestSignature, String), Failure> {
+    let text = ssh_keygen(key, digest)?;
+    let refused = |why: &str| Failure::usage(format!("`{key}` cannot sign this: {why}"));
+    let signature =
+        ManifestSignature::parse(&text).map_err(|why| refused(&why).hint("make one with `ssh-keygen -t ed25519`"))?;
+    if signature.signs(digest) {
+        Ok((signature, text))
+    } else {
+        Err(refused("what `ssh-keygen` made of it does not hold"))
+    }
 }
 
 /// Has the digest signed by OpenSSH, which knows agents, passphrases and hardware keys.

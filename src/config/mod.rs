@@ -18,6 +18,7 @@ mod experiment;
 mod external;
 mod files;
 mod floating;
+mod identifying;
 mod judge;
 mod labels;
 mod language;
@@ -48,6 +49,7 @@ pub use experiment::{
 pub use external::ExternalConfig;
 pub use files::{Disk, FileKind, Files};
 pub use floating::{FLOATING_AS_OF, floating_name};
+pub use identifying::{identifying, in_text};
 pub use judge::{JudgeConfig, VerdictReading};
 pub use labels::{LabelFields, LabelReading, LabelRule, LabelsConfig};
 pub use language::json_schema;

@@ -63,14 +63,17 @@ impl ArchiveFile {
             kept,
             draws,
             withheld,
+            ..
         } = scan
         else {
             return Err(bad("it has no manifest".to_owned()));
         };
         if withheld.is_some() {
-            return Err(bad(
-                "the text of its items is withheld: it can be audited, and nothing can be made of it".to_owned()
-            ));
+            let what = match manifest.anonymous_of {
+                Some(_) => "it is anonymous, and what says who ran it is withheld",
+                None => "the text of its items is withheld",
+            };
+            return Err(bad(format!("{what}: it can be audited, and nothing can be made of it")));
         }
         let manifest_digest = report.manifest_digest.ok_or_else(|| bad("its manifest has no digest".to_owned()))?;
         Ok(Self {

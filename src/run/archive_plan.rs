@@ -3,13 +3,15 @@ use std::fmt::Write as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::anonymity::Anonymity;
+use super::archive_anonymous::{anonymous_manifest, anonymous_record};
 use super::archive_withheld::withheld_blobs;
 use super::audit_actions::is_done;
 use super::infer_draws::wanted;
 use super::named_blobs::named_blobs;
-use super::on_disk::OnDisk;
+use super::on_disk::{OnDisk, failed};
 use super::{Manifest, RunError, RunRecord, RunState};
-use crate::digest::{ActionKey, BlobId};
+use crate::digest::{ActionKey, BlobId, Digest};
 use crate::plan::{ActionSpec, InferParams, path_segment, temperature_label};
 use crate::request::DrawAddress;
 use crate::store::Store;
@@ -18,6 +20,9 @@ use crate::store::Store;
 pub const ARCHIVES: &str = "archives";
 /// Is how the name of every archive ends.
 pub const ARCHIVE_SUFFIX: &str = ".tar.zst";
+
+/// Is how many draws are read from the log at once.
+pub(super) const DRAWS_AT_ONCE: usize = 1024;
 
 /// Is one file of an archive to be.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -35,6 +40,17 @@ pub struct ArchiveOptions<'a> {
     pub name: Option<&'a str>,
     /// Leaves out every byte of an item's text: hashes stand for it.
     pub without_items: bool,
+    /// Leaves out who ran it, and where.
+    pub anonymous: Option<Names<'a>>,
+}
+
+/// Says which names an anonymous archive may not show.
+#[derive(Clone, Copy, Debug)]
+pub struct Names<'a> {
+    /// Those of the run's config, and of who archives it.
+    pub known: &'a BTreeSet<String>,
+    /// Finds those in what a server said of itself.
+    pub of_text: fn(&str) -> BTreeSet<String>,
 }
 
 /// Says what an archive will hold: a value to look at before anything is written.
@@ -57,12 +73,14 @@ pub struct ArchivePlan {
     pub bytes: u64,
     /// How many draws, answered or not.
     pub draws: u64,
-    /// The blobs that are named and left out.
+    /// The blobs, and the records as `actions/…`, that are named and left out.
     pub withheld: Vec<PlannedFile>,
     /// What the store lacks; nothing can be written then.
     pub missing: Vec<String>,
     #[serde(skip)]
     pub(super) without_items: bool,
+    #[serde(skip)]
+    pub(super) names: Option<Anonymity>,
     #[serde(skip)]
     pub(super) manifest_text: String,
     #[serde(skip)]
@@ -77,7 +95,7 @@ pub struct ArchivePlan {
 
 /// Plans the archive of a run; reads, and writes nothing.
 ///
-/// A name is made as `t0-07_r20261123`; an archive without items ends in `-without-items`.
+/// A name is made as `t0-07_r20261123`; an anonymous archive ends in `-anonymous`, one without items in `-without-items`.
 pub fn plan_archive(
     store: &Store,
     experiments: &Utf8Path,
@@ -89,12 +107,13 @@ pub fn plan_archive(
     let unreadable = |why: &str| RunError::Unreadable { what: what.clone(), why: why.to_owned() };
     let blob = record.manifest.ok_or_else(|| unreadable("none was written yet"))?;
     let manifest_text = String::from_utf8(store.read(&blob)?).map_err(|_| unreadable("it is not UTF-8"))?;
-    let (manifest, _) = Manifest::parse(&what, &manifest_text)?;
-    let name = match options.name {
-        Some(name) => name.strip_suffix(ARCHIVE_SUFFIX).unwrap_or(name).to_owned(),
-        None if options.without_items => format!("{}-without-items", default_name(&manifest)),
-        None => default_name(&manifest),
-    };
+    let (manifest, digest) = Manifest::parse(&what, &manifest_text)?;
+    let anonymous = if options.anonymous.is_some() { "-anonymous" } else { "" };
+    let without_items = if options.without_items { "-without-items" } else { "" };
+    let name = options.name.map_or_else(
+        || format!("{}{anonymous}{without_items}", default_name(&manifest)),
+        |name| name.strip_suffix(ARCHIVE_SUFFIX).unwrap_or(name).to_owned(),
+    );
     if path_segment(&name) != name || name.len() > 100 {
         return Err(RunError::BadId { id: name });
     }
@@ -110,18 +129,31 @@ pub fn plan_archive(
         withheld: Vec::new(),
         missing: Vec::new(),
         without_items: options.without_items,
+        names: None,
         manifest_text,
         run_text: record.to_text()?,
         blobs: Vec::new(),
         actions: Vec::new(),
         addresses: Vec::new(),
     };
+    plan.add_actions(store, &manifest)?;
+    if let Some(names) = options.anonymous {
+        plan.make_anonymous(store, record, (&manifest, &digest), names)?;
+    }
     plan.add("manifest.json".to_owned(), plan.manifest_text.len() as u64);
     plan.add("run.json".to_owned(), plan.run_text.len() as u64);
-    plan.add_actions(store, &manifest)?;
-    let withheld = if options.without_items { withheld_blobs(&manifest) } else { BTreeSet::new() };
+    let actions: Vec<(ActionKey, u64)> = plan.actions.iter().map(|(key, text)| (*key, text.len() as u64)).collect();
+    for (key, size) in actions {
+        plan.add(format!("actions/{}", key.digest().to_hex()), size);
+    }
+    let mut withheld = if options.without_items { withheld_blobs(&manifest) } else { BTreeSet::new() };
+    if plan.names.is_some() {
+        // A config names servers, files and keys in words that nobody can foresee; these tell of servers and requests.
+        withheld.insert(manifest.config.blob);
+        withheld.extend(manifest.circumstances.iter().map(|view| view.blob));
+    }
     for (blob, named) in named_blobs(&manifest) {
-        if withheld.contains(&blob) {
+        if withheld.contains(&blob) || plan.is_named_in(store, &blob)? {
             let size = named.sizes.first().copied().unwrap_or_default();
             plan.withheld.push(PlannedFile { name: blob.digest().to_hex(), size });
             continue;
@@ -203,16 +235,63 @@ impl ArchivePlan {
             self.actions.push((key, text));
         }
         self.actions.sort_by_key(|(key, _)| *key);
-        let sizes: Vec<(String, u64)> = self
-            .actions
-            .iter()
-            .map(|(key, text)| (format!("actions/{}", key.digest().to_hex()), text.len() as u64))
-            .collect();
-        for (name, size) in sizes {
-            self.add(name, size);
-        }
         self.draws = addresses.len() as u64;
         self.addresses = addresses.into_iter().collect();
         Ok(())
+    }
+
+    /// Replaces manifest and record by anonymous ones, and withholds the records in which a name stands.
+    fn make_anonymous(
+        &mut self,
+        store: &Store,
+        record: &RunRecord,
+        (manifest, digest): (&Manifest, &Digest),
+        names: Names<'_>,
+    ) -> Result<(), RunError> {
+        let mut known = names.known.clone();
+        let mut said: BTreeSet<String> = manifest.sources.iter().map(|source| source.path.clone()).collect();
+        for served in &manifest.served {
+            said.extend([&served.provider, &served.model].map(Clone::clone));
+            said.extend(served.revision.iter().chain(&served.note).cloned());
+        }
+        for addresses in self.addresses.chunks(DRAWS_AT_ONCE) {
+            let served = store.draws(addresses)?.into_iter().flatten().filter_map(|draw| draw.answer.served_model);
+            said.extend(served);
+        }
+        known.extend(said.iter().flat_map(|text| (names.of_text)(text)));
+        let names = Anonymity::new(known.iter().map(String::as_str)).map_err(|error| RunError::Incomplete {
+            id: self.run_id.clone(),
+            why: format!("its names cannot be looked for: {error}"),
+        })?;
+        self.manifest_text = anonymous_manifest(manifest, digest, &names)?.1;
+        self.run_text = anonymous_record(record, &self.manifest_text).to_text()?;
+        self.marked = self.marked.as_deref().map(|text| names.without_names(text));
+        for text in [&self.run_text, &self.name] {
+            if let Some(found) = names.found(text.as_bytes()) {
+                let why =
+                    format!("`{}` says who ran it, or where, and stands in its name", String::from_utf8_lossy(found));
+                return Err(RunError::Incomplete { id: self.run_id.clone(), why });
+            }
+        }
+        for (key, text) in std::mem::take(&mut self.actions) {
+            if names.found(text.as_bytes()).is_some() {
+                let name = format!("actions/{}", key.digest().to_hex());
+                self.withheld.push(PlannedFile { name, size: text.len() as u64 });
+            } else {
+                self.actions.push((key, text));
+            }
+        }
+        self.names = Some(names);
+        Ok(())
+    }
+
+    /// Says whether a blob shows a name that is withheld; one that is gone shows nothing, and is listed as missing.
+    fn is_named_in(&self, store: &Store, blob: &BlobId) -> Result<bool, RunError> {
+        let Some(names) = &self.names else { return Ok(false) };
+        let path = store.blob_path(blob);
+        match OnDisk::at(&path)? {
+            OnDisk::File(_) => names.is_in(store.open_blob(blob)?).map_err(failed("read", &path)),
+            _ => Ok(false),
+        }
     }
 }

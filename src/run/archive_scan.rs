@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use camino::Utf8Path;
 
 use super::archive_file::KEPT;
+use super::archive_signatures::signatures_beside;
 use super::archive_walk::{EntryName, walk_archive};
 use super::archived_draw::{ArchivedDraw, WithheldDraw, digest_of};
 use super::audit::{check_record, check_root};
@@ -30,6 +31,8 @@ pub(super) struct Scan {
     pub(super) draws: u64,
     /// Blobs that are named and were left out, with their sizes; `None` where nothing was to be left out.
     pub(super) withheld: Option<BTreeMap<BlobId, u64>>,
+    /// Records that were.
+    pub(super) withheld_records: BTreeSet<ActionKey>,
 }
 
 const REMEDY: &str = "take another copy of the file";
@@ -111,11 +114,9 @@ impl Reading<'_> {
             EntryName::Withheld => {
                 let mut withheld = BTreeMap::new();
                 for line in text.lines() {
-                    let entry = line
-                        .split_once("  ")
-                        .and_then(|(blob, size)| Some((BlobId::parse(blob).ok()?, size.parse().ok()?)));
-                    match entry {
-                        Some((blob, size)) => drop(withheld.insert(blob, size)),
+                    match withheld_line(line) {
+                        Some((Withheld::Blob(blob), size)) => drop(withheld.insert(blob, size)),
+                        Some((Withheld::Record(key), _)) => drop(self.scan.withheld_records.insert(key)),
                         None => self.report.find(
                             subject.as_str(),
                             "lines of a hash and a size",
@@ -186,11 +187,14 @@ impl Reading<'_> {
             hasher.update(&line);
             self.scan.draws += 1;
             let subject = format!("draws.jsonl, line {}", self.scan.draws);
-            let draw = if self.scan.withheld.is_some() {
-                serde_json::from_slice::<WithheldDraw>(&line).ok().map(|draw| draw.parts())
-            } else {
-                let draw = serde_json::from_slice::<ArchivedDraw>(&line).ok().and_then(ArchivedDraw::into_logged);
-                draw.map(|draw| (draw.address, digest_of(&draw.answer)))
+            let whole = serde_json::from_slice::<ArchivedDraw>(&line).ok().and_then(ArchivedDraw::into_logged);
+            let draw = match whole {
+                Some(draw) => Some((draw.address, digest_of(&draw.answer))),
+                None if self.scan.withheld.is_some() => {
+                    self.report.withheld.answers += 1;
+                    serde_json::from_slice::<WithheldDraw>(&line).ok().map(|draw| draw.parts())
+                }
+                None => None,
             };
             match draw {
                 Some((address, digest)) if self.logged.insert(address, digest).is_some() => {
@@ -210,8 +214,12 @@ impl Reading<'_> {
             }
             return Ok((self.scan, self.report));
         };
-        match &self.scan.record {
+        self.report.anonymous_of = manifest.anonymous_of;
+        let beside = signatures_beside(self.path)?;
+        match &mut self.scan.record {
             Some(record) => {
+                let new: Vec<String> = beside.into_iter().filter(|text| !record.signatures.contains(text)).collect();
+                record.signatures.extend(new);
                 check_record(record, &manifest, &mut self.report);
                 if let Some(digest) = self.report.manifest_digest {
                     check_signatures(record, &digest, options.signed_by, &mut self.report);
@@ -231,11 +239,14 @@ impl Reading<'_> {
         self.check_actions(&manifest)?;
         self.check_draws(&manifest);
         let withheld = self.report.withheld;
+        if let Some(original) = &manifest.anonymous_of {
+            self.report.notes.push(format!("anonymous: the original manifest has the digest {original}"));
+        }
         if self.scan.withheld.is_some() {
             self.report.notes.push(format!(
-                "withheld: {} blobs ({} bytes) with the text of items, and the text of {} answers; their hashes are here, and the \
-                 root is made of hashes",
-                withheld.blobs, withheld.bytes, self.scan.draws
+                "withheld: {} blobs ({} bytes), {} records and the text of {} answers; their hashes are here, and the root is \
+                 made of hashes",
+                withheld.blobs, withheld.bytes, withheld.records, withheld.answers
             ));
         }
         if let Some(narrowed) = &manifest.narrowed {
@@ -317,22 +328,29 @@ impl Reading<'_> {
     fn check_actions(&mut self, manifest: &Manifest) -> Result<(), RunError> {
         let actions = &self.scan.actions;
         let record = |key: &ActionKey| Ok(actions.get(key).cloned());
-        let checks = ActionChecks { record: &record, read: &|_| None, draws: None };
+        let left_out = &self.scan.withheld_records;
+        let withheld = |key: &ActionKey| left_out.contains(key);
+        let checks = ActionChecks { record: &record, read: &|_| None, withheld: &withheld, draws: None };
         check_actions(manifest, &checks, &mut self.report)?;
         let named: BTreeSet<ActionKey> =
             manifest.actions.iter().filter(|action| is_done(action)).filter_map(|action| action.key).collect();
         for key in self.scan.actions.keys().filter(|key| !named.contains(key)) {
             self.report.find(EntryName::Action(*key).text(), "nothing: no action of the manifest", "a record", REMEDY);
         }
+        for key in left_out {
+            self.report.withheld.records += 1;
+            let subject = format!("`WITHHELD`, {}", EntryName::Action(*key).text());
+            if !named.contains(key) {
+                self.report.find(subject, "actions that the manifest names", "one that it does not", REMEDY);
+            } else if self.scan.actions.contains_key(key) {
+                self.report.find(subject, "to be withheld", "in the archive", REMEDY);
+            }
+        }
         Ok(())
     }
 
     /// Compares the draws with the answers that were made of them.
     fn check_draws(&mut self, manifest: &Manifest) {
-        if self.scan.withheld.is_some() {
-            // Which draws the run wanted stands in the requests, which are withheld: nothing to compare with.
-            return;
-        }
         let mut expected: HashMap<DrawAddress, Option<Digest>> = HashMap::new();
         for action in manifest.actions.iter().filter(|action| is_done(action)) {
             let Some(record) = action.key.and_then(|key| self.scan.actions.get(&key)) else { continue };
@@ -353,7 +371,10 @@ impl Reading<'_> {
                 _ => {}
             }
         }
-        extra += self.logged.keys().filter(|address| !expected.contains_key(address)).count() as u64;
+        // Which draws the run wanted stands in the requests, which may be withheld.
+        if self.scan.withheld.is_none() {
+            extra += self.logged.keys().filter(|address| !expected.contains_key(address)).count() as u64;
+        }
         for (count, expected, actual) in [
             (lost, "each answer of the run", "are missing"),
             (other, "the answers that the run is made of", "are others"),
@@ -364,6 +385,22 @@ impl Reading<'_> {
             }
         }
     }
+}
+
+/// Is what a line of `WITHHELD` names.
+enum Withheld {
+    Blob(BlobId),
+    Record(ActionKey),
+}
+
+/// Reads a line of `WITHHELD`: the hash of a blob, or `actions/` and an action's key; two spaces; a size.
+fn withheld_line(line: &str) -> Option<(Withheld, u64)> {
+    let (name, size) = line.split_once("  ")?;
+    let what = match name.strip_prefix("actions/") {
+        Some(key) => Withheld::Record(ActionKey::new(Digest::parse(key).ok()?)),
+        None => Withheld::Blob(BlobId::parse(name).ok()?),
+    };
+    Some((what, size.parse().ok()?))
 }
 
 impl InferBlobs {

@@ -4,16 +4,16 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use camino::Utf8Path;
 
+use super::archive_anonymous::anonymous_circumstances;
+use super::archive_plan::DRAWS_AT_ONCE;
 use super::archived_draw::{ArchivedDraw, WithheldDraw};
 use super::on_disk::{self, OnDisk, failed};
 use super::{ArchivePlan, RunError};
 use crate::digest::{BlobId, Digest, StreamHasher};
-use crate::store::{Store, StoreError};
+use crate::store::{LoggedDraw, Store, StoreError};
 
 /// Is how hard the file is compressed.
 const LEVEL: i32 = 6;
-/// Is how many draws are read from the log at once.
-const DRAWS_AT_ONCE: usize = 1024;
 
 /// Is an archive that was written.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -117,13 +117,7 @@ fn pack(store: &Store, plan: &ArchivePlan, file: &mut File) -> Result<(), PackEr
     let mut draws = Spool::new()?;
     for addresses in plan.addresses.chunks(DRAWS_AT_ONCE) {
         for draw in store.draws(addresses)?.into_iter().flatten() {
-            let line = if plan.without_items {
-                serde_json::to_vec(&WithheldDraw::new(draw))
-            } else {
-                serde_json::to_vec(&ArchivedDraw::from(draw))
-            };
-            let line = line.map_err(io::Error::from)?;
-            draws.push(&line)?;
+            draws.push(&line(draw, plan).map_err(io::Error::from)?)?;
         }
     }
     let readme = readme(plan);
@@ -131,7 +125,7 @@ fn pack(store: &Store, plan: &ArchivePlan, file: &mut File) -> Result<(), PackEr
     let withheld = lines.collect::<Vec<_>>().concat();
     let mut texts: Vec<(&str, &str)> =
         vec![("README.txt", &readme), ("manifest.json", &plan.manifest_text), ("run.json", &plan.run_text)];
-    if plan.without_items {
+    if plan.without_items || plan.names.is_some() {
         texts.push(("WITHHELD", &withheld));
     }
     let mut sums = String::new();
@@ -166,6 +160,18 @@ fn pack(store: &Store, plan: &ArchivePlan, file: &mut File) -> Result<(), PackEr
     let mut out = tar.into_inner()?.finish()?;
     out.flush()?;
     Ok(())
+}
+
+/// Writes a draw as the archive shows it.
+fn line(mut draw: LoggedDraw, plan: &ArchivePlan) -> serde_json::Result<Vec<u8>> {
+    let mut withheld = plan.without_items;
+    if let Some(names) = &plan.names {
+        // A response as received has the provider's ids in it, and whatever else the provider knows of who asked.
+        draw.raw = Vec::new();
+        draw.circumstances = anonymous_circumstances(draw.circumstances);
+        withheld |= names.found(&serde_json::to_vec(&draw.answer)?).is_some();
+    }
+    if withheld { serde_json::to_vec(&WithheldDraw::new(draw)) } else { serde_json::to_vec(&ArchivedDraw::from(draw)) }
 }
 
 fn put<W: io::Write>(tar: &mut tar::Builder<W>, name: &str, size: u64, bytes: impl Read) -> io::Result<()> {
@@ -236,6 +242,14 @@ The text of items is withheld: WITHHELD lists, by hash and size, the blobs that 
 draws.jsonl holds, in place of each answer, the hash of it. Whoever has the bytes can check them with b3sum.
 ";
 
+/// Says what an anonymous archive lacks.
+const ANONYMOUS: &str = "
+This archive does not say who ran it, or where. manifest.json has a digest of its own, and states that of the original
+(anonymous_of). WITHHELD lists, by hash and size, the blobs (and, as actions/HASH, the records) that the manifest names and
+that are not here since a host, a user, an organisation or a path stands in them; draws.jsonl has no ids of requests and no
+responses as received, and the hash of an answer in place of one that shows such a name.
+";
+
 fn readme(plan: &ArchivePlan) -> String {
     let state = plan.marked.clone().unwrap_or_else(|| "this run is complete".to_owned());
     format!(
@@ -257,9 +271,19 @@ of its inputs and outputs. The last field of each, `self`, is the hash of the re
 run.json is the run's own record. draws.jsonl holds every answer the run is made of, as it was logged.
 {withheld}
     exp audit FILE      checks all of this
-    exp import FILE     takes the run into a store
+    exp import FILE     {import}
 ",
-        withheld = if plan.without_items { WITHHELD } else { "" },
+        withheld = match (plan.names.is_some(), plan.without_items) {
+            (true, true) => [ANONYMOUS, WITHHELD].concat(),
+            (true, false) => ANONYMOUS.to_owned(),
+            (false, true) => WITHHELD.to_owned(),
+            (false, false) => String::new(),
+        },
+        import = if plan.names.is_some() || plan.without_items {
+            "cannot take it in: too much is withheld"
+        } else {
+            "takes the run into a store"
+        },
         id = plan.run_id,
         name = plan.name,
         suffix = super::ARCHIVE_SUFFIX,

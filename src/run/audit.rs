@@ -50,6 +50,11 @@ pub fn audit(
         ));
     }
     match record.imported {
+        Some(ImportTrust::Unverified) if manifest.is_predecessors() => report.notes.push(
+            "imported, unverified: a run of the predecessor's; its files are those that were taken in, and nothing shows how they \
+             were made"
+                .to_owned(),
+        ),
         Some(ImportTrust::Unverified) => report.notes.push(
             "imported, unverified: its action records and draws are in the archive only; audit that file to check them"
                 .to_owned(),
@@ -61,6 +66,7 @@ pub fn audit(
             let checks = ActionChecks {
                 record: &records,
                 read: &read,
+                withheld: &|_| false,
                 draws: if options.without_draws { None } else { Some(&draws) },
             };
             check_actions(&manifest, &checks, &mut report)?;

@@ -23,6 +23,10 @@ pub struct WithheldCounts {
     pub blobs: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Records of actions.
+    pub records: u64,
+    /// Answers.
+    pub answers: u64,
 }
 
 /// Counts what a run names and was erased by `exp forget`.
@@ -43,6 +47,8 @@ pub struct AuditReport {
     pub archive: Option<String>,
     /// The digest that the manifest carries; absent where no manifest could be read.
     pub manifest_digest: Option<Digest>,
+    /// The digest of the original manifest, where this one is anonymous.
+    pub anonymous_of: Option<Digest>,
     /// The root, recomputed from the listed views.
     pub root: Option<RootId>,
     /// How much was looked at.
@@ -66,6 +72,7 @@ impl AuditReport {
             run_id: run_id.to_owned(),
             archive: None,
             manifest_digest: None,
+            anonymous_of: None,
             root: None,
             checked: AuditCounts::default(),
             withheld: WithheldCounts::default(),

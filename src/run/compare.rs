@@ -4,7 +4,7 @@ use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
 use super::compare_items::{ItemTable, compare_items};
-use super::{Manifest, MetricComparison, RunBlobs, RunError, TrialEntry};
+use super::{Manifest, MetricComparison, RunBlobs, RunError, TrialEntry, loose_json};
 use crate::digest::RootId;
 
 /// Is one side of a comparison: a run, or one trial of it.
@@ -331,7 +331,7 @@ fn numbers(bytes: &[u8]) -> BTreeMap<String, f64> {
         }
     }
     let mut found = BTreeMap::new();
-    if let Ok(value) = serde_json::from_slice(bytes) {
+    if let Some(value) = loose_json(bytes) {
         collect("", &value, &mut found);
     }
     found.remove("schema_version");
@@ -341,7 +341,7 @@ fn numbers(bytes: &[u8]) -> BTreeMap<String, f64> {
 /// Lists the effects of a `significance.json` by scope and metric. A trial has one temperature, so its key is left out.
 fn effects(bytes: &[u8]) -> BTreeMap<(String, String), Effect> {
     let mut found = BTreeMap::new();
-    let Ok(document) = serde_json::from_slice::<Value>(bytes) else { return found };
+    let Some(document) = loose_json(bytes) else { return found };
     let temperatures = document["results"].as_object();
     for results in temperatures.iter().flat_map(|temperatures| temperatures.values()) {
         let datasets = results["datasets"].as_object();

@@ -257,6 +257,9 @@ pub struct Manifest {
     pub trials: Vec<TrialEntry>,
     /// What failed.
     pub failures: Vec<FailureEntry>,
+    /// The digest of the manifest that this one is an anonymous form of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anonymous_of: Option<Digest>,
     /// The files it read.
     pub sources: Vec<SourceEntry>,
     /// The files it shows.
@@ -274,6 +277,15 @@ impl Manifest {
     /// Is the version that this program writes; the predecessor wrote 1 and 2.
     pub const SCHEMA_VERSION: u32 = 3;
 
+    /// Ends `tool` in the manifest of a run that was made by the predecessor.
+    pub(super) const OF_PREDECESSOR: &str = "of a run of the predecessor's";
+
+    /// Says whether the run was taken in from a directory of the predecessor's: its files are its own, and there is nothing
+    /// else of it.
+    pub fn is_predecessors(&self) -> bool {
+        self.tool.ends_with(Self::OF_PREDECESSOR)
+    }
+
     /// Writes the manifest's text, its digest last. Long lists have one entry a line.
     pub fn to_text(&self) -> Result<String, RunError> {
         let fail = |error: serde_json::Error| RunError::Unreadable {
@@ -286,6 +298,10 @@ impl Manifest {
         for name in SHORT_FIELDS {
             let field = serde_json::to_string_pretty(&value[name]).map_err(fail)?;
             head.push(format!("  \"{name}\": {}", field.replace('\n', "\n  ")));
+        }
+        // Only in an anonymous manifest: what every other one looks like does not change.
+        if let Some(original) = &self.anonymous_of {
+            head.push(format!("  \"anonymous_of\": \"{original}\""));
         }
         lists.push(("served", lines(&self.served).map_err(fail)?));
         lists.push(("trials", lines(&self.trials).map_err(fail)?));
@@ -415,6 +431,7 @@ mod tests {
             sealed: None,
             trials: Vec::new(),
             failures: Vec::new(),
+            anonymous_of: None,
             sources: Vec::new(),
             views: vec![ViewEntry { slug: "s".into(), name: "results/costs.json".into(), blob, size: 1 }],
             circumstances: vec![ViewEntry { slug: "s".into(), name: "results/timings.csv".into(), blob, size: 1 }],

@@ -3,10 +3,13 @@
 //! This is the only code that writes under `experiments/`. A run's record lives in the store from the run's start; its
 //! directory is a view that can be deleted and made again.
 
+mod anonymity;
+mod archive_anonymous;
 mod archive_file;
 mod archive_list;
 mod archive_plan;
 mod archive_scan;
+mod archive_signatures;
 #[cfg(test)]
 mod archive_tests;
 mod archive_walk;
@@ -47,11 +50,14 @@ mod import;
 mod imported_records;
 mod infer_draws;
 mod latency;
+mod loose_json;
 mod made_files;
 mod manifest;
 mod manifest_of;
 mod named_blobs;
 mod on_disk;
+mod predecessor_import;
+mod predecessor_tree;
 mod provenance;
 mod public_key;
 mod record;
@@ -68,9 +74,11 @@ mod trial_manifest;
 mod verify;
 mod view;
 
+pub use anonymity::Anonymity;
 pub use archive_file::{ArchiveFile, ArchiveHead, audit_archive};
 pub use archive_list::{ArchiveEntry, ArchivedRun, find_archive, list_archives};
-pub use archive_plan::{ARCHIVE_SUFFIX, ARCHIVES, ArchiveOptions, ArchivePlan, PlannedFile, plan_archive};
+pub use archive_plan::{ARCHIVE_SUFFIX, ARCHIVES, ArchiveOptions, ArchivePlan, Names, PlannedFile, plan_archive};
+pub use archive_signatures::sign_archive;
 pub use archive_write::{WrittenArchive, write_archive};
 pub use audit::{AuditOptions, Drift, audit, drift};
 pub use audit_report::{AuditCounts, AuditReport, ForgottenCounts, WithheldCounts};
@@ -91,11 +99,14 @@ pub use gate::{Gate, GateError, GateResult};
 pub use gc::{GcOptions, GcPlan, apply_gc, plan_gc};
 pub use import::{Imported, import};
 pub use imported_records::imported_records;
+pub use loose_json::loose_json;
 pub use made_files::{MadeFile, made_files};
 pub use manifest::{
     ActionEntry, CostRange, CostSummary, FailureEntry, Manifest, OutputEntry, PromptEntry, RequestCounts, SealEntry,
     SourceEntry, TrialEntry, TrialSettings, ViewEntry,
 };
+pub use predecessor_import::{ImportedTree, import_predecessor};
+pub use predecessor_tree::predecessor_trees;
 pub use provenance::{ArmProvenance, Gap, Provenance};
 pub use public_key::PublicKey;
 pub use record::{ImportTrust, RunRecord, RunState, check_run_id, fresh_run_id};

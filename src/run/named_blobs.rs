@@ -66,7 +66,8 @@ pub(super) fn named_blobs(manifest: &Manifest) -> BTreeMap<BlobId, NamedBlob> {
         for output in &action.outputs {
             let blob = blobs.entry(output.blob).or_default();
             blob.add(output.size, format!("output `{}` of `{}`", output.name, action.label));
-            blob.made = true;
+            // What was taken in with a run of the predecessor's has no action that could make it again.
+            blob.made |= action.key.is_some();
             blob.answers |=
                 StepKind::parse(action.label.split('/').next().unwrap_or_default()).is_some_and(StepKind::asks);
         }

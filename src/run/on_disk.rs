@@ -66,7 +66,7 @@ pub(super) fn failed<'p>(verb: &'static str, path: &'p Utf8Path) -> impl FnOnce(
 }
 
 /// Opens a regular file; a link under that name is an error, and a pipe does not block.
-fn open(path: &Utf8Path) -> Result<File, RunError> {
+pub(super) fn open(path: &Utf8Path) -> Result<File, RunError> {
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let flags = i32::try_from(flags.bits()).unwrap_or_default();
     let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed("open", path))?;

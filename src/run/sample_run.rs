@@ -278,6 +278,7 @@ pub(super) fn make(place: &Place, sample: &Sample<'_>) -> Manifest {
         num_trials: 1,
         requests: RequestCounts::default(),
         order_seed: 0,
+        anonymous_of: None,
         served: Vec::new(),
         cost_usd: CostSummary::default(),
         sealed: None,

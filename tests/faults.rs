@@ -1,0 +1,200 @@
+//! Faults of the machine that no other test brings about, and the table of all of them: `docs/faults.md`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use support::mills::mills;
+use support::{Output, Project, run};
+
+fn project(parts: u32) -> Project {
+    mills(Project::new(), 40, parts)
+}
+
+/// Runs the binary under a limit of the shell's.
+fn limited(project: &Project, limit: &str, args: &[&str]) -> Output {
+    let base = project.command(&[]);
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{limit} && exec \"$@\""), "sh", env!("CARGO_BIN_EXE_exp")]).args(args);
+    command.current_dir(project.dir()).env_clear();
+    command.envs(base.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    run(&mut command)
+}
+
+/// After whatever went wrong, a build ends as one that nothing happened to, and all is sound.
+#[track_caller]
+fn ends_as_ever(project: &Project, parts: u32) {
+    let expected = self::project(parts).build();
+    let built = project.build();
+    assert_eq!((&built["state"], &built["root"]), (&"complete".into(), &expected["root"]));
+    project.exp(&["audit"]).expect_code(0);
+    project.exp(&["verify"]).expect_code(0);
+}
+
+#[test]
+fn a_limit_of_file_size_is_an_error_and_no_signal() {
+    let project = project(2);
+    // In blocks of 512 or 1024 bytes, by the shell: the index alone is larger.
+    for blocks in [1, 8, 40] {
+        let said = limited(&project, &format!("ulimit -f {blocks}"), &["build"]).expect_code(7);
+        // SQLite has words of its own for it.
+        let why = ["File too large", "disk I/O error", "disk is full"];
+        assert!(why.iter().any(|why| said.stderr.contains(why)), "{blocks}: {}", said.stderr);
+    }
+    limited(&project, "ulimit -f 1000000", &["plan"]).expect_code(0);
+    ends_as_ever(&project, 2);
+}
+
+#[test]
+fn a_locked_index_is_waited_for() {
+    let project = project(2);
+    project.build();
+    project.file("prompts/brief.txt", "Answer in one word.\n");
+    let lock = rusqlite::Connection::open(project.path("store/index.sqlite")).unwrap();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let held = Duration::from_secs(2);
+    let began = Instant::now();
+    let holder = std::thread::spawn(move || {
+        std::thread::sleep(held);
+        lock.execute_batch("ROLLBACK").unwrap();
+    });
+    let built = project.build();
+    assert!(began.elapsed() >= held, "nothing was locked");
+    holder.join().unwrap();
+    assert_eq!(built["state"], "complete");
+    project.exp(&["verify"]).expect_code(0);
+}
+
+#[test]
+fn a_store_that_cannot_be_written_is_read() {
+    let project = project(2);
+    let script = r#"
+        set -e
+        "$EXP" build >&2
+        "$EXP" build --only-step prepare >&2
+        echo 'Answer in one word.' > prompts/brief.txt
+        mount --bind . . && mount -o remount,ro,bind .
+        cd "$PWD"
+        touch store/proof 2>/dev/null && { echo "it can be written" >&2; exit 9; }
+        for command in "list" "show" "audit" "plan" "status" "verify" "compare latest latest"; do
+            "$EXP" $command >&2 && echo "$command: 0" || echo "$command: $?"
+        done
+        "$EXP" build >&2 || echo "build: $?"
+    "#;
+    let may = Command::new("unshare").args(["-rm", "mount", "-t", "tmpfs", "none", "/mnt"]).output();
+    if !may.is_ok_and(|output| output.status.success()) {
+        println!("skipped: no mount can be made here");
+        return;
+    }
+    let mut command = Command::new("unshare");
+    command.args(["-rm", "sh", "-c", script]).current_dir(project.dir()).env("EXP", env!("CARGO_BIN_EXE_exp"));
+    let said = run(&mut command).expect_code(0);
+    let expected = "list: 0\nshow: 0\naudit: 0\nplan: 0\nstatus: 0\nverify: 0\ncompare latest latest: 0\nbuild: 7\n";
+    assert_eq!(said.stdout, expected, "{}", said.stderr);
+    assert!(said.stderr.contains("Read-only file system"), "{}", said.stderr);
+}
+
+#[test]
+fn a_blob_that_is_linked_elsewhere_keeps_its_bytes() {
+    let project = project(2);
+    let built = project.build();
+    let manifest = project.manifest(&built);
+    let id = manifest["views"][0]["blob"].as_str().unwrap().trim_start_matches("blake3:").to_owned();
+    let (blob, linked) = (project.path(&format!("store/blobs/{}/{}", &id[..2], &id[2..])), project.path("linked"));
+    std::fs::hard_link(&blob, &linked).unwrap();
+    let bytes = std::fs::read(&blob).unwrap();
+    project.exp(&["build", "--force"]).expect_code(0);
+    // Another content under that name is set aside and made again, and the link is not written through.
+    std::fs::remove_file(&blob).unwrap();
+    std::fs::write(&blob, "damaged").unwrap();
+    project.exp(&["verify", "--repair"]).expect_code(0);
+    assert_eq!((std::fs::read(&linked).unwrap(), std::fs::read(&blob).unwrap()), (bytes.clone(), bytes));
+    let meta = std::fs::metadata(&linked).unwrap();
+    assert_eq!((meta.permissions().mode() & 0o777, meta.nlink()), (0o444, 1));
+    ends_as_ever(&project, 2);
+}
+
+#[test]
+fn too_little_memory_loses_nothing() {
+    let project = project(2);
+    // In KiB of addresses: from too little for anything on.
+    let codes: Vec<i32> = [20_000, 60_000, 120_000, 200_000, 300_000]
+        .iter()
+        .map(|limit| limited(&project, &format!("ulimit -v {limit}"), &["build"]).code)
+        .collect();
+    assert_ne!(codes[0], 0, "the least is too little: {codes:?}");
+    ends_as_ever(&project, 2);
+}
+
+#[test]
+fn few_descriptors_are_enough_or_an_error() {
+    let project = project(30);
+    for limit in [8, 12, 16, 24, 64, 256] {
+        let said = limited(&project, &format!("ulimit -n {limit}"), &["build"]);
+        assert!(matches!(said.code, 0 | 7), "{limit}: {} {}", said.code, said.stderr);
+        assert!(limit > 8 || said.code == 7, "the least is too few");
+        assert!(limit < 256 || said.code == 0, "{limit}: {}", said.stderr);
+    }
+    ends_as_ever(&project, 30);
+}
+
+/// Lists the tests that a cell of the table names, as file and function.
+fn named(cell: &str) -> Vec<(String, String)> {
+    let mut file = String::new();
+    let mut found = Vec::new();
+    for word in cell.split('`').skip(1).step_by(2) {
+        if Path::new(word).extension().is_some() {
+            word.clone_into(&mut file);
+        } else {
+            found.push((file.clone(), word.to_owned()));
+        }
+    }
+    found
+}
+
+/// Lists what is wrong with the table.
+fn flaws(page: &str) -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut rows: BTreeMap<u32, Vec<(String, String)>> = BTreeMap::new();
+    for line in page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| row")) {
+        let cells: Vec<&str> = line.split(" | ").collect();
+        let row = cells[0].trim_start_matches("| ").parse().unwrap();
+        rows.insert(row, named(cells[2]));
+    }
+    let mut flaws = Vec::new();
+    for row in (1..36).chain(50..58) {
+        match rows.get(&row) {
+            None => flaws.push(format!("row {row} is not there")),
+            Some(tests) if tests.is_empty() => flaws.push(format!("row {row} names no test")),
+            Some(tests) => {
+                for (file, test) in tests {
+                    let text = std::fs::read_to_string(root.join(file)).unwrap_or_default();
+                    let at = text.find(&format!("fn {test}("));
+                    // The attribute stands right before it, perhaps among others.
+                    let is_test = at.is_some_and(|at| {
+                        let before = text[..at].trim_end().rsplit("\n\n").next().unwrap_or_default();
+                        before.contains("#[test]") || text[..at].contains("proptest!")
+                    });
+                    if !is_test {
+                        flaws.push(format!("row {row}: {file} has no test `{test}`"));
+                    }
+                }
+            }
+        }
+    }
+    flaws
+}
+
+#[test]
+fn every_row_of_the_table_names_tests_that_exist() {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/faults.md")).unwrap();
+    assert_eq!(flaws(&page), Vec::<String>::new());
+    // The control.
+    let broken = page.replace("`a_quota_once`", "`a_quota_twice`").replace("| 33 |", "| 133 |");
+    assert_eq!(flaws(&broken), ["row 9: tests/crash_sweep.rs has no test `a_quota_twice`", "row 33 is not there"]);
+}
