@@ -133,6 +133,8 @@ fn a_run_of_the_predecessor_is_listed_shown_compared_and_audited_and_its_directo
     }
     let said = project.exp(&["import", "old", "--trust"]).expect_code(2).stderr;
     assert!(said.contains("not about a directory of the predecessor's"), "{said}");
+    let said = project.exp(&["archive", "b", "--anonymous"]).expect_code(2).stderr;
+    assert!(said.contains("run `b` cannot be archived: its files are the predecessor's"), "{said}");
     // It travels like any other run.
     project.exp(&["archive", "b"]).expect_code(0);
     project.exp(&["audit", "experiments/archives/t07_b.tar.zst"]).expect_code(0);

@@ -248,6 +248,11 @@ impl ArchivePlan {
         (manifest, digest): (&Manifest, &Digest),
         names: Names<'_>,
     ) -> Result<(), RunError> {
+        if manifest.is_predecessors() {
+            // Its files hold ids of requests wherever it put them, and nobody here knows them.
+            let why = "its files are the predecessor's, and what they show of requests is not known".to_owned();
+            return Err(RunError::Incomplete { id: self.run_id.clone(), why });
+        }
         let mut known = names.known.clone();
         let mut said: BTreeSet<String> = manifest.sources.iter().map(|source| source.path.clone()).collect();
         for served in &manifest.served {
