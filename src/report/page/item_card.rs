@@ -30,8 +30,8 @@ impl PageItem {
             escape(&format!(" {} ", statuses.join(" "))),
             escape(&fields),
             escape(&self.dataset),
-            escape(&cut(&self.id, 120)),
-            escape(&cut(&self.question, 160)),
+            escape(&begun(&self.id, 120)),
+            escape(&begun(&self.question, 160)),
         );
         let _ = write!(html, "<dl><dt>Question</dt><dd class=\"t\" dir=\"auto\">{}</dd>", shown(&self.question));
         if let Some(passage) = &self.passage {
@@ -139,4 +139,27 @@ fn cut_note(text: &str) -> String {
 
 fn cut(text: &str, longest: usize) -> String {
     text.chars().take(longest).collect()
+}
+
+/// Returns the beginning of a text, at most so many characters, up to a word's end where there is one, and says where it goes
+/// on.
+fn begun(text: &str, longest: usize) -> String {
+    let beginning = cut(text, longest);
+    if beginning.len() == text.len() {
+        return beginning;
+    }
+    let whole = beginning.rsplit_once(char::is_whitespace).map_or(&*beginning, |(whole, _)| whole);
+    format!("{} …", whole.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_beginning_ends_with_a_word() {
+        assert_eq!(begun("Who built the mill?", 40), "Who built the mill?");
+        assert_eq!(begun("Who built the mill?", 12), "Who built …");
+        assert_eq!(begun("Donaudampfschiff", 5), "Donau …");
+    }
 }

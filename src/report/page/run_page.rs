@@ -160,7 +160,7 @@ impl RunPage {
         if total > 1 {
             let _ = write!(
                 html,
-                "<p class=\"lead\">Of {total} primary comparisons, {} show treatment higher and {} lower; {} show no difference{}.</p>",
+                "<p class=\"lead\">Of {total} primary comparisons, {} show treatment higher and {} lower; for {} no difference is shown{}.</p>",
                 of(Direction::Higher),
                 of(Direction::Lower),
                 of(Direction::NotShown),
