@@ -350,6 +350,22 @@ fn under_another_key_a_batch_is_waited_for_and_never_sent_again() {
     assert_eq!(again(&server), [36, 36]);
 }
 
+/// What is in a batch was agreed to when it was submitted; what is bought again in its place was not.
+#[test]
+fn consent_is_asked_for_what_is_sent_and_for_nothing_else() {
+    let server = server(BatchOptions { takes: Duration::from_mins(1), ..BatchOptions::default() });
+    let setup = Setup { more: "budget: {confirm_above_usd: 0.0000001}\n".to_owned(), ..setup() };
+    let online = Online::new(&setup, &server.origin());
+    online.exp(&["build", "--detach"]).expect_code(2);
+    online.build(6, &["--detach"]);
+    let ignoring = online.exp(&["build", "--ignore-batch", "batch_0"]).expect_code(2);
+    assert!(ignoring.stderr.contains("--yes"), "{}", ignoring.stderr);
+    assert_eq!(again(&server), [36], "and nothing was sent");
+    server.batches().created[0].at = Instant::now().checked_sub(Duration::from_mins(2)).unwrap();
+    online.exp(&["build"]).expect_code(0);
+    assert_eq!(again(&server), [36]);
+}
+
 #[test]
 fn results_that_are_gone_are_told_of_and_not_bought_again() {
     let server = server(BatchOptions { takes: Duration::from_millis(100), ..BatchOptions::default() });

@@ -197,7 +197,7 @@ impl Building<'_, '_> {
             return Ok(());
         }
         let tariffs = prices::tariffs(&asked, &planning.sources);
-        let estimate = estimate_build(planning, self.store, done, &tariffs)?;
+        let estimate = estimate_build(planning, self.store, done, &tariffs, &self.args.ignore_batch)?;
         if estimate.draws > 0 {
             for warning in prices::old_prices(&asked, &self.clock.now()) {
                 self.out.note(&warning);

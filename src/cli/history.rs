@@ -17,14 +17,15 @@ use crate::store::Store;
 /// How many runs are looked at, the newest first.
 const RUNS: usize = 20;
 
-/// Estimates what a build would cost whose requests are made.
+/// Estimates what a build would cost whose requests are made, and that ignores these batches.
 pub fn estimate_build(
     planning: &Planning<'_>,
     store: &Store,
     done: &[Option<NodeDone>],
     tariffs: &Tariffs,
+    ignored: &[String],
 ) -> Result<Estimate, Failure> {
-    let mut estimator = Estimator::new(tariffs, store.draws_in_batches()?);
+    let mut estimator = Estimator::new(tariffs, store.draws_in_batches(ignored)?);
     let mut seen = HashSet::new();
     let mut hits: Vec<Answered<'_>> = Vec::new();
     for trial in &planning.plan.trials {

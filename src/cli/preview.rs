@@ -107,7 +107,7 @@ fn look(
     let mut memory = Memory { store, made: HashMap::new(), files };
     let mut rows: Vec<Option<Arc<ActionRow>>> = Vec::new();
     let tariffs = prices::tariffs(&planning.asked(), &planning.sources);
-    let under_way = store.draws_in_batches()?;
+    let under_way = store.draws_in_batches(&[])?;
     let mut state = State {
         fates: Vec::new(),
         keys: Vec::new(),

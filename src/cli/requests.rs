@@ -31,7 +31,7 @@ pub fn requests(global: &Global, args: &RequestsArgs, out: &Output) -> Result<Ex
     let mut planning = Planning::start(inputs, &store, StepLimits::default(), false)?;
     let seed = project.config.analysis.random_seed;
     let mut wires = Wires { config: &project.config, known: HashMap::new() };
-    let under_way = store.draws_in_batches()?;
+    let under_way = store.draws_in_batches(&[])?;
     let (mut wanted, mut there, mut free, mut in_batches) = (Vec::new(), 0u64, 0u64, 0u64);
     for draw in wanted_draws(&mut planning, &store)? {
         if draw.is_there {

@@ -104,9 +104,13 @@ impl Store {
         self.0.opened.as_ref().map_or_else(|| Ok(Vec::new()), |opened| batches::open(&opened.layout))
     }
 
-    /// Lists the draws of the batches that are not over: they are bought, or about to be, and not there yet.
-    pub fn draws_in_batches(&self) -> Result<HashSet<DrawAddress>> {
-        Ok(self.open_batches()?.into_iter().flat_map(|batch| batch.draws).collect())
+    /// Lists the draws of the batches that are not over: they are bought, or about to be, and not there yet. Batches that are
+    /// named, by us or by the provider, are left out.
+    pub fn draws_in_batches(&self, but_of: &[String]) -> Result<HashSet<DrawAddress>> {
+        let is_named = |name: &str| but_of.iter().any(|other| other == name);
+        let open = self.open_batches()?.into_iter();
+        let rest = open.filter(|batch| !is_named(&batch.head.name) && !batch.remote().is_some_and(is_named));
+        Ok(rest.flat_map(|batch| batch.draws).collect())
     }
 
     /// Reads one batch, whatever its state; `None` where there is none of that name.
