@@ -182,9 +182,10 @@ impl Write for StagingWriter {
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
             Err(error) => {
-                let kind = error.kind();
+                // Whoever writes is told the same as the owner, with the system's own number.
+                let told = error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
                 self.failure = Some(StoreError::io("write", self.temp.path())(error));
-                Err(kind.into())
+                Err(told)
             }
         }
     }
