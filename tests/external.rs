@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use support::{Project, csv_rows, run_dir, slugs};
@@ -92,12 +93,26 @@ fn an_executable_that_fails_says_why_and_one_that_hangs_is_killed() {
     failing("#!/bin/sh\necho nonsense\n", "the output of the scorer `word`:1");
     failing("#!/bin/sh\necho '{\"item\":\"z\",\"n\":0,\"score\":1}'\n", "it was not told of draw 0 of `z`");
     failing("#!/nowhere/at/all\n", "it cannot be started");
+    failing("#!/bin/sh\ncat >/dev/null\n", "it says nothing of draw 0 of `a`");
+    let twice = "#!/bin/sh\nfor i in 1 2; do echo '{\"item\":\"a\",\"n\":0,\"score\":1}'; done\n";
+    failing(twice, "it speaks of draw 0 of `a` again");
+    // What it started is out of reach, and it is not waited for.
+    let leaving = "#!/bin/sh\nsetsid sh -c 'touch up; exec sleep 30' &\nwhile [ ! -e up ]; do sleep 0.1; done\n";
+    failing(leaving, "something that it started holds its output open");
     let project = project(&SETTINGS.replace("20s", "1s"));
     project.file("scorers/word.sh", "#!/bin/sh\nsleep 300 & sleep 300\n");
     let started = Instant::now();
     let failed = project.exp(&["build"]).expect_code(1);
     assert!(failed.stderr.contains("it was not done after 1 s, and was killed"), "{}", failed.stderr);
     assert!(started.elapsed() < Duration::from_mins(1), "{:?}", started.elapsed());
+    // Ctrl-C ends it, however long it may take.
+    project.config(&project.read("config/eval_config.yaml").replace("time_limit: 1s", "time_limit: 10m"));
+    let mut build = project.command(&["build"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(Command::new("kill").args(["-INT", &build.id().to_string()]).status().unwrap().success());
+    let started = Instant::now();
+    assert_eq!(build.wait().unwrap().code(), Some(4));
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
     // Mended, it goes on.
     project.file("scorers/word.sh", SCORER);
     assert_eq!(project.build()["state"], "complete");

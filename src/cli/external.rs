@@ -3,6 +3,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use crate::ask::AskError;
@@ -19,6 +20,8 @@ const MOST_OUTPUT: u64 = 1 << 30;
 const MOST_WORDS: usize = 2000;
 /// Is how often its end, its time limit and a wish to stop are looked at.
 const LOOK: Duration = Duration::from_millis(20);
+/// Is how long its pipes may stay open after its end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Runs the executable of a scorer: it and the files that it reads are put into an empty directory, where it is told of answers on its
 /// standard input and says scores on its standard output. It sees the variables of the config, and `PATH`.
@@ -65,7 +68,10 @@ pub fn run(
     let Some(program) = program else { return Err(problem("it names no executable".to_owned(), "write `command:`")) };
     let mut command = Command::new(&program);
     command.args(&params.arguments).current_dir(dir.path()).env_clear().envs(&params.environment);
-    if let Some(path) = std::env::var_os("PATH") {
+    // One that the config declares is an input, and is what it sees.
+    if !params.environment.contains_key("PATH")
+        && let Some(path) = std::env::var_os("PATH")
+    {
         command.env("PATH", path);
     }
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
@@ -75,7 +81,9 @@ pub fn run(
     // A label ends with dataset, arm and scorer.
     let dataset = node.scope.rsplit('/').nth(2).and_then(|name| config.datasets.get(name));
     let external = dataset.and_then(|dataset| dataset.externals.iter().find(|external| external.name == params.name));
-    let limit = external.map_or(Duration::MAX, |external| external.time_limit);
+    let Some(limit) = external.map(|external| external.time_limit) else {
+        return Err(problem("the config does not name it".to_owned(), "write it among the `scorers:` of its dataset"));
+    };
     let (end, said, words) = converse(&mut child, told, limit, stop);
     match end {
         End::Stopped => Err(AskError::Stopped.into()),
@@ -86,13 +94,16 @@ pub fn run(
                 "`time_limit: 30m` gives it more; smaller parts (`lines_per_part`) give it less to do",
             ))
         }
-        End::Unknown(error) => Err(problem(format!("its end cannot be seen: {error}"), "build again")),
-        End::Ended(status) if status.success() => {
-            if said.len() as u64 > MOST_OUTPUT {
-                return Err(problem("it said more than 1 GiB".to_owned(), "it writes one short line for each answer"));
-            }
-            Ok(said)
+        End::Held => {
+            let message = "it ended, and something that it started holds its output open".to_owned();
+            Err(problem(message, "let it wait for what it starts"))
         }
+        End::Unknown(error) => Err(problem(format!("its end cannot be seen: {error}"), "build again")),
+        // Nobody hears it any more then, and it ends with a broken pipe.
+        End::Ended(_) if said.len() as u64 > MOST_OUTPUT => {
+            Err(problem("it said more than 1 GiB".to_owned(), "it writes one short line for each answer"))
+        }
+        End::Ended(status) if status.success() => Ok(said),
         End::Ended(status) => {
             let words = String::from_utf8_lossy(&words);
             Err(problem(format!("it failed ({status}): {}", words.trim()), "mend it; `exp build` runs it again"))
@@ -104,6 +115,8 @@ enum End {
     Ended(ExitStatus),
     TooLong,
     Stopped,
+    /// It ended, and its output did not.
+    Held,
     Unknown(std::io::Error),
 }
 
@@ -131,29 +144,42 @@ fn spawn(command: &mut Command) -> std::io::Result<Child> {
 }
 
 /// Tells it all, hears all, and waits for its end.
+///
+/// What it started in a session of its own is out of reach, and may hold its pipes open for ever: the threads that hear are
+/// left to that after a while.
 fn converse(child: &mut Child, told: Vec<u8>, limit: Duration, stop: &StopFlag) -> (End, Vec<u8>, Vec<u8>) {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    std::thread::scope(|scope| {
-        // It may say what it likes before it has heard all, and need not hear it all.
-        scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(&told)));
-        let hearing = scope.spawn(move || heard(stdout, MOST_OUTPUT + 1));
-        let words = scope.spawn(move || last_words(stderr));
-        let started = Instant::now();
-        let end = loop {
-            match child.try_wait() {
-                Ok(Some(status)) => break End::Ended(status),
-                Ok(None) if stop.is_raised() => break End::Stopped,
-                Ok(None) if started.elapsed() > limit => break End::TooLong,
-                Ok(None) => std::thread::sleep(LOOK),
-                Err(error) => break End::Unknown(error),
-            }
-        };
-        // What it started holds its pipes open, and is not waited for.
-        let group = rustix::process::Pid::from_child(child);
-        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-        drop(child.wait());
-        (end, hearing.join().unwrap_or_default(), words.join().unwrap_or_default())
-    })
+    // It may say what it likes before it has heard all, and need not hear it all.
+    std::thread::spawn(move || stdin.map(|mut stdin| stdin.write_all(&told)));
+    let said = hearing(move || heard(stdout, MOST_OUTPUT + 1));
+    let words = hearing(move || last_words(stderr));
+    let started = Instant::now();
+    let end = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break End::Ended(status),
+            Ok(None) if stop.is_raised() => break End::Stopped,
+            Ok(None) if started.elapsed() > limit => break End::TooLong,
+            Ok(None) => std::thread::sleep(LOOK),
+            Err(error) => break End::Unknown(error),
+        }
+    };
+    let group = rustix::process::Pid::from_child(child);
+    let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    drop(child.wait());
+    let words = words.recv_timeout(LAST_WORDS).unwrap_or_default();
+    match (end, said.recv_timeout(LAST_WORDS)) {
+        (end, Ok(said)) => (end, said, words),
+        (End::Ended(status), Err(_)) if status.success() => (End::Held, Vec::new(), words),
+        (end, Err(_)) => (end, Vec::new(), words),
+    }
+}
+
+/// Hears in a thread of its own, and hands over what it heard.
+fn hearing(hear: impl FnOnce() -> Vec<u8> + Send + 'static) -> Receiver<Vec<u8>> {
+    let (heard, hearer) = channel();
+    // Whoever waited may have left.
+    std::thread::spawn(move || drop(heard.send(hear())));
+    hearer
 }
 
 /// Hears all, and keeps the end of it.

@@ -89,9 +89,10 @@ pub fn told(params: &ExternalParams, inputs: &Inputs<'_>) -> Result<Vec<u8>, Ste
 }
 
 /// Takes what the executable said, JSON lines of `item`, `n` and `score` in any order, and gives `scores`, a line for each draw of
-/// `parsed`. A score of null, or none at all, is no score.
+/// `parsed`. A score of null is no score.
 ///
-/// Errors: [`StepError::Inputs`] with the line that is no JSON, is about nothing that was told, or is about it again.
+/// Errors: [`StepError::Inputs`] with the line that is no JSON, is about nothing that was told, or is about it again; or with the
+/// first draw that no line is about, since one that ends early without an error would else look like missing outcomes.
 pub fn scores(
     params: &ExternalParams,
     inputs: &Inputs<'_>,
@@ -103,10 +104,10 @@ pub fn scores(
         item: String,
         n: u32,
     }
-    let wrong = |at: usize, why: String| {
+    let wrong = |line: Option<u64>, why: String| {
         StepError::Inputs(vec![InputProblem {
             file: format!("the output of the scorer `{}`", params.name),
-            line: Some(at as u64 + 1),
+            line,
             column: None,
             source_line: None,
             message: why,
@@ -114,16 +115,19 @@ pub fn scores(
         }])
     };
     let told = std::str::from_utf8(told).map_err(|error| unexpected("the lines for the scorer", error))?;
+    let mut asked: Vec<(String, u32)> = Vec::new();
     let mut known: HashMap<(String, u32), Option<f64>> = HashMap::new();
     for line in read_lines::<Asked>("the lines for the scorer", told) {
         let line = line?;
-        known.insert((line.item, line.n), None);
+        known.insert((line.item.clone(), line.n), None);
+        asked.push((line.item, line.n));
     }
     let mut seen = std::collections::HashSet::new();
     for (at, line) in said.split(|byte| *byte == b'\n').enumerate() {
         if line.trim_ascii().is_empty() {
             continue;
         }
+        let at = Some(at as u64 + 1);
         let said: Said = serde_json::from_slice(line).map_err(|error| wrong(at, error.to_string()))?;
         let about = format!("draw {} of `{}`", said.n, said.item);
         let key = (said.item, said.n);
@@ -132,6 +136,11 @@ pub fn scores(
             return Err(wrong(at, format!("it speaks of {about} again")));
         }
         *slot = said.score;
+    }
+    if let Some((item, n)) = asked.iter().find(|key| !seen.contains(*key)) {
+        let left_out = asked.len() - seen.len();
+        let why = format!("it says nothing of draw {n} of `{item}`; {left_out} of {} are left out", asked.len());
+        return Err(wrong(None, why));
     }
     let parsed = inputs.text("parsed")?;
     let mut out = Vec::new();
