@@ -1,5 +1,5 @@
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -48,8 +48,9 @@ struct Bought {
 }
 
 /// Reads from the draw log what the given sessions bought. An attempt without an end is open: the process died.
-fn bought(store: &Store, sessions: &[String]) -> Result<HashMap<DrawAddress, Bought>, Failure> {
-    let mut bought: HashMap<DrawAddress, Bought> = HashMap::new();
+fn bought(store: &Store, sessions: &[String]) -> Result<BTreeMap<DrawAddress, Bought>, Failure> {
+    // Ordered, so that it does not double when it grows: a run may have bought very many.
+    let mut bought: BTreeMap<DrawAddress, Bought> = BTreeMap::new();
     let mut open: HashMap<DrawAddress, u64> = HashMap::new();
     let mut ways: BTreeSet<Arc<str>> = BTreeSet::new();
     for session in sessions {
@@ -110,7 +111,7 @@ fn waiting(store: &Store) -> Result<HashSet<DrawAddress>, Failure> {
 struct Account<'a> {
     store: &'a Store,
     tariffs: &'a Tariffs,
-    bought: HashMap<DrawAddress, Bought>,
+    bought: BTreeMap<DrawAddress, Bought>,
     /// Draws that are in batches at a provider: what they cost is not known before they have ended.
     waiting: HashSet<DrawAddress>,
     /// Draws that are in the sums and that its sessions did nothing about.
