@@ -3,15 +3,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::format_collect)] // It is not in a hurry.
 
+#[path = "support/archive_entries.rs"]
+mod archive_entries;
 #[path = "support/server/mod.rs"]
 mod server;
 mod support;
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::Command;
 
+use archive_entries::{entries, name, pack, unpacked};
 use serde_json::{Value, json};
 use server::{ModelServer, Options};
 use support::{KEY_ENV, Output, Project, run};
@@ -69,44 +71,8 @@ fn exp(project: &Project, args: &[&str]) -> Output {
     run(project.command(args).env("USER", USER).env("HOSTNAME", format!("{USER}-host")))
 }
 
-fn unpacked(path: &Path) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    zstd::Decoder::new(std::fs::File::open(path).unwrap()).unwrap().read_to_end(&mut bytes).unwrap();
-    bytes
-}
-
 fn holds(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window.eq_ignore_ascii_case(text.as_bytes()))
-}
-
-fn entries(path: &Path) -> Vec<(tar::Header, Vec<u8>)> {
-    let bytes = unpacked(path);
-    let mut archive = tar::Archive::new(bytes.as_slice());
-    let read = archive.entries().unwrap().map(|entry| {
-        let mut entry = entry.unwrap();
-        let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).unwrap();
-        (entry.header().clone(), bytes)
-    });
-    read.collect()
-}
-
-fn name(header: &tar::Header) -> String {
-    String::from_utf8(header.path_bytes().into_owned()).unwrap()
-}
-
-fn pack(path: &Path, entries: &[(tar::Header, Vec<u8>)]) {
-    let mut out = zstd::Encoder::new(Vec::new(), 1).unwrap();
-    for (header, bytes) in entries {
-        let mut header = header.clone();
-        header.set_size(bytes.len() as u64);
-        header.set_cksum();
-        out.write_all(header.as_bytes()).unwrap();
-        out.write_all(bytes).unwrap();
-        out.write_all(&vec![0; bytes.len().next_multiple_of(512) - bytes.len()]).unwrap();
-    }
-    out.write_all(&[0; 1024]).unwrap();
-    std::fs::write(path, out.finish().unwrap()).unwrap();
 }
 
 /// The words that say who and where, and the ids that the provider gave.

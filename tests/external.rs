@@ -97,7 +97,7 @@ fn an_executable_that_fails_says_why_and_one_that_hangs_is_killed() {
     let twice = "#!/bin/sh\nfor i in 1 2; do echo '{\"item\":\"a\",\"n\":0,\"score\":1}'; done\n";
     failing(twice, "it speaks of draw 0 of `a` again");
     // What it started is out of reach, and it is not waited for.
-    let leaving = "#!/bin/sh\nsetsid sh -c 'touch up; exec sleep 30' &\nwhile [ ! -e up ]; do sleep 0.1; done\n";
+    let leaving = "#!/bin/sh\nsetsid sh -c 'touch up; exec sleep 5' &\nwhile [ ! -e up ]; do sleep 0.1; done\n";
     failing(leaving, "something that it started holds its output open");
     let project = project(&SETTINGS.replace("20s", "1s"));
     project.file("scorers/word.sh", "#!/bin/sh\nsleep 300 & sleep 300\n");

@@ -1,11 +1,11 @@
 //! Archives that can be handed on where the items cannot: hashes stand for their text, and an audit still holds.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "support/archive_entries.rs"]
+mod archive_entries;
 mod support;
 
-use std::io::{Read as _, Write as _};
-use std::path::Path;
-
+use archive_entries::{Entry, entries, name, pack, unpacked};
 use serde_json::json;
 use support::Project;
 
@@ -38,12 +38,6 @@ analysis: {bootstrap_samples: 100, permutation_samples: 100}
 ",
     );
     project
-}
-
-fn unpacked(path: &Path) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    zstd::Decoder::new(std::fs::File::open(path).unwrap()).unwrap().read_to_end(&mut bytes).unwrap();
-    bytes
 }
 
 fn holds(bytes: &[u8], text: &str) -> bool {
@@ -93,32 +87,10 @@ fn what_is_withheld_is_written_down_and_nothing_else_may_be_missing() {
     project.build();
     project.exp(&["archive", "--without-items", "--experiment-name", "thin"]).expect_code(0);
     let path = project.path("experiments/archives/thin.tar.zst");
-    let bytes = unpacked(&path);
-    let mut archive = tar::Archive::new(bytes.as_slice());
-    let entries: Vec<(tar::Header, Vec<u8>)> = archive
-        .entries()
-        .unwrap()
-        .map(|entry| {
-            let mut entry = entry.unwrap();
-            let mut bytes = Vec::new();
-            entry.read_to_end(&mut bytes).unwrap();
-            (entry.header().clone(), bytes)
-        })
-        .collect();
-    let name = |header: &tar::Header| String::from_utf8(header.path_bytes().into_owned()).unwrap();
-    let audited = |entries: &[(tar::Header, Vec<u8>)]| {
+    let entries = entries(&path);
+    let audited = |entries: &[Entry]| {
         let bad = project.path("bad.tar.zst");
-        let mut out = zstd::Encoder::new(Vec::new(), 1).unwrap();
-        for (header, bytes) in entries {
-            let mut header = header.clone();
-            header.set_size(bytes.len() as u64);
-            header.set_cksum();
-            out.write_all(header.as_bytes()).unwrap();
-            out.write_all(bytes).unwrap();
-            out.write_all(&vec![0; bytes.len().next_multiple_of(512) - bytes.len()]).unwrap();
-        }
-        out.write_all(&[0; 1024]).unwrap();
-        std::fs::write(&bad, out.finish().unwrap()).unwrap();
+        pack(&bad, entries);
         project.exp(&["audit", bad.to_str().unwrap()])
     };
     audited(&entries).expect_code(0);

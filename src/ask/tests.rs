@@ -1,6 +1,7 @@
 //! The asker against a provider that follows a script: no socket, and a store of its own.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -211,6 +212,25 @@ fn the_arms_of_an_item_are_asked_together_in_a_shuffled_order() {
     let mut expected: Vec<u64> = (0..30).collect();
     expected.sort_by_key(|n| turn(*n));
     assert_eq!(items.iter().step_by(2).copied().collect::<Vec<_>>(), expected);
+}
+
+/// While answers come the number in flight doubles with each round of them, though no thread ever finds its queue empty.
+#[test]
+fn as_many_are_in_flight_as_there_may_be_while_there_is_something_to_send() {
+    let mut world = World::new();
+    world.policy.most_in_flight = 64;
+    let (now, peak) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let seen = peak.clone();
+    let provider = scripted("p", move |_, _| {
+        peak.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_millis(40));
+        now.fetch_sub(1, Ordering::SeqCst);
+        answered("x")
+    });
+    let draws = (0..200).map(|n| wanted("p", &format!("q{n}"), n)).collect();
+    world.ask(&[&provider], vec![draws]);
+    let peak = seen.load(Ordering::SeqCst);
+    assert!((48..=64).contains(&peak), "{peak} at once");
 }
 
 #[test]
