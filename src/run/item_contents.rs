@@ -162,14 +162,14 @@ fn read_part(
         let label = gold.dataset.as_deref().unwrap_or(dataset);
         let key = format!("{label}|{}", gold.id);
         let Ok(at) = table.items().binary_search(&key) else { continue };
-        let json = |value: &dyn Fn() -> serde_json::Result<Vec<u8>>| value().map(|bytes| hash(&bytes)).unwrap_or(0);
+        let json = |value: serde_json::Result<Vec<u8>>| value.map_or(0, |bytes| hash(&bytes));
         let hashes = ContentHashes {
             label: hash(label.as_bytes()),
             question: hash(question.question.as_bytes()),
             context: question.context.as_ref().map_or(0, |context| hash(context.as_bytes())),
             // The members of an object stand sorted.
-            fields: json(&|| serde_json::to_vec(&question.fields)),
-            gold: json(&|| serde_json::to_vec(&(&gold.answers, gold.unanswerable))),
+            fields: json(serde_json::to_vec(&question.fields)),
+            gold: json(serde_json::to_vec(&(&gold.answers, gold.unanswerable))),
         };
         match &mut of_item[at] {
             ItemContent::Known(known) => known.add(&hashes),
