@@ -63,10 +63,18 @@ impl RunPage {
             let tokens = |n: Option<u64>| n.map_or_else(|| NONE.to_owned(), count);
             let _ = write!(
                 html,
-                "{} input and {} output tokens.</p></details>",
+                "{} input and {} output tokens.</p>",
                 tokens(cost.total.prompt_tokens),
                 tokens(cost.total.completion_tokens)
             );
+            let panels = report.further.panels();
+            if !panels.is_empty() {
+                let names: Vec<&str> = panels.iter().map(|panel| panel.heading).collect();
+                let _ = write!(html, "<details class=\"further\"><summary>{}</summary>", names.join(" · "));
+                panels.iter().for_each(|panel| html.push_str(&panel.html()));
+                html.push_str("</details>");
+            }
+            html.push_str("</details>");
         }
         html + "</section>\n"
     }
