@@ -44,7 +44,7 @@ impl PooledMetric {
         if all.is_empty() {
             return String::new();
         }
-        let of_trial = |trial: &Option<&str>| trial.iter().map(|slug| code(slug)).collect::<Vec<_>>();
+        let of_trial = |trial: Option<&str>| trial.iter().map(|slug| code(slug)).collect::<Vec<_>>();
         let headings = |rest: &[&str]| {
             let first = all.iter().any(|(trial, _)| trial.is_some()).then_some("Trial");
             first.into_iter().chain(rest.iter().copied()).map(str::to_owned).collect::<Vec<_>>()
@@ -60,7 +60,7 @@ impl PooledMetric {
         for (trial, pooled) in all {
             for (method, row) in METHODS.iter().zip(&pooled.effects) {
                 let unit = pooled.metric.unit;
-                let mut cells = of_trial(trial);
+                let mut cells = of_trial(*trial);
                 cells.extend([
                     pooled.metric.heading(),
                     (*method).to_owned(),
@@ -80,7 +80,7 @@ impl PooledMetric {
         for (trial, pooled) in all {
             let (q, df, p) = pooled.q;
             let sets: Vec<String> = pooled.studies.iter().map(|name| code(name)).collect();
-            let mut cells = of_trial(trial);
+            let mut cells = of_trial(*trial);
             cells.extend([
                 pooled.metric.heading(),
                 sets.join(", "),

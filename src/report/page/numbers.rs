@@ -6,6 +6,7 @@ use super::{RunPage, escape};
 use crate::report::MetricRow;
 use crate::report::metric_row::test_name;
 use crate::report::number::{NONE, count, difference, p_cell, range, usd};
+use crate::report::panel::Panel;
 
 impl RunPage {
     /// Renders the numbers as tables, a fold for each trial.
@@ -71,7 +72,7 @@ impl RunPage {
             if !panels.is_empty() {
                 let names: Vec<&str> = panels.iter().map(|panel| panel.heading).collect();
                 let _ = write!(html, "<details class=\"further\"><summary>{}</summary>", names.join(" · "));
-                panels.iter().for_each(|panel| html.push_str(&panel.html()));
+                html.extend(panels.iter().map(Panel::html));
                 html.push_str("</details>");
             }
             html.push_str("</details>");

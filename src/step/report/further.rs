@@ -4,6 +4,7 @@ use crate::report::{
     PooledRow, PowerAnalysis, PowerRow, PowerTarget, SupportRow, SupportSweep,
 };
 use crate::step::costs::effectiveness;
+use crate::step::named_list::NamedList;
 use crate::step::significance::{MetaBlock, PooledEffect};
 use crate::step::stats::mixed_models::{self, Model, TREATMENT};
 use crate::step::stats::{power_analysis, support_sweep};
@@ -42,7 +43,7 @@ fn support(document: &support_sweep::Sweep) -> SupportSweep {
 
 fn power(document: &power_analysis::PowerAnalysis) -> PowerAnalysis {
     let mut rows = Vec::new();
-    for (dataset, metrics) in document.results.values().flat_map(|datasets| datasets.iter()) {
+    for (dataset, metrics) in document.results.values().flat_map(NamedList::iter) {
         rows.extend(metrics.iter().map(|(metric, design)| {
             PowerRow {
                 dataset: dataset.to_owned(),
@@ -96,7 +97,7 @@ fn models(document: &mixed_models::Models) -> MarginalModels {
 
 fn effectiveness(document: &effectiveness::Document) -> CostEffectiveness {
     let mut rows = Vec::new();
-    for (dataset, metrics) in document.results.values().flat_map(|datasets| datasets.iter()) {
+    for (dataset, metrics) in document.results.values().flat_map(NamedList::iter) {
         // What is free under both arms has no price that an effect could be held against.
         let priced = metrics.iter().filter(|(_, row)| [row.usd_control, row.usd_treatment] != [Some(0.0); 2]);
         rows.extend(priced.map(|(metric, row)| EffectivenessRow {
