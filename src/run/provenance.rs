@@ -149,13 +149,12 @@ impl Provenance {
         {
             let time = time.as_millisecond();
             let spans = &mut self.items[place as usize].spans;
-            match spans.iter_mut().find(|(of, _)| *of == side) {
-                Some((_, span)) => *span = (span.0.min(time), span.1.max(time)),
-                None => {
-                    // An item has two sides at most.
-                    spans.reserve_exact(1);
-                    spans.push((side, (time, time)));
-                }
+            if let Some((_, span)) = spans.iter_mut().find(|(of, _)| *of == side) {
+                *span = (span.0.min(time), span.1.max(time));
+            } else {
+                // An item has two sides at most.
+                spans.reserve_exact(1);
+                spans.push((side, (time, time)));
             }
         }
         if c.bought.as_deref() == Some("embedded") {
