@@ -5,7 +5,7 @@ pub(super) mod further;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::agreement::agreement;
-use super::cost_table::{ArmCosts, CostTable};
+use super::cost_table::{ArmCosts, CostTable, JudgeCosts};
 use super::infer::RedrawnItem;
 use super::json_lines::{read_lines, unexpected};
 use super::named_list::NamedList;
@@ -14,7 +14,7 @@ use super::stats::family::CONFIRMATORY;
 use super::{Inputs, Outputs, StepError};
 use crate::plan::{Multiplicity, ReportParams};
 use crate::report::{
-    self, ArmCost, CostSummary, Delta, Detail, DrawsRow, EquivalenceRow, FamilyNote, MetricRow, MissingRow,
+    self, ArmCost, CostSummary, Delta, Detail, DrawsRow, EquivalenceRow, FamilyNote, JudgeCost, MetricRow, MissingRow,
     PairedCostDifference,
 };
 use crate::report::{ArmCounts, McNemarRow, PromptFile, Section, SectionKind, TrialReport, Verdict};
@@ -272,9 +272,15 @@ fn delta(of: &MetricBlock) -> Delta {
 }
 
 fn cost(table: &CostTable) -> CostSummary {
-    let arm = |arm: Option<&ArmCosts>| {
-        let arm = arm?;
-        Some(ArmCost { prompt_tokens: arm.prompt_tokens, completion_tokens: arm.completion_tokens, usd: arm.usd })
+    let used = |arm: &ArmCosts| ArmCost {
+        prompt_tokens: arm.prompt_tokens,
+        completion_tokens: arm.completion_tokens,
+        usd: arm.usd,
+    };
+    let judge = |(model, judge): (&String, &JudgeCosts)| JudgeCost {
+        model: model.clone(),
+        verdicts: judge.all.completed,
+        cost: used(&judge.all),
     };
     let arms: &Arms<ArmCosts> = &table.arms;
     let pricing = &table.pricing;
@@ -284,7 +290,8 @@ fn cost(table: &CostTable) -> CostSummary {
             completion_tokens: table.completion_tokens,
             usd: table.usd,
         },
-        arms: arms.both().map(arm),
+        arms: arms.both().map(|arm| arm.map(used)),
+        judges: table.judges.iter().map(judge).collect(),
         rates: pricing.input_rate_per_mtok.zip(pricing.output_rate_per_mtok),
         long_prompt: pricing
             .long_prompt
@@ -414,6 +421,7 @@ pub(super) mod tests {
             random_seed: 1,
             alpha: half,
             effectiveness: None,
+            judges: Vec::new(),
         };
         let inputs = [("paired", paired.as_str())];
         let mut stats = run_in_memory(&inputs, |i, o| stats::run(&stats_params, i, o)).unwrap();
