@@ -3,7 +3,7 @@ use std::fmt::Write;
 use super::aggregate_report::deviation_text;
 use super::markdown::{Table, code, prose};
 use super::number::{count, level};
-use super::{CostSummary, PromptFile, RaterAgreement, Section, Verdict};
+use super::{CostSummary, FurtherAnalyses, PromptFile, RaterAgreement, Section, Verdict};
 
 /// Is all that a trial's report says.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +30,8 @@ pub struct TrialReport {
     pub agreement: Vec<RaterAgreement>,
     /// How many items were drawn anew in both arms for a status of an earlier draw, by that status; empty where none was.
     pub redrawn: Vec<(String, u64)>,
+    /// The analyses that a config may leave out.
+    pub further: FurtherAnalyses,
     /// What it cost.
     pub cost: CostSummary,
 }
@@ -116,6 +118,9 @@ impl TrialReport {
             text.push_str(&agreement.render());
         }
         text.push_str(&self.redrawn());
+        for panel in self.further.panels() {
+            text.push_str(&panel.markdown());
+        }
         text + &self.cost.render(&self.family.level())
     }
 
