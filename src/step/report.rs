@@ -1,23 +1,23 @@
 //! Writes a trial's report.
 
+mod cost;
 pub(super) mod further;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::agreement::agreement;
-use super::cost_table::{ArmCosts, CostTable, JudgeCosts};
+use super::cost_table::CostTable;
 use super::infer::RedrawnItem;
 use super::json_lines::{read_lines, unexpected};
 use super::named_list::NamedList;
-use super::significance::{ArmDraws, Arms, Block, Estimate, FamilyTest, MetricBlock, NO_TEMPERATURE, Significance};
+use super::significance::{ArmDraws, Block, Estimate, FamilyTest, MetricBlock, NO_TEMPERATURE, Significance};
 use super::stats::family::CONFIRMATORY;
 use super::{Inputs, Outputs, StepError};
 use crate::plan::{Multiplicity, ReportParams};
 use crate::report::{
-    self, ArmCost, CostSummary, Delta, Detail, DrawsRow, EquivalenceRow, FamilyNote, JudgeCost, MetricRow, MissingRow,
-    PairedCostDifference,
+    self, ArmCounts, Delta, Detail, DrawsRow, EquivalenceRow, FamilyNote, McNemarRow, MetricRow, MissingRow,
+    PromptFile, Section, SectionKind, TrialReport, Verdict,
 };
-use crate::report::{ArmCounts, McNemarRow, PromptFile, Section, SectionKind, TrialReport, Verdict};
 
 /// Writes `report.md`.
 pub fn run(params: &ReportParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs) -> Result<(), StepError> {
@@ -75,7 +75,7 @@ pub fn compose(params: &ReportParams, inputs: &Inputs<'_>) -> Result<TrialReport
         agreement: agreement(inputs)?,
         redrawn: redrawn(inputs)?,
         further: further::further(inputs)?,
-        cost: cost(&costs),
+        cost: cost::cost(&costs),
     })
 }
 
@@ -268,42 +268,6 @@ fn delta(of: &MetricBlock) -> Delta {
         signs: (of.treatment_higher, of.equal, of.control_higher),
         test: of.test.as_ref().map(|test| (test.name.clone(), test.p_value)),
         q: of.test.as_ref().filter(|test| test.family.as_deref() == Some(CONFIRMATORY)).and_then(|test| test.q_value),
-    }
-}
-
-fn cost(table: &CostTable) -> CostSummary {
-    let used = |arm: &ArmCosts| ArmCost {
-        prompt_tokens: arm.prompt_tokens,
-        completion_tokens: arm.completion_tokens,
-        usd: arm.usd,
-    };
-    let judge = |(model, judge): (&String, &JudgeCosts)| JudgeCost {
-        model: model.clone(),
-        verdicts: judge.all.completed,
-        cost: used(&judge.all),
-    };
-    let arms: &Arms<ArmCosts> = &table.arms;
-    let pricing = &table.pricing;
-    CostSummary {
-        total: ArmCost {
-            prompt_tokens: table.prompt_tokens,
-            completion_tokens: table.completion_tokens,
-            usd: table.usd,
-        },
-        arms: arms.both().map(|arm| arm.map(used)),
-        judges: table.judges.iter().map(judge).collect(),
-        rates: pricing.input_rate_per_mtok.zip(pricing.output_rate_per_mtok),
-        long_prompt: pricing
-            .long_prompt
-            .as_ref()
-            .map(|long| (long.above_tokens, long.input_rate_per_mtok, long.output_rate_per_mtok)),
-        is_batch: table.batch_discount_applied,
-        as_of: pricing.as_of.clone(),
-        unknown_usage: table.unknown_usage,
-        paired: table.paired_difference.as_ref().and_then(|paired| {
-            let interval = ends(paired.ci_95, paired.ci);
-            Some(PairedCostDifference { mean: paired.mean_usd_per_item?, interval, n: paired.n_items })
-        }),
     }
 }
 
