@@ -75,8 +75,15 @@ fn later(
     let Some(build) = maker(node, "requests").filter(|build| !is_known(node) && !is_known(*build)) else {
         return Ok(());
     };
-    let answers = maker(build, "parsed").and_then(|parse| maker(parse, "answers"));
-    let count = answers.map_or(0, |infer| requests_of(planning, store, done, infer).len() as u64);
+    let wanted = |parsed: &str| {
+        let answers = maker(build, parsed).and_then(|parse| maker(parse, "answers"));
+        answers.map_or(0, |infer| requests_of(planning, store, done, infer).len() as u64)
+    };
+    let count = match graph.node(build).step {
+        // Each pair is asked about in both orders.
+        StepKind::PairwiseBuild => 2 * wanted("control").min(wanted("treatment")),
+        _ => wanted("parsed"),
+    };
     let params: JudgeBuildParams = graph.node(build).params.read()?;
     let count = count * u64::from(graph.node(node).params.read::<InferParams>()?.draws);
     match tariffs.of(&params.provider, &params.model) {

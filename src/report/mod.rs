@@ -15,6 +15,7 @@ mod markdown;
 mod metric_row;
 mod number;
 mod page;
+mod pairwise;
 mod prompt_file;
 mod provenance_page;
 mod rater_agreement;
@@ -31,6 +32,7 @@ pub use page::{
     DiffPart, ItemList, Methods, PageAnswer, PageItem, PageTrial, PooledEffects, RiskCurve, RunPage, SourceFile,
     StudyEffect, TokenCounts, word_diff,
 };
+pub use pairwise::{LabelsRow, LengthControl, PairwiseSection, Position, Rate};
 pub use prompt_file::PromptFile;
 pub use provenance_page::{ArmOrigin, ProvenancePage};
 pub use rater_agreement::{RaterAgreement, RaterAgreementRow};
