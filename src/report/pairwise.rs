@@ -121,7 +121,7 @@ impl PairwiseSection {
     /// Says what was asked, and what came of it; `name` writes names.
     pub(super) fn counts(&self, name: &dyn Fn(&str) -> String) -> String {
         let mut text = format!(
-            "{} was shown the arms' answers in both orders, without saying whose they are. Treatment wins a pair where it is preferred \
+            "{} was shown the arms' answers in both orders, and not told whose they are. Treatment wins a pair where it is preferred \
              in both orders and loses it where control is; everything else is a tie. Of {} pairs",
             name(&self.model),
             count(self.pairs)
@@ -290,7 +290,7 @@ pub(super) mod tests {
     #[test]
     fn a_section_says_who_is_preferred_and_what_bends_that() {
         let expected = "### Preferred answers: `j` on `d`\n\n\
-            `<b>m` was shown the arms' answers in both orders, without saying whose they are. Treatment wins a pair where it is preferred \
+            `<b>m` was shown the arms' answers in both orders, and not told whose they are. Treatment wins a pair where it is preferred \
             in both orders and loses it where control is; everything else is a tie. Of 12 pairs 9 are compared, 1 of them the same twice, \
             which are ties that nobody was asked about; 1 have no verdict in both orders; not compared for how an answer ended: \
             `control:refusal` 2. 1 of 18 verdicts say none of the known words or were not completed.\n\n\

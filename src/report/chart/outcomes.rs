@@ -38,7 +38,8 @@ impl OutcomeBars {
         let bottom = head + self.rows.len() as f64 * row_height;
         let mut svg = Svg::new(width, "Pairs that treatment wins, that are ties, and that control wins");
         svg.text((left, 14.0), Anchor::Start, "tick", "treatment wins");
-        svg.text((f64::midpoint(left, right), 14.0), Anchor::Middle, "tick", "ties");
+        let middle = f64::midpoint(left, right);
+        svg.text((middle, 14.0), Anchor::Middle, "tick", "ties");
         svg.text((right, 14.0), Anchor::End, "tick", "control wins");
         let mut y = head;
         for row in &self.rows {
@@ -56,10 +57,9 @@ impl OutcomeBars {
                 }
                 x += wide;
             }
+            svg.line((middle, at - 3.0), (middle, at + 21.0), "zero");
             y += row_height;
         }
-        let middle = f64::midpoint(left, right);
-        svg.line((middle, head), (middle, bottom), "zero");
         svg.finish(bottom + 6.0)
     }
 }
