@@ -107,7 +107,7 @@ error: unknown key `outcome` in the config
 11 | outcome: {}
    | ^^^^^^^ did you mean `outcomes`?
    |
-   = help: known keys: version, experiments_dir, store, views, trusted_keys, providers, models, datasets, control, prompt_sets, \
+   = help: known keys: version, experiments_dir, store, shared, views, trusted_keys, providers, models, datasets, control, prompt_sets, \
          task_instructions, decoding, draws, sweep, trials, outcomes, analysis, reuse, budget, max_failed, \
          parts_per_dataset, lines_per_part, max_concurrent_jobs, max_concurrent_requests
 

@@ -1127,6 +1127,7 @@ fn what_is_no_input_runs_nothing_and_keeps_the_root() {
         ("a BOM", format!("\u{feff}{config}")),
         ("max_concurrent_jobs", format!("{config}max_concurrent_jobs: 1\n")),
         ("trusted_keys", format!("{config}trusted_keys: [config/absent.pub]\n")),
+        ("the owner's alone", format!("{config}shared: owner\n")),
         ("max_concurrent_requests", format!("{config}max_concurrent_requests: 3\n")),
         ("max_failed", format!("{config}max_failed: 7\n")),
         ("budget", format!("{config}budget: {{max_usd: 5, confirm_above_usd: 1}}\n")),

@@ -1,13 +1,21 @@
 use super::args::{CompareArgs, Global};
+use super::arms_drawn::arms_drawn;
 use super::failure::{Exit, Failure};
+use super::finish::thousands;
 use super::gates;
 use super::output::Output;
+use super::problem::printable;
 use super::project::Home;
+use super::records::Records;
+use super::spending;
 use crate::run::{
-    ArchiveFile, Catalog, Comparison, Effect, Manifest, RunBlobs, RunSide, TrialComparison, compare as both,
-    find_archive,
+    ArchiveFile, Catalog, Comparison, DrawnArm, Effect, Manifest, MatchedItems, RunBlobs, RunSide, TrialComparison,
+    compare as both, find_archive,
 };
 use crate::store::{Access, Store};
+
+/// Is how many items of a kind are listed on a terminal; a document has them all.
+const LISTED: usize = 10;
 
 enum Side {
     Run(Box<Manifest>),
@@ -23,6 +31,22 @@ impl Side {
                 None => Err(error.into()),
             },
         }
+    }
+
+    /// Sums up when and by whom the answers of a trial were given; in words why that is not known.
+    fn drawn(&self, store: &Store, slug: &str) -> Result<Vec<DrawnArm>, String> {
+        let (blobs, records, manifest) = match self {
+            Self::Run(manifest) if manifest.is_predecessors() => {
+                return Err("it is a run of the predecessor's".to_owned());
+            }
+            Self::Run(manifest) => (RunBlobs::Store(store), Records::open(store, manifest), &**manifest),
+            Self::Archive(archive) => {
+                (RunBlobs::Archive(archive), Ok(Records::of_archive(store, archive)), archive.manifest())
+            }
+        };
+        let arms = records.and_then(|records| arms_drawn(blobs, &records, manifest, slug));
+        let arms = arms.map_err(|failure| failure.message)?;
+        Ok(arms.iter().map(|(side, arm)| DrawnArm::of(side, arm)).collect())
     }
 
     fn side<'a>(&'a self, name: &'a str, trial: Option<&'a str>, store: &'a Store) -> RunSide<'a> {
@@ -54,7 +78,18 @@ pub fn compare(global: &Global, args: &CompareArgs, out: &Output) -> Result<Exit
     let ((run_a, trial_a), (run_b, trial_b)) = (split(a), split(b));
     let side_a = Side::find(&run_a, &home, &store, &catalog)?;
     let side_b = Side::find(&run_b, &home, &store, &catalog)?;
-    let comparison = both(&side_a.side(a, trial_a.as_deref(), &store), &side_b.side(b, trial_b.as_deref(), &store))?;
+    let mut comparison =
+        both(&side_a.side(a, trial_a.as_deref(), &store), &side_b.side(b, trial_b.as_deref(), &store))?;
+    for trial in &mut comparison.trials {
+        for (side, name, slug, arms) in
+            [(&side_a, a, &trial.slug_a, &mut trial.drawn.a), (&side_b, b, &trial.slug_b, &mut trial.drawn.b)]
+        {
+            match side.drawn(&store, slug) {
+                Ok(found) => *arms = found,
+                Err(why) => trial.notes.push(format!("when and by whom {name} was answered is not known: {why}")),
+            }
+        }
+    }
     print(&comparison, out);
     let numbers = gates::numbers_of_comparison(&comparison);
     let (exit, results) = gates::judge(&wanted, &numbers, args.junit.as_deref(), out)?;
@@ -70,6 +105,10 @@ fn print(comparison: &Comparison, out: &Output) {
         out.line(&format!(
             "{mark}  {}  run {} · {} · {} · root {root}",
             side.name, side.run_id, side.state, side.created_utc
+        ));
+        out.line(&format!(
+            "   {}",
+            side.cost_usd.map_or_else(|| "what it cost is not known".to_owned(), |c| spending::words(&c))
         ));
     }
     if comparison.same_root {
@@ -92,6 +131,50 @@ fn print(comparison: &Comparison, out: &Output) {
     for trial in &comparison.trials {
         print_trial(trial, out);
     }
+}
+
+fn print_items(items: &MatchedItems, out: &Output) {
+    let count = |n: usize| thousands(n as u64);
+    out.line(&format!(
+        "  items in both: {}; changed: {}; only in A: {}; only in B: {}",
+        thousands(items.matched),
+        count(items.changed.len()),
+        count(items.only_in_a.len()),
+        count(items.only_in_b.len())
+    ));
+    let list = |what: &str, all: Vec<String>, n: usize| {
+        for item in &all {
+            // A line break in an id begins no line.
+            out.line(&format!("    {what}: {}", printable(item)));
+        }
+        if n > all.len() {
+            out.line(&format!("    {what}: {} more, which `--json` lists", count(n - all.len())));
+        }
+    };
+    let changed = items.changed.iter().take(LISTED).map(|item| format!("{} ({})", item.item, item.what.join(", ")));
+    list("changed, not compared", changed.collect(), items.changed.len());
+    let renamed = items.renamed.iter().take(LISTED).map(|item| format!("{} (A) is {} (B)", item.a, item.b));
+    list("another id, compared", renamed.collect(), items.renamed.len());
+    for (mark, only) in [("only in A", &items.only_in_a), ("only in B", &items.only_in_b)] {
+        list(mark, only.iter().take(LISTED).cloned().collect(), only.len());
+    }
+}
+
+/// Writes how many answers there are, when they were drawn, and of which models.
+fn drawn_text(arm: &DrawnArm) -> String {
+    let dates = match (&arm.first, &arm.last) {
+        (Some(first), Some(last)) if first == last => format!(", drawn {first}"),
+        (Some(first), Some(last)) => format!(", drawn {first} to {last}"),
+        _ => ", when they were drawn is not known".to_owned(),
+    };
+    let stated: u64 = arm.served_models.values().sum();
+    let mut models: Vec<String> =
+        arm.served_models.iter().map(|(model, n)| format!("{model} ({})", thousands(*n))).collect();
+    if arm.draws > stated {
+        models.push(format!("a model that is not stated ({})", thousands(arm.draws - stated)));
+    }
+    let models = if models.is_empty() { String::new() } else { format!(", by {}", models.join(", ")) };
+    format!("{}{dates}{models}", thousands(arm.draws))
 }
 
 fn p_text(p: Option<f64>) -> String {
@@ -118,10 +201,10 @@ fn print_trial(trial: &TrialComparison, out: &Output) {
         let (a, b) = (setting_text(setting.a.as_ref()), setting_text(setting.b.as_ref()));
         out.line(&format!("  {}: {a} -> {b}", setting.name));
     }
-    out.line(&format!(
-        "  rows matched: {}; only in A: {}; only in B: {}",
-        trial.matched, trial.only_in_a, trial.only_in_b
-    ));
+    print_items(&trial.items, out);
+    for (mark, arm) in trial.drawn.a.iter().map(|arm| ("A", arm)).chain(trial.drawn.b.iter().map(|arm| ("B", arm))) {
+        out.line(&format!("  answers in {mark}, {}: {}", arm.condition, printable(&drawn_text(arm))));
+    }
     if !trial.metrics.is_empty() {
         out.line(&format!(
             "  {:<11}{:<8}{:<20}{:>7}{:>9}{:>9}{:>10}  {:<22}{:>9}  flips",

@@ -4,7 +4,7 @@ use super::estimate::Estimate;
 use super::estimator::Estimator;
 use super::failure::Failure;
 use super::planning::Planning;
-use super::unaskable::{requests_of, wanted};
+use super::unaskable::{GROUP, each_answer_of, each_request_of, is_to_run};
 use crate::ask::{Tariff, Tariffs};
 use crate::digest::ActionKey;
 use crate::engine::{NodeDone, Verdict};
@@ -35,9 +35,10 @@ pub fn estimate_build(
                 hits.push((&planning.plan.graph.node(*node).scope, row.key));
                 continue;
             }
-            let wanted = wanted(planning, store, done, *node);
-            let addresses: Vec<_> = wanted.iter().map(|wanted| wanted.address).collect();
-            estimator.take(&planning.plan.graph.node(*node).scope, &wanted, &store.draws(&addresses)?);
+            if is_to_run(planning, *node) {
+                let scope = &planning.plan.graph.node(*node).scope;
+                each_answer_of(planning, store, done, *node, |wanted, found| estimator.take(scope, wanted, &found))?;
+            }
         }
     }
     if estimator.wants_any() {
@@ -76,8 +77,11 @@ fn later(
         return Ok(());
     };
     let wanted = |parsed: &str| {
-        let answers = maker(build, parsed).and_then(|parse| maker(parse, "answers"));
-        answers.map_or(0, |infer| requests_of(planning, store, done, infer).len() as u64)
+        let mut count = 0_u64;
+        if let Some(infer) = maker(build, parsed).and_then(|parse| maker(parse, "answers")) {
+            each_request_of(planning, store, done, infer, |_| count += 1);
+        }
+        count
     };
     let count = match graph.node(build).step {
         // Each pair is asked about in both orders.
@@ -145,10 +149,12 @@ fn observe_action(store: &Store, scope: &str, key: &ActionKey, estimator: &mut E
     let params: InferParams = serde_json::from_value(spec.params).ok()?;
     let redraws = spec.inputs.get("redraws").and_then(|blob| Redraws::parse(&store.read(blob).ok()?).ok());
     let wanted = step::demand(store.open_blob(requests).ok()?, redraws.as_ref(), &params).ok()?.wanted;
-    let addresses: Vec<_> = wanted.iter().map(|wanted| wanted.address).collect();
-    for (wanted, draw) in wanted.iter().zip(store.draws(&addresses).ok()?) {
-        if let Some(draw) = draw {
-            estimator.observe(scope, wanted, &draw);
+    for wanted in wanted.chunks(GROUP) {
+        let addresses: Vec<_> = wanted.iter().map(|wanted| wanted.address).collect();
+        for (wanted, draw) in wanted.iter().zip(store.draws(&addresses).ok()?) {
+            if let Some(draw) = draw {
+                estimator.observe(scope, wanted, &draw);
+            }
         }
     }
     Some(())

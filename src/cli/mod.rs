@@ -3,6 +3,7 @@
 mod again;
 mod archive;
 mod args;
+mod arms_drawn;
 mod asked_part;
 mod audit;
 mod audit_args;

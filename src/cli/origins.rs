@@ -2,12 +2,12 @@ use super::build::Building;
 use super::failure::Failure;
 use super::finish::{duration_text, thousands};
 use super::stated::{Stated, UNPINNED};
-use super::unaskable::requests_of;
+use super::unaskable::each_answer_of;
 use crate::config::{Reaction, Reuse};
 use crate::engine::NodeDone;
 use crate::plan::NodeIndex;
 use crate::report::{ArmOrigin, ProvenancePage};
-use crate::request::{DrawAddress, ProviderIdentity};
+use crate::request::ProviderIdentity;
 use crate::run::{ArmProvenance, Provenance, RunRecord, ViewEntry};
 use crate::store::Commit;
 
@@ -84,18 +84,22 @@ impl Building<'_, '_> {
         done: &[Option<NodeDone>],
     ) -> Result<(), Failure> {
         let dataset = self.planning.plan.graph.node(node).scope.rsplit('/').nth(1).unwrap_or_default();
-        let wanted = requests_of(&self.planning, self.store, done, node);
-        let addresses: Vec<DrawAddress> = wanted.iter().map(|wanted| wanted.address).collect();
         let mut count = 0;
-        for (wanted, draw) in wanted.iter().zip(self.store.draws(&addresses)?) {
-            if let Some(draw) = draw {
-                origins.add(side, dataset, &wanted.item, &draw);
-                count += 1;
+        let mut first = None;
+        let mut added = Ok(());
+        each_answer_of(&self.planning, self.store, done, node, |wanted, found| {
+            for (wanted, draw) in wanted.iter().zip(found) {
+                first.get_or_insert_with(|| wanted.request.clone());
+                if let Some(draw) = draw.filter(|_| added.is_ok()) {
+                    added = origins.add(side, dataset, &wanted.item, &draw);
+                    count += 1;
+                }
             }
-        }
+        })?;
+        added?;
         // All requests of one action are to one model.
-        if let (Some(arm), Some(first)) = (origins.arms.get_mut(side), wanted.first()) {
-            count_stated(arm, &first.request.provider, &first.request.model, first.request.revision.as_deref(), count);
+        if let (Some(arm), Some(first)) = (origins.arms.get_mut(side), first) {
+            count_stated(arm, &first.provider, &first.model, first.revision.as_deref(), count);
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use super::failure::{Exit, Failure};
 use super::output::Output;
 use crate::config::{self, Config, ConfigFile, Disk, Severity};
 use crate::digest::BlobId;
-use crate::store::{Access, Store};
+use crate::store::{Access, Sharing, Store};
 
 /// Is the config that is read when none is named.
 const DEFAULT_CONFIG: &str = "config/eval_config.yaml";
@@ -86,6 +86,8 @@ pub struct Home {
     pub experiments: Utf8PathBuf,
     /// Where everything is kept.
     pub store_dir: Utf8PathBuf,
+    /// Who may use a store that is made.
+    pub sharing: Sharing,
 }
 
 impl Home {
@@ -93,12 +95,14 @@ impl Home {
     pub fn find(global: &Global) -> Result<Self, Failure> {
         let place = Place::find(global)?;
         let config = place.config();
+        let sharing = config.as_ref().map_or(Sharing::Owner, sharing_of);
         let (experiments, store) = config
             .map_or((place.root.join("experiments"), place.root.join("store")), |c| (c.experiments_dir, c.store_dir));
         Ok(Self {
             experiments: place.experiments.clone().unwrap_or(experiments),
             store_dir: place.store.clone().unwrap_or(store),
             root: place.root,
+            sharing,
         })
     }
 
@@ -109,7 +113,7 @@ impl Home {
 
     /// Opens the store.
     pub fn open_store(&self, access: Access, out: &Output) -> Result<Store, Failure> {
-        let store = Store::open(&self.store_dir, access)?;
+        let store = Store::open_for(&self.store_dir, access, self.sharing)?;
         out.watch(&store);
         Ok(store)
     }
@@ -118,6 +122,10 @@ impl Home {
     pub fn shown<'p>(&self, path: &'p Utf8Path) -> &'p Utf8Path {
         path.strip_prefix(&self.root).unwrap_or(path)
     }
+}
+
+fn sharing_of(config: &Config) -> Sharing {
+    if config.is_store_shared { Sharing::Group } else { Sharing::Owner }
 }
 
 impl Project {
@@ -159,6 +167,7 @@ impl Project {
             root: place.root.clone(),
             experiments: place.experiments.clone().unwrap_or_else(|| config.experiments_dir.clone()),
             store_dir: place.store.clone().unwrap_or_else(|| config.store_dir.clone()),
+            sharing: sharing_of(&config),
         };
         Ok(Self { home, config_label: label, config_bytes: bytes, config })
     }

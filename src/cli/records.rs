@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use super::failure::{Exit, Failure};
 use crate::digest::{ActionKey, BlobId};
 use crate::plan::{ActionSpec, ParamsDoc};
-use crate::run::{ActionEntry, Manifest, imported_records};
+use crate::run::{ActionEntry, ArchiveFile, Manifest, imported_records};
 use crate::store::{ActionRecord, Store};
 
 /// Is a step of a run as it was recorded: its parameters, its inputs, and what it made.
@@ -16,8 +16,8 @@ pub struct Recorded {
     pub outputs: HashMap<String, BlobId>,
 }
 
-/// Reads what the actions of a run did, for people to look at: the store's records, and those that came with a run which was
-/// imported and is not trusted.
+/// Reads what the actions of a run did, for people to look at: the store's records, and those that came with an archive, or with a
+/// run which was imported and is not trusted.
 pub struct Records<'s> {
     store: &'s Store,
     imported: HashMap<ActionKey, ActionRecord>,
@@ -27,6 +27,11 @@ impl<'s> Records<'s> {
     /// Opens the records of a run.
     pub fn open(store: &'s Store, manifest: &Manifest) -> Result<Self, Failure> {
         Ok(Self { store, imported: imported_records(store, &manifest.run_id)? })
+    }
+
+    /// Opens the records that an archive holds.
+    pub fn of_archive(store: &'s Store, archive: &ArchiveFile) -> Self {
+        Self { store, imported: archive.actions().map(|record| (record.key, record.clone())).collect() }
     }
 
     /// Reads the record of an action; `None` where it was not done.

@@ -1,24 +1,22 @@
 use std::io::Write;
 
+use super::arms_drawn::arms_drawn;
 use super::failure::{Exit, Failure};
-use super::origins::{arm_origin, count_stated, unpinned};
-use super::records::{Recorded, Records};
+use super::origins::{arm_origin, unpinned};
+use super::records::Records;
 use super::trial_items::{ItemFilter, TrialItems};
 use crate::engine::StoreBlobs;
-use crate::plan::{InferParams, MergeParams, ReportParams, ScoreParams, StepKind};
+use crate::plan::{ReportParams, ScoreParams, StepKind};
 use crate::report::{
     ItemList, Methods, PageTrial, PooledEffects, RiskCurve, RunPage, SourceFile, TokenCounts, TrialReport,
 };
-use crate::request::{DrawAddress, Redraws};
-use crate::run::{ActionEntry, ArmProvenance, Manifest, PAGE_NAME, RunState, ViewDir};
-use crate::step::{Input, Inputs, RequestsReader, Significance, report};
+use crate::run::{ActionEntry, Manifest, PAGE_NAME, RunBlobs, RunState, ViewDir};
+use crate::step::{Input, Inputs, Significance, report};
 use crate::store::Store;
 
 /// Is how many items the page shows in all, and the least and the most of one trial.
 const ITEMS: usize = 600;
 const ITEMS_OF_TRIAL: (usize, usize) = (20, 300);
-/// Is how many draws are looked up at once.
-const DRAWS_AT_ONCE: usize = 2000;
 
 /// Is a run's page, collected: the page, and the items of its trials.
 pub struct CollectedPage {
@@ -122,7 +120,10 @@ fn page_trial(store: &Store, manifest: &Manifest, slug: &str) -> Result<Option<(
         .map_err(|error| Failure::new(Exit::Damage, format!("significance.json of {slug}: {error}")))?;
     let primary = report.verdicts.iter().map(|one| (one.dataset.clone(), one.metric.name.clone())).collect();
     // A baseline or a recording was asked of nobody.
-    let arms = if trial.note.is_some() { Vec::new() } else { origins(store, manifest, slug)? };
+    let arms = match trial.note {
+        Some(_) => Vec::new(),
+        None => arms_drawn(RunBlobs::Store(store), &Records::open(store, manifest)?, manifest, slug)?,
+    };
     let origins = arms.iter().map(|(side, arm)| arm_origin(side, arm)).collect();
     let unpinned = unpinned(&trial.model, &arms.iter().map(|(_, arm)| arm).collect::<Vec<_>>());
     let page = PageTrial {
@@ -185,88 +186,6 @@ fn pooled(results: &Significance) -> Vec<PooledEffects> {
         }
     }
     all
-}
-
-/// Gathers, arm by arm, when and by whom a trial's answers were given.
-fn origins(store: &Store, manifest: &Manifest, slug: &str) -> Result<Vec<(String, ArmProvenance)>, Failure> {
-    let Some(action) = find(manifest, &format!("{}/{slug}", StepKind::Merge)) else { return Ok(Vec::new()) };
-    let records = Records::open(store, manifest)?;
-    let Some(merge) = records.of(action)? else { return Ok(Vec::new()) };
-    let params: MergeParams = merge.params.read()?;
-    let model = manifest.trials.iter().find(|trial| trial.slug == slug).map(|trial| trial.trial.model.clone());
-    let model = model.unwrap_or_default();
-    let mut arms = Vec::new();
-    for side in &params.conditions {
-        let mut gathered = ArmProvenance::default();
-        for asked in asked_of_side(&records, manifest, &merge, side, &model)? {
-            gather(store, &asked, &mut gathered)?;
-        }
-        arms.push((side.clone(), gathered));
-    }
-    Ok(arms)
-}
-
-/// Lists the `infer` actions behind one side of a trial: those whose answers were parsed into what was merged.
-fn asked_of_side(
-    records: &Records<'_>,
-    manifest: &Manifest,
-    merge: &Recorded,
-    side: &str,
-    model: &str,
-) -> Result<Vec<Recorded>, Failure> {
-    let prefix = format!("parsed/{side}/");
-    let mut all = Vec::new();
-    for (name, blob) in &merge.spec.inputs {
-        let Some((dataset, part)) = name.strip_prefix(prefix.as_str()).and_then(|rest| rest.rsplit_once('/')) else {
-            continue;
-        };
-        let begins = format!("{}/{model}/", StepKind::Parse);
-        let is_control = |arm: &str| arm == "control" || arm.ends_with(".control");
-        let is_it = |action: &&ActionEntry| {
-            let place =
-                action.label.strip_prefix(begins.as_str()).and_then(|rest| rest.strip_suffix(part)?.strip_suffix('/'));
-            let arm = place.and_then(|place| place.split_once(&format!("/{dataset}/"))).map(|(_, arm)| arm);
-            arm.is_some_and(|arm| is_control(arm) == (side == "control"))
-                && action.outputs.iter().any(|output| output.blob == *blob)
-        };
-        let Some(parse) = manifest.actions.iter().find(is_it) else { continue };
-        let label = parse.label.replacen(StepKind::Parse.as_str(), StepKind::Infer.as_str(), 1);
-        if let Some(action) = find(manifest, &label) {
-            all.extend(records.of(action)?);
-        }
-    }
-    Ok(all)
-}
-
-fn gather(store: &Store, asked: &Recorded, into: &mut ArmProvenance) -> Result<(), Failure> {
-    let params: InferParams = asked.params.read()?;
-    let Some(requests) = asked.spec.inputs.get("requests") else { return Ok(()) };
-    let redraws = match asked.spec.inputs.get("redraws") {
-        Some(blob) => Redraws::parse(&store.read(blob)?).unwrap_or_default(),
-        None => Redraws::default(),
-    };
-    let before = into.draws;
-    let mut addresses: Vec<DrawAddress> = Vec::new();
-    let mut flush = |addresses: &mut Vec<DrawAddress>| -> Result<(), Failure> {
-        for draw in store.draws(addresses)?.iter().flatten() {
-            into.add(draw);
-        }
-        addresses.clear();
-        Ok(())
-    };
-    let reader = RequestsReader::new(store.open_blob(requests)?)?;
-    let shared = reader.shared().clone();
-    for line in reader {
-        let key = line?.key;
-        addresses.extend((0..params.draws).map(|number| redraws.address(key, params.generation, number)));
-        if addresses.len() >= DRAWS_AT_ONCE {
-            flush(&mut addresses)?;
-        }
-    }
-    flush(&mut addresses)?;
-    let found = into.draws - before;
-    count_stated(into, &shared.provider, &shared.model, shared.revision.as_deref(), found);
-    Ok(())
 }
 
 /// Lists the rules by which outcomes were scored, as the scoring recorded them.

@@ -1,12 +1,12 @@
 use std::collections::HashSet;
 
 use super::planning::Planning;
-use super::unaskable::requests_of;
+use super::unaskable::{each_answer_of, each_request_of};
 use crate::engine::NodeDone;
 use crate::plan::{AnalysisPlan, NodeIndex};
-use crate::request::DrawAddress;
 use crate::run::SealEntry;
-use crate::store::Store;
+use crate::step::Wanted;
+use crate::store::{LoggedDraw, Store};
 
 /// Says under which sealed plan a finished build was analysed, and how many of its answers were logged before the seal.
 ///
@@ -31,22 +31,24 @@ pub fn entry(planning: &Planning<'_>, store: &Store, done: &[Option<NodeDone>]) 
         if done.get(at).is_none_or(Option::is_none) {
             continue;
         }
-        let wanted = requests_of(planning, store, done, NodeIndex(at as u32)).into_iter().map(|wanted| wanted.address);
-        let addresses: Vec<_> = wanted.filter(|address| seen.insert(*address)).collect();
-        for dates in logged(store, &addresses) {
-            entry.draws += 1;
-            match dates {
-                // Both are UTC in one layout, so that the order of the texts is that of the times.
-                Some(logged_at) => entry.draws_before += u64::from(logged_at < plan.sealed_at),
-                None => entry.draws_undated += 1,
+        let count = |wanted: &[Wanted], found: Vec<Option<LoggedDraw>>| {
+            for (wanted, draw) in wanted.iter().zip(found) {
+                let Some(draw) = draw.filter(|_| seen.insert(wanted.address)) else { continue };
+                entry.draws += 1;
+                match draw.circumstances.logged_at {
+                    // Both are UTC in one layout, so that the order of the texts is that of the times.
+                    Some(logged_at) => entry.draws_before += u64::from(logged_at < plan.sealed_at),
+                    None => entry.draws_undated += 1,
+                }
             }
+        };
+        if each_answer_of(planning, store, done, NodeIndex(at as u32), count).is_err() {
+            each_request_of(planning, store, done, NodeIndex(at as u32), |wanted| {
+                let is_new = u64::from(seen.insert(wanted.address));
+                entry.draws += is_new;
+                entry.draws_undated += is_new;
+            });
         }
     }
     Some(entry)
-}
-
-/// Lists when each of the draws that have an answer was logged.
-fn logged(store: &Store, addresses: &[DrawAddress]) -> Vec<Option<String>> {
-    let draws = store.draws(addresses).unwrap_or_default();
-    draws.into_iter().flatten().map(|draw| draw.circumstances.logged_at).collect()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::failure::Failure;
 use super::planning::Planning;
-use super::unaskable::requests_of;
+use super::unaskable::{GROUP, each_request_of};
 use crate::ask::{Ceiling, Tariff, Tariffs};
 use crate::digest::{ActionKey, Decimal};
 use crate::engine::NodeDone;
@@ -116,6 +116,8 @@ struct Account<'a> {
     waiting: HashSet<DrawAddress>,
     /// Draws that are in the sums and that its sessions did nothing about.
     others: HashSet<DrawAddress>,
+    /// Draws whose answers were there already, as far as these have not been looked for.
+    reused: Vec<Wanted>,
     spent: Money,
     saved: Money,
     unknown: u64,
@@ -132,6 +134,7 @@ impl<'a> Account<'a> {
             bought: bought(store, sessions)?,
             waiting: waiting(store)?,
             others: HashSet::new(),
+            reused: Vec::new(),
             spent: Money::ZERO,
             saved: Money::ZERO,
             unknown: 0,
@@ -140,46 +143,49 @@ impl<'a> Account<'a> {
         })
     }
 
-    /// Counts draws that the run wants, each once, however often it is told of them.
-    fn count(&mut self, draws: &[Wanted]) -> Result<(), Failure> {
-        let mut reused = Vec::new();
-        for wanted in draws {
-            let request = &wanted.request;
-            let is_free = self.tariffs.of(&request.provider, &request.model) == Tariff::Free;
-            if is_free {
-                continue;
+    /// Counts a draw that the run wants, once, however often it is told of it.
+    fn count(&mut self, wanted: Wanted) -> Result<(), Failure> {
+        let request = &wanted.request;
+        let is_free = self.tariffs.of(&request.provider, &request.model) == Tariff::Free;
+        if is_free {
+            return Ok(());
+        }
+        let own = match self.bought.get_mut(&wanted.address) {
+            Some(own) if own.is_counted => return Ok(()),
+            Some(own) => std::mem::replace(own, Bought { is_counted: true, ..Bought::default() }),
+            None if !self.others.insert(wanted.address) => return Ok(()),
+            None if self.waiting.contains(&wanted.address) => {
+                self.be_uncertain(1, Some(request));
+                return Ok(());
             }
-            let own = match self.bought.get_mut(&wanted.address) {
-                Some(own) if own.is_counted => continue,
-                Some(own) => std::mem::replace(own, Bought { is_counted: true, ..Bought::default() }),
-                None if !self.others.insert(wanted.address) => continue,
-                None if self.waiting.contains(&wanted.address) => {
-                    self.be_uncertain(1, Some(request));
-                    continue;
-                }
-                None => {
-                    reused.push(wanted);
-                    continue;
-                }
-            };
-            let mut uncounted = 0;
-            for receipt in &own.answers {
-                let circumstances = receipt.circumstances();
-                match self.tariffs.price(&request.provider, &request.model, &receipt.usage, &circumstances) {
-                    Some(price) => self.spent = self.spent.plus(price),
-                    None => uncounted += 1,
-                }
-            }
-            self.unknown += uncounted;
-            // An answer that states no tokens was billed, at a price that its ceiling bounds.
-            let has_price = matches!(self.tariffs.of(&request.provider, &request.model), Tariff::Rated(_));
-            let uncounted = if has_price { uncounted } else { 0 };
-            self.be_uncertain(own.open + own.uncertain + uncounted, Some(request));
-            // What was tried here without success may have been answered by another build.
-            if own.answers.is_empty() {
-                reused.push(wanted);
+            None => return self.reuse(wanted),
+        };
+        let mut uncounted = 0;
+        for receipt in &own.answers {
+            let circumstances = receipt.circumstances();
+            match self.tariffs.price(&request.provider, &request.model, &receipt.usage, &circumstances) {
+                Some(price) => self.spent = self.spent.plus(price),
+                None => uncounted += 1,
             }
         }
+        self.unknown += uncounted;
+        // An answer that states no tokens was billed, at a price that its ceiling bounds.
+        let has_price = matches!(self.tariffs.of(&request.provider, &request.model), Tariff::Rated(_));
+        let uncounted = if has_price { uncounted } else { 0 };
+        self.be_uncertain(own.open + own.uncertain + uncounted, Some(request));
+        // What was tried here without success may have been answered by another build.
+        if own.answers.is_empty() { self.reuse(wanted) } else { Ok(()) }
+    }
+
+    /// Looks for an answer that was there already, together with others.
+    fn reuse(&mut self, wanted: Wanted) -> Result<(), Failure> {
+        self.reused.push(wanted);
+        if self.reused.len() < GROUP { Ok(()) } else { self.save() }
+    }
+
+    /// Adds up what the answers would have cost that were there already.
+    fn save(&mut self) -> Result<(), Failure> {
+        let reused = std::mem::take(&mut self.reused);
         let addresses: Vec<DrawAddress> = reused.iter().map(|wanted| wanted.address).collect();
         for (wanted, draw) in reused.iter().zip(self.store.draws(&addresses)?) {
             let Some(draw) = draw else { continue };
@@ -202,7 +208,8 @@ impl<'a> Account<'a> {
         }
     }
 
-    fn close(mut self) -> CostSummary {
+    fn close(mut self) -> Result<CostSummary, Failure> {
+        self.save()?;
         // What was bought and is in no request that can be read: nobody can say at which price.
         for left in std::mem::take(&mut self.bought).into_values().filter(|left| !left.is_counted) {
             let bought = left.answers.iter().filter(|receipt| receipt.bought.as_deref() != Some("embedded"));
@@ -210,12 +217,12 @@ impl<'a> Account<'a> {
             self.be_uncertain(left.open + left.uncertain, None);
         }
         let max = self.uncertain.map(Money::to_f64);
-        CostSummary {
+        Ok(CostSummary {
             spent: self.spent.to_f64(),
             saved: self.saved.to_f64(),
             unknown: self.unknown,
             uncertain: CostRange { attempts: self.attempts, min: 0.0, max },
-        }
+        })
     }
 }
 
@@ -237,11 +244,18 @@ pub fn cost_of(
     for trial in &planning.plan.trials {
         for node in trial.infer.values().chain(trial.judged.values()).flatten() {
             if planning.resolution.keys[node.get()].is_none_or(|key| seen.insert(key)) {
-                account.count(&requests_of(planning, store, done, *node))?;
+                let mut counted = Ok(());
+                // What cannot be read is passed over here: whoever runs or verifies says so.
+                each_request_of(planning, store, done, *node, |wanted| {
+                    if counted.is_ok() {
+                        counted = account.count(wanted);
+                    }
+                });
+                counted?;
             }
         }
     }
-    Ok(account.close())
+    account.close()
 }
 
 /// Returns what a build saved that found a whole run done: all that the run's answers cost or would have cost.
@@ -331,9 +345,10 @@ mod tests {
         let sessions: Vec<String> = sessions.iter().map(|id| (*id).to_owned()).collect();
         let tariffs = tariffs();
         let mut account = Account::open(store, &tariffs, &sessions).unwrap();
-        account.count(draws).unwrap();
-        account.count(draws).unwrap();
-        account.close()
+        for wanted in draws.iter().chain(draws) {
+            account.count(wanted.clone()).unwrap();
+        }
+        account.close().unwrap()
     }
 
     #[test]

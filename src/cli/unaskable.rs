@@ -11,7 +11,7 @@ use crate::engine::{NodeDone, NodeFailure, Verdict, output_of};
 use crate::plan::{AskedModel, From, InferParams, NodeIndex, StepKind};
 use crate::request::{DrawAddress, Redraws};
 use crate::step;
-use crate::store::Store;
+use crate::store::{LoggedDraw, Store, StoreError};
 
 /// Says why nobody is to be asked at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,10 @@ pub fn unaskable(
     }
     let asked = planning.asked();
     for node in nodes {
-        for wanted in wanted(planning, store, done, node) {
+        if !is_to_run(planning, node) {
+            continue;
+        }
+        each_request_of(planning, store, done, node, |wanted| {
             let identity = wanted.request.provider.0.clone();
             if silence.is_none() {
                 let is_it = |asked: &&AskedModel<'_>| who::identity(asked.provider, None).0 == identity;
@@ -70,7 +73,7 @@ pub fn unaskable(
                 unfit.extend(why.map(|why| (identity.clone(), why)));
             }
             missing.entry(identity).or_default().insert(wanted.address);
-        }
+        });
     }
     let config = &planning.project.config;
     let mut unfit = unfit.into_iter();
@@ -89,8 +92,11 @@ pub fn unaskable(
     }
     for (identity, addresses) in missing {
         let addresses: Vec<DrawAddress> = addresses.into_iter().collect();
-        let found = store.draws(&addresses).map_err(|error| Failure::from(&NodeFailure::Store(error.into())))?;
-        let missing = found.iter().filter(|draw| draw.is_none()).count();
+        let mut missing = 0;
+        for group in addresses.chunks(GROUP) {
+            let found = store.draws(group).map_err(|error| Failure::from(&NodeFailure::Store(error.into())))?;
+            missing += found.iter().filter(|draw| draw.is_none()).count();
+        }
         if missing == 0 {
             continue;
         }
@@ -123,21 +129,50 @@ pub fn unaskable(
     Ok(())
 }
 
-/// Lists the draws of an `infer` action that is to run and whose requests are made.
-pub fn wanted(planning: &Planning<'_>, store: &Store, done: &[Option<NodeDone>], node: NodeIndex) -> Vec<step::Wanted> {
-    if !matches!(planning.resolution.verdicts.get(node.get()), Some(Verdict::Miss(..) | Verdict::Waits)) {
-        return Vec::new();
-    }
-    requests_of(planning, store, done, node)
+/// Says whether an action is to run, or may be.
+pub fn is_to_run(planning: &Planning<'_>, node: NodeIndex) -> bool {
+    matches!(planning.resolution.verdicts.get(node.get()), Some(Verdict::Miss(..) | Verdict::Waits))
 }
 
-/// Lists the draws of an `infer` action whose requests are made; none where they cannot be read.
-pub fn requests_of(
+/// How many answers are looked for together.
+pub const GROUP: usize = 1024;
+
+/// Tells of the draws of an `infer` action whose requests are made, with the answers that are in the store, some at a time: all
+/// of them at once can be very many. Requests that cannot be read end it: whoever runs the action says so.
+pub fn each_answer_of(
     planning: &Planning<'_>,
     store: &Store,
     done: &[Option<NodeDone>],
     node: NodeIndex,
-) -> Vec<step::Wanted> {
+    mut each: impl FnMut(&[step::Wanted], Vec<Option<LoggedDraw>>),
+) -> Result<(), StoreError> {
+    let mut group: Vec<step::Wanted> = Vec::new();
+    let mut looked = Ok(());
+    let mut look = |group: &mut Vec<step::Wanted>| {
+        let addresses: Vec<DrawAddress> = group.iter().map(|wanted| wanted.address).collect();
+        each(group, store.draws(&addresses)?);
+        group.clear();
+        Ok(())
+    };
+    each_request_of(planning, store, done, node, |wanted| {
+        group.push(wanted);
+        if looked.is_ok() && group.len() >= GROUP {
+            looked = look(&mut group);
+        }
+    });
+    looked?;
+    look(&mut group)
+}
+
+/// Tells of the draws of an `infer` action whose requests are made, one after the other.
+/// `None` where they cannot be read, or not to the end.
+pub fn each_request_of(
+    planning: &Planning<'_>,
+    store: &Store,
+    done: &[Option<NodeDone>],
+    node: NodeIndex,
+    each: impl FnMut(step::Wanted),
+) -> Option<()> {
     let node = planning.plan.graph.node(node);
     let blob = |wanted: &str| {
         node.inputs.iter().find_map(|(name, from)| -> Option<BlobId> {
@@ -156,13 +191,11 @@ pub fn requests_of(
             Some(output_of(&row, output)?.0)
         })
     };
-    let read = || {
-        let params = node.params.read::<InferParams>().ok()?;
-        let redraws = match blob("redraws") {
-            Some(blob) => Some(Redraws::parse(&store.read(&blob).ok()?).ok()?),
-            None => None,
-        };
-        Some(step::demand(store.open_blob(&blob("requests")?).ok()?, redraws.as_ref(), &params).ok()?.wanted)
+    let params = node.params.read::<InferParams>().ok()?;
+    let redraws = match blob("redraws") {
+        Some(blob) => Some(Redraws::parse(&store.read(&blob).ok()?).ok()?),
+        None => None,
     };
-    read().unwrap_or_default()
+    step::each_wanted(store.open_blob(&blob("requests")?).ok()?, redraws.as_ref(), &params, each).ok()?;
+    Some(())
 }

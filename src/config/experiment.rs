@@ -225,6 +225,8 @@ pub struct Config {
     pub experiments_dir: Utf8PathBuf,
     /// Where everything is kept.
     pub store_dir: Utf8PathBuf,
+    /// Whether a store that is made is for the group of its directory, and not for its owner alone.
+    pub is_store_shared: bool,
     /// What the files of a run are.
     pub views: Views,
     /// Whose signature makes an imported run's answers serve: public keys, or files of them.

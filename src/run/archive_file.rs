@@ -193,7 +193,7 @@ impl ArchiveFile {
     }
 
     /// Passes on every draw, from the file.
-    pub(super) fn each_draw(&self, visit: impl FnMut(LoggedDraw) -> Result<(), RunError>) -> Result<(), RunError> {
+    pub fn each_draw(&self, visit: impl FnMut(LoggedDraw) -> Result<(), RunError>) -> Result<(), RunError> {
         let visit = RefCell::new(visit);
         walk_archive(&self.path, &mut |name, _, reader| {
             if name == EntryName::Draws {

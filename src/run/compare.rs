@@ -3,8 +3,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
-use super::compare_items::{ItemTable, compare_items};
-use super::{Manifest, MetricComparison, RunBlobs, RunError, TrialEntry, loose_json};
+use super::compare_items::compare_items;
+use super::item_contents::item_contents;
+use super::item_table::ItemTable;
+use super::matched_items::{SideItems, match_items};
+use super::{CostSummary, Drawn, Manifest, MatchedItems, MetricComparison, RunBlobs, RunError, TrialEntry, loose_json};
 use crate::digest::RootId;
 
 /// Is one side of a comparison: a run, or one trial of it.
@@ -54,6 +57,8 @@ pub struct ComparedSide {
     pub created_utc: String,
     /// Its root.
     pub root: Option<RootId>,
+    /// What the run cost; absent for a run of the predecessor's.
+    pub cost_usd: Option<CostSummary>,
 }
 
 /// Is one line of the difference of two configs.
@@ -78,13 +83,11 @@ pub struct TrialComparison {
     pub slug_b: String,
     /// Settings that differ.
     pub settings: Vec<Difference>,
-    /// How many rows (an item under a condition) both have.
-    pub matched: u64,
-    /// How many only `a` has.
-    pub only_in_a: u64,
-    /// How many only `b` has.
-    pub only_in_b: u64,
-    /// The metrics on the rows that both have.
+    /// Which items both have, and which only one.
+    pub items: MatchedItems,
+    /// When and by whom the answers were given, where that is known.
+    pub drawn: Drawn,
+    /// The metrics on the items that both have.
     pub metrics: Vec<MetricComparison>,
     /// The numbers of the two `costs.json`.
     pub costs: Vec<NumberPair>,
@@ -151,6 +154,7 @@ pub fn compare(a: &RunSide<'_>, b: &RunSide<'_>) -> Result<Comparison, RunError>
         state: side.manifest.state,
         created_utc: side.manifest.created_utc.clone(),
         root: side.manifest.root,
+        cost_usd: (!side.manifest.is_predecessors()).then_some(side.manifest.cost_usd),
     };
     let mut comparison = Comparison {
         a: side(a),
@@ -227,9 +231,8 @@ fn compare_trials(a: &RunSide<'_>, one: &TrialEntry, b: &RunSide<'_>, other: &Tr
         slug_a: one.slug.clone(),
         slug_b: other.slug.clone(),
         settings: settings(one, other),
-        matched: 0,
-        only_in_a: 0,
-        only_in_b: 0,
+        items: MatchedItems::default(),
+        drawn: Drawn::default(),
         metrics: Vec::new(),
         costs: Vec::new(),
         significance: Vec::new(),
@@ -253,10 +256,25 @@ fn compare_trials(a: &RunSide<'_>, one: &TrialEntry, b: &RunSide<'_>, other: &Tr
     if let Some([one, other]) = scores {
         match (ItemTable::read(&one), ItemTable::read(&other)) {
             (Ok(one), Ok(other)) => {
-                let items = compare_items(&one, &other);
-                (compared.matched, compared.only_in_a, compared.only_in_b) =
-                    (items.matched, items.only_in_a, items.only_in_b);
-                compared.metrics = items.metrics;
+                let contents = item_contents([(a, &one), (b, &other)]);
+                let [known_a, known_b] = &contents;
+                let (matched, partner) = match_items(
+                    SideItems { keys: one.items(), contents: &known_a.of_item },
+                    SideItems { keys: other.items(), contents: &known_b.of_item },
+                );
+                compared.items = matched;
+                if compared.items.by_id_alone > 0 {
+                    for (side, contents) in [a, b].into_iter().zip(&contents) {
+                        let why = contents.note.as_ref();
+                        let note = |why| format!("items of {} are matched by their ids alone: {why}", side.name);
+                        compared.notes.extend(why.map(note));
+                    }
+                }
+                compared.metrics = compare_items(&one, &other, &partner);
+                if compared.metrics.is_empty() && compared.items.matched > 0 {
+                    let note = "no condition, type and metric has values of an item on both sides";
+                    compared.notes.push(note.to_owned());
+                }
             }
             (Err(why), _) => compared.notes.push(format!("`per_item_scores.csv` of {}: {why}", a.name)),
             (_, Err(why)) => compared.notes.push(format!("`per_item_scores.csv` of {}: {why}", b.name)),

@@ -32,6 +32,7 @@ mod compare;
 mod compare_items;
 #[cfg(test)]
 mod compare_tests;
+mod drawn;
 mod drift_report;
 mod error;
 mod eval_file;
@@ -49,11 +50,14 @@ mod gc_tests;
 mod import;
 mod imported_records;
 mod infer_draws;
+mod item_contents;
+mod item_table;
 mod latency;
 mod loose_json;
 mod made_files;
 mod manifest;
 mod manifest_of;
+mod matched_items;
 mod named_blobs;
 mod on_disk;
 mod predecessor_import;
@@ -89,6 +93,7 @@ pub use compare::{
     ComparedSide, Comparison, ConfigLine, Difference, Effect, EffectPair, NumberPair, RunSide, TrialComparison, compare,
 };
 pub use compare_items::{Flips, MetricComparison};
+pub use drawn::{Drawn, DrawnArm};
 pub use drift_report::{DriftDraw, DriftPair, DriftReport, DriftRule, DriftTest, IdenticalTexts, ServedChange};
 pub use error::RunError;
 pub use explain::{Cause, Change, Explanation, explain};
@@ -105,6 +110,7 @@ pub use manifest::{
     ActionEntry, CostRange, CostSummary, FailureEntry, Manifest, OutputEntry, PromptEntry, RequestCounts, SealEntry,
     SourceEntry, TrialEntry, TrialSettings, ViewEntry,
 };
+pub use matched_items::{ChangedItem, MatchedItems, RenamedItem};
 pub use predecessor_import::{ImportedTree, import_predecessor};
 pub use predecessor_tree::predecessor_trees;
 pub use provenance::{ArmProvenance, Gap, Provenance};

@@ -1,8 +1,9 @@
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::Arc;
 
 use super::RunError;
 use super::latency::{Latency, LatencyDocument};
-use crate::request::Circumstances;
 use crate::store::LoggedDraw;
 
 /// Sums up when, by whom and how the answers of one arm were given.
@@ -41,26 +42,70 @@ pub struct Gap {
     pub seconds: u64,
 }
 
-#[derive(Clone, Debug)]
-struct Timing {
-    dataset: String,
-    item: String,
-    side: &'static str,
-    number: u32,
-    served: Option<String>,
-    circumstances: Circumstances,
-}
-
 /// Is the first and the last time at which a side of an item was answered, in milliseconds.
 type Span = (i64, i64);
 
+/// Is when the sides of an item were answered.
+#[derive(Debug)]
+struct ItemTimes {
+    dataset: Arc<str>,
+    item: Arc<str>,
+    spans: Vec<(&'static str, Span)>,
+}
+
+/// Is a row of `timings.csv`: where it stands among the others, and where its text is.
+#[derive(Debug)]
+struct Row {
+    /// Which item it is of.
+    item: u32,
+    side: &'static str,
+    number: u32,
+    /// How long the answer took that was asked for online.
+    milliseconds: Option<u64>,
+    text: Range<usize>,
+}
+
 /// Gathers when, by whom and how the answers of one trial were given. None of it enters the root.
-#[derive(Clone, Debug, Default)]
+///
+/// A run may have very many answers: what is known of each is kept as the row that it will be.
+#[derive(Debug, Default)]
 pub struct Provenance {
     /// By side: `control`, `treatment`.
     pub arms: BTreeMap<&'static str, ArmProvenance>,
-    spans: HashMap<(String, String), BTreeMap<&'static str, Span>>,
-    timings: Vec<Timing>,
+    items: Vec<ItemTimes>,
+    places: HashMap<(Arc<str>, Arc<str>), u32>,
+    rows: Vec<Row>,
+    /// The texts of the rows, in the order in which they came.
+    texts: Vec<u8>,
+}
+
+/// The columns of `timings.csv`.
+const TIMINGS: [&str; 17] = [
+    "dataset",
+    "item_id",
+    "condition",
+    "draw",
+    "logged_at",
+    "latency_ms",
+    "attempt",
+    "bought",
+    "http_status",
+    "request_id",
+    "served_model",
+    "fingerprint",
+    "server_revision",
+    "upstream",
+    "service_tier",
+    "cached_tokens",
+    "cache_write_tokens",
+];
+
+/// Adds a row of CSV to a text.
+fn put_row<'t>(into: &mut Vec<u8>, fields: impl IntoIterator<Item = &'t str>) -> Result<(), RunError> {
+    let fail = |why: String| RunError::Unreadable { what: "timings.csv".into(), why };
+    let mut out = csv::WriterBuilder::new().buffer_capacity(512).from_writer(into);
+    out.write_record(fields).map_err(|error| fail(error.to_string()))?;
+    out.flush().map_err(|error| fail(error.to_string()))
 }
 
 fn count(counts: &mut BTreeMap<String, u64>, name: Option<&String>) {
@@ -93,56 +138,104 @@ impl ArmProvenance {
 
 impl Provenance {
     /// Takes a draw of the trial.
-    pub fn add(&mut self, side: &'static str, dataset: &str, item: &str, draw: &LoggedDraw) {
-        let LoggedDraw { address, answer, circumstances, .. } = draw;
+    ///
+    /// Errors: [`RunError::Unreadable`] where its row cannot be written.
+    pub fn add(&mut self, side: &'static str, dataset: &str, item: &str, draw: &LoggedDraw) -> Result<(), RunError> {
+        let LoggedDraw { address, answer, circumstances: c, .. } = draw;
         self.arms.entry(side).or_default().add(draw);
-        if let Some(at) = &circumstances.logged_at
+        let place = self.place(dataset, item);
+        if let Some(at) = &c.logged_at
             && let Ok(time) = at.parse::<jiff::Timestamp>()
         {
             let time = time.as_millisecond();
-            let spans = self.spans.entry((dataset.to_owned(), item.to_owned())).or_default();
-            let span = spans.entry(side).or_insert((time, time));
-            *span = (span.0.min(time), span.1.max(time));
+            let spans = &mut self.items[place as usize].spans;
+            if let Some((_, span)) = spans.iter_mut().find(|(of, _)| *of == side) {
+                *span = (span.0.min(time), span.1.max(time));
+            } else {
+                // An item has two sides at most.
+                spans.reserve_exact(1);
+                spans.push((side, (time, time)));
+            }
         }
-        if circumstances.bought.as_deref() != Some("embedded") {
-            self.timings.push(Timing {
-                dataset: dataset.to_owned(),
-                item: item.to_owned(),
-                side,
-                number: address.number,
-                served: answer.served_model.clone(),
-                circumstances: circumstances.clone(),
-            });
+        if c.bought.as_deref() == Some("embedded") {
+            return Ok(());
         }
+        let number = |n: Option<u64>| n.map(|n| n.to_string()).unwrap_or_default();
+        let text = |text: &'_ Option<String>| text.as_deref().unwrap_or_default().to_owned();
+        let start = self.texts.len();
+        let fields: [String; TIMINGS.len()] = [
+            dataset.to_owned(),
+            item.to_owned(),
+            side.to_owned(),
+            address.number.to_string(),
+            text(&c.logged_at),
+            number(c.latency_ms),
+            number(c.attempts.map(u64::from)),
+            text(&c.bought),
+            number(c.http_status.map(u64::from)),
+            text(&c.request_id),
+            text(&answer.served_model),
+            text(&c.fingerprint),
+            text(&c.server_revision),
+            text(&c.upstream),
+            text(&c.service_tier),
+            number(c.cached_tokens),
+            number(c.cache_write_tokens),
+        ];
+        put_row(&mut self.texts, fields.iter().map(String::as_str))?;
+        self.rows.push(Row {
+            item: place,
+            side,
+            number: address.number,
+            milliseconds: c.latency_ms.filter(|_| c.bought.as_deref() == Some("online")),
+            text: start..self.texts.len(),
+        });
+        Ok(())
+    }
+
+    fn place(&mut self, dataset: &str, item: &str) -> u32 {
+        let dataset = match self.items.last() {
+            Some(last) if *last.dataset == *dataset => last.dataset.clone(),
+            _ => dataset.into(),
+        };
+        let key = (dataset, Arc::from(item));
+        if let Some(place) = self.places.get(&key) {
+            return *place;
+        }
+        let place = self.items.len() as u32;
+        self.items.push(ItemTimes { dataset: key.0.clone(), item: key.1.clone(), spans: Vec::new() });
+        self.places.insert(key, place);
+        place
     }
 
     /// Says whether anything was answered by somebody else than this program.
     pub fn is_remote(&self) -> bool {
-        !self.timings.is_empty()
+        !self.rows.is_empty()
     }
 
     /// Writes `latency.json`: how long answers took under both arms; none where nothing was answered online.
     ///
     /// The time of an answer that came with a batch or from a file says nothing about the arm.
     pub fn latency_json(&self) -> Result<Option<Vec<u8>>, RunError> {
-        let online = self.timings.iter().filter(|timing| timing.circumstances.bought.as_deref() == Some("online"));
-        let latencies = online.filter_map(|timing| {
-            let milliseconds = timing.circumstances.latency_ms?;
-            Some(Latency { dataset: &timing.dataset, item: &timing.item, side: timing.side, milliseconds })
+        let latencies = self.rows.iter().filter_map(|row| {
+            let milliseconds = row.milliseconds?;
+            let ItemTimes { dataset, item, .. } = &self.items[row.item as usize];
+            Some(Latency { dataset, item, side: row.side, milliseconds })
         });
         LatencyDocument::of(latencies).map(|document| document.to_json()).transpose()
     }
 
     /// Finds the item whose two sides were answered furthest apart; `None` where no item has both.
     pub fn widest_gap(&self) -> Option<Gap> {
-        let gap = |spans: &BTreeMap<&'static str, Span>| -> Option<i64> {
-            let (a, b) = (spans.get("control")?, spans.get("treatment")?);
+        let gap = |times: &ItemTimes| -> Option<i64> {
+            let of = |side: &str| times.spans.iter().find(|(of, _)| *of == side).map(|(_, span)| span);
+            let (a, b) = (of("control")?, of("treatment")?);
             Some((a.1 - b.0).max(b.1 - a.0))
         };
-        let gaps = self.spans.iter().filter_map(|(item, spans)| Some((gap(spans)?, item)));
-        // Of equal ones the first by name, whatever the order of a map.
-        let (widest, (dataset, item)) = gaps.max_by(|a, b| a.0.cmp(&b.0).then_with(|| b.1.cmp(a.1)))?;
-        Some(Gap { dataset: dataset.clone(), item: item.clone(), seconds: (widest.max(0) / 1000) as u64 })
+        let gaps = self.items.iter().filter_map(|times| Some((gap(times)?, (&times.dataset, &times.item))));
+        // Of equal ones the first by name, whatever the order in which they came.
+        let (widest, (dataset, item)) = gaps.max_by(|a, b| a.0.cmp(&b.0).then_with(|| b.1.cmp(&a.1)))?;
+        Some(Gap { dataset: (**dataset).to_owned(), item: (**item).to_owned(), seconds: (widest.max(0) / 1000) as u64 })
     }
 
     /// Counts the models that the providers say they served, over both sides.
@@ -156,56 +249,15 @@ impl Provenance {
 
     /// Writes `timings.csv`: one row for each draw that came from elsewhere, sorted by dataset, item, side and number.
     pub fn timings_csv(&mut self) -> Result<Vec<u8>, RunError> {
-        let fail = |error: csv::Error| RunError::Unreadable { what: "timings.csv".into(), why: error.to_string() };
-        self.timings
-            .sort_by(|a, b| (&a.dataset, &a.item, a.side, a.number).cmp(&(&b.dataset, &b.item, b.side, b.number)));
-        let mut out = csv::WriterBuilder::new().from_writer(Vec::new());
-        out.write_record([
-            "dataset",
-            "item_id",
-            "condition",
-            "draw",
-            "logged_at",
-            "latency_ms",
-            "attempt",
-            "bought",
-            "http_status",
-            "request_id",
-            "served_model",
-            "fingerprint",
-            "server_revision",
-            "upstream",
-            "service_tier",
-            "cached_tokens",
-            "cache_write_tokens",
-        ])
-        .map_err(fail)?;
-        let number = |n: Option<u64>| n.map(|n| n.to_string()).unwrap_or_default();
-        let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        for Timing { dataset, item, side, number: draw, served, circumstances: c } in &self.timings {
-            out.write_record([
-                dataset.clone(),
-                item.clone(),
-                (*side).to_owned(),
-                draw.to_string(),
-                text(&c.logged_at),
-                number(c.latency_ms),
-                number(c.attempts.map(u64::from)),
-                text(&c.bought),
-                number(c.http_status.map(u64::from)),
-                text(&c.request_id),
-                text(served),
-                text(&c.fingerprint),
-                text(&c.server_revision),
-                text(&c.upstream),
-                text(&c.service_tier),
-                number(c.cached_tokens),
-                number(c.cache_write_tokens),
-            ])
-            .map_err(fail)?;
+        let items = &self.items;
+        let of = |row: &Row| (&items[row.item as usize].dataset, &items[row.item as usize].item);
+        self.rows.sort_by(|a, b| (of(a), a.side, a.number).cmp(&(of(b), b.side, b.number)));
+        let mut out = Vec::with_capacity(self.texts.len() + 256);
+        put_row(&mut out, TIMINGS)?;
+        for row in &self.rows {
+            out.extend_from_slice(&self.texts[row.text.clone()]);
         }
-        out.into_inner()
-            .map_err(|error| RunError::Unreadable { what: "timings.csv".into(), why: error.error().to_string() })
+        Ok(out)
     }
 }
 
@@ -213,7 +265,7 @@ impl Provenance {
 mod tests {
     use super::*;
     use crate::digest::{Digest, RequestKey};
-    use crate::request::{Answer, AnswerStatus, DrawAddress, Usage};
+    use crate::request::{Answer, AnswerStatus, Circumstances, DrawAddress, Usage};
 
     fn draw(at: &str, served: &str, attempts: u32) -> LoggedDraw {
         LoggedDraw {
@@ -240,10 +292,10 @@ mod tests {
     #[test]
     fn dates_models_and_gaps_are_found() {
         let mut trial = Provenance::default();
-        trial.add("control", "d", "a", &draw("2026-11-01T00:00:00.000Z", "m-1", 1));
-        trial.add("control", "d", "b", &draw("2026-11-02T00:00:00.000Z", "m-2", 3));
-        trial.add("treatment", "d", "a", &draw("2026-11-08T00:00:01.000Z", "m-2", 1));
-        trial.add("treatment", "d", "c", &draw("2026-12-08T00:00:00.000Z", "m-2", 1));
+        trial.add("control", "d", "a", &draw("2026-11-01T00:00:00.000Z", "m-1", 1)).unwrap();
+        trial.add("control", "d", "b", &draw("2026-11-02T00:00:00.000Z", "m-2", 3)).unwrap();
+        trial.add("treatment", "d", "a", &draw("2026-11-08T00:00:01.000Z", "m-2", 1)).unwrap();
+        trial.add("treatment", "d", "c", &draw("2026-12-08T00:00:00.000Z", "m-2", 1)).unwrap();
         let control = &trial.arms["control"];
         assert_eq!((control.draws, control.repeated), (2, 1));
         assert_eq!(control.first.as_deref(), Some("2026-11-01T00:00:00.000Z"));
@@ -259,7 +311,7 @@ mod tests {
         let mut batch = draw("2026-11-01T00:00:00.000Z", "m-1", 1);
         batch.circumstances.bought = Some("batch".into());
         let mut bought = Provenance::default();
-        bought.add("control", "d", "a", &batch);
+        bought.add("control", "d", "a", &batch).unwrap();
         assert_eq!((bought.is_remote(), bought.latency_json().unwrap()), (true, None));
     }
 
@@ -268,7 +320,7 @@ mod tests {
         let mut trial = Provenance::default();
         let mut embedded = draw("2026-11-01T00:00:00.000Z", "m", 1);
         embedded.circumstances.bought = Some("embedded".into());
-        trial.add("control", "d", "a", &embedded);
+        trial.add("control", "d", "a", &embedded).unwrap();
         assert!(!trial.is_remote());
         assert_eq!(trial.widest_gap(), None);
     }

@@ -1,3 +1,5 @@
+use std::io::{Cursor, Read};
+
 use super::{ArchiveFile, RunError};
 use crate::digest::BlobId;
 use crate::store::Store;
@@ -11,7 +13,15 @@ pub enum RunBlobs<'a> {
     Archive(&'a ArchiveFile),
 }
 
-impl RunBlobs<'_> {
+impl<'a> RunBlobs<'a> {
+    /// Opens a blob; what a damaged one held is an error at its end.
+    pub fn open(&self, blob: &BlobId) -> Result<Box<dyn Read + 'a>, RunError> {
+        Ok(match self {
+            Self::Store(store) => Box::new(store.open_blob(blob)?),
+            Self::Archive(archive) => Box::new(Cursor::new(archive.read_blob(blob)?)),
+        })
+    }
+
     /// Reads a whole blob; its hash holds.
     pub fn read(&self, blob: &BlobId) -> Result<Vec<u8>, RunError> {
         match self {

@@ -96,22 +96,36 @@ pub fn redraws(inputs: &Inputs<'_>) -> Result<Option<Redraws>, StepError> {
 
 /// Lists the draws that a `requests` blob wants, given which of its requests have been redrawn.
 pub fn demand(requests: impl Read, redraws: Option<&Redraws>, params: &InferParams) -> Result<Demand, StepError> {
-    let mut demand = Demand { wanted: Vec::new(), redrawn: redraws.map(|_| Vec::new()) };
+    let mut wanted = Vec::new();
+    let redrawn = each_wanted(requests, redraws, params, |draw| wanted.push(draw))?;
+    Ok(Demand { wanted, redrawn })
+}
+
+/// Tells of the draws that a `requests` blob wants, one after the other, and returns the items that have been redrawn.
+pub fn each_wanted(
+    requests: impl Read,
+    redraws: Option<&Redraws>,
+    params: &InferParams,
+    mut each: impl FnMut(Wanted),
+) -> Result<Option<Vec<RedrawnItem>>, StepError> {
+    let mut redrawn = redraws.map(|_| Vec::new());
     let none = Redraws::default();
     let known = redraws.unwrap_or(&none);
     for line in RequestsReader::new(requests)? {
         let line = line?;
         let request = Arc::new(line.request);
-        demand.wanted.extend((0..params.draws).map(|number| Wanted {
-            item: line.item.clone(),
-            request: Arc::clone(&request),
-            address: known.address(line.key, params.generation, number),
-        }));
-        if let Some((redraw, redrawn)) = known.get(&line.key).zip(demand.redrawn.as_mut()) {
+        for number in 0..params.draws {
+            each(Wanted {
+                item: line.item.clone(),
+                request: Arc::clone(&request),
+                address: known.address(line.key, params.generation, number),
+            });
+        }
+        if let Some((redraw, redrawn)) = known.get(&line.key).zip(redrawn.as_mut()) {
             redrawn.push(RedrawnItem { item: line.item, times: redraw.times, status: redraw.status.clone() });
         }
     }
-    Ok(demand)
+    Ok(redrawn)
 }
 
 /// Lists the draws, by item and number, that the provider rejected as they stand: asking the same again is in vain.

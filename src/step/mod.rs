@@ -63,7 +63,7 @@ pub use dispatch::run;
 pub use draw_status::DrawStatus;
 pub use error::{InputProblem, StepError};
 pub use gold_line::GoldLine;
-pub use infer::{Demand, RedrawnItem, Wanted, collect, demand, redraws, rejected};
+pub use infer::{Demand, RedrawnItem, Wanted, collect, demand, each_wanted, redraws, rejected};
 pub use input::{Input, Inputs, ReadBlobs};
 pub use output::Outputs;
 pub use paired_item::{PairedArm, PairedItem};

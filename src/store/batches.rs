@@ -11,8 +11,6 @@ use super::{Notices, Session, StoreError, session};
 use crate::digest::{Digest, DrawId};
 use crate::request::DrawAddress;
 
-use rustix::fs::Mode;
-
 type Result<T> = std::result::Result<T, StoreError>;
 
 /// Ends the name of a batch that is not over, and holds its claims.
@@ -260,8 +258,8 @@ impl Session {
         put_head(&mut bytes, &head, draws);
         put_step(&mut bytes, step);
         let file_name = format!("{}{end}", head.name);
-        let mode = Mode::RUSR | Mode::WUSR;
-        self.layout.batches()?.write_atomic(&file_name, &bytes, self.layout.tmp()?, &self.temp_name(), mode)?;
+        let folder = self.layout.batches()?;
+        folder.write_atomic(&file_name, &bytes, self.layout.tmp()?, &self.temp_name(), folder.written_to())?;
         Ok((head, bytes.len() as u64))
     }
 

@@ -2,14 +2,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::Mode;
-
-use super::StoreError;
-use super::folder::{Folder, SEALED, read_at, seal, write_whole};
+use super::folder::{Folder, SEALED, read_at, read_whole, seal, write_whole};
 use super::layout::{Layout, is_name};
 use super::line::{checked, put_head};
 use super::notices::Notices;
 use super::segment::scan;
+use super::{Sharing, StoreError};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -237,11 +235,19 @@ pub(super) fn session_of(name: &str) -> Option<&str> {
 /// the last newline (half a line, zeros) is copied to `quarantine/` and then cut off. `from` is the start of some line.
 pub(super) fn mend(layout: &Layout, notices: &Notices, draws: &Folder, name: &str, from: u64) -> Result<()> {
     let path = draws.path().join(name);
-    // Sealed or not, the owner may write: make it so where the mode says otherwise.
-    let (file, stat) = draws.open(name)?;
+    let (mut file, mut stat) = draws.open(name)?;
     let scanned = scan(&file, from, &path, |_| {})?;
+    let is_done = stat.st_mode & 0o777 == SEALED.bits() && scanned.complete == scanned.size;
+    if !is_done && draws.sharing() == Sharing::Group && stat.st_uid != rustix::process::geteuid().as_raw() {
+        // Only its owner sets a file's mode: a copy of ours takes the place of what a colleague's session left.
+        let bytes = read_whole(&file, stat.st_size as u64, &path)?;
+        let tmp_name = format!("mend-{}", super::session::nonce());
+        draws.write_atomic(name, &bytes, layout.tmp()?, &tmp_name, draws.written_to())?;
+        (file, stat) = draws.open(name)?;
+    }
     if scanned.complete < scanned.size {
-        seal(&file, Mode::RUSR | Mode::WUSR, &path)?;
+        // Sealed or not, the owner may write: make it so where the mode says otherwise.
+        seal(&file, draws.written_to(), &path)?;
         let (file, _) = draws.open_write(name)?;
         let mut tail = vec![0; (scanned.size - scanned.complete) as usize];
         read_at(&file, &mut tail, scanned.complete, &path)?;

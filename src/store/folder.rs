@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::retry_on_intr;
 
-use super::StoreError;
+use super::{Sharing, StoreError};
 
 /// Is an opened directory of the store: every call goes through its descriptor and follows no link, so that a link planted
 /// under the store leads nowhere.
@@ -15,6 +15,7 @@ use super::StoreError;
 pub(super) struct Folder {
     fd: OwnedFd,
     path: Utf8PathBuf,
+    sharing: Sharing,
 }
 
 /// Is shorthand for what calls on the store give.
@@ -27,7 +28,26 @@ impl Folder {
     pub(super) fn open_root(path: &Utf8Path) -> Result<Self> {
         let fd = retry_on_intr(|| rustix::fs::open(path.as_std_path(), DIRECTORY, Mode::empty()))
             .map_err(|e| fail("open", path, e))?;
-        Ok(Self { fd, path: path.to_owned() })
+        let stat = rustix::fs::fstat(&fd).map_err(|e| fail("look at", path, e))?;
+        Ok(Self { fd, path: path.to_owned(), sharing: Sharing::of(stat.st_mode) })
+    }
+
+    /// Says who may use it besides its owner.
+    pub(super) fn sharing(&self) -> Sharing {
+        self.sharing
+    }
+
+    /// Lets its group use it, and what is made in it from now on.
+    pub(super) fn share(&mut self) -> Result<()> {
+        let mode = Sharing::Group.of_folders();
+        rustix::fs::fchmod(&self.fd, mode).map_err(|e| fail("set the mode of", &self.path, e))?;
+        self.sharing = Sharing::Group;
+        Ok(())
+    }
+
+    /// Returns the mode of what is made here and written to later.
+    pub(super) fn written_to(&self) -> Mode {
+        self.sharing.of_files()
     }
 
     /// Returns the path it was opened by.
@@ -40,19 +60,25 @@ impl Folder {
         let path = self.path.join(name);
         let fd = retry_on_intr(|| rustix::fs::openat(&self.fd, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()))
             .map_err(|e| fail("open", &path, e))?;
-        Ok(Self { fd, path })
+        Ok(Self { fd, path, sharing: self.sharing })
     }
 
-    /// Makes a directory inside, mode 0700 whatever the umask; one that is there already is left as it is.
+    /// Makes a directory inside, for whom this one is, whatever the umask; one that is there already is left as it is.
     pub(super) fn make(&self, name: &str) -> Result<()> {
+        self.make_for(name, self.sharing)
+    }
+
+    /// Makes a directory inside: mode 0700, or 2770 for the group; one that is there already is left as it is.
+    pub(super) fn make_for(&self, name: &str, sharing: Sharing) -> Result<()> {
         let path = self.path.join(name);
-        match rustix::fs::mkdirat(&self.fd, name, Mode::RWXU) {
+        let mode = sharing.of_folders();
+        match rustix::fs::mkdirat(&self.fd, name, mode) {
             // The umask may have taken more than it should.
-            Ok(()) if self.stat(name)?.is_some_and(|stat| stat.st_mode & 0o777 != Mode::RWXU.bits()) => {
-                rustix::fs::chmodat(&self.fd, name, Mode::RWXU, AtFlags::empty())
-                    .map_err(|e| fail("set the mode of", &path, e))
-            }
-            Ok(()) => Ok(()),
+            Ok(()) => match self.stat(name)? {
+                Some(stat) if Mode::from_raw_mode(stat.st_mode).contains(mode) => Ok(()),
+                _ => rustix::fs::chmodat(&self.fd, name, mode, AtFlags::empty())
+                    .map_err(|e| fail("set the mode of", &path, e)),
+            },
             Err(rustix::io::Errno::EXIST) => match self.stat(name)? {
                 Some(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => Ok(()),
                 _ => Err(StoreError::Unfit { why: format!("`{path}` is not a directory") }),
@@ -78,7 +104,8 @@ impl Folder {
         self.open_with(name, OFlags::RDWR)
     }
 
-    /// Opens a regular file inside for reading and writing, and makes it, mode 0600, where it does not exist.
+    /// Opens a regular file inside for reading and writing, and makes it, mode 0600 (0660 for the group), where it does not
+    /// exist.
     pub(super) fn open_or_create(&self, name: &str) -> Result<(File, Stat)> {
         self.open_with(name, OFlags::RDWR | OFlags::CREATE)
     }
@@ -86,29 +113,38 @@ impl Folder {
     fn open_with(&self, name: &str, access: OFlags) -> Result<(File, Stat)> {
         let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let fd =
-            retry_on_intr(|| rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)).map_err(|errno| {
-                match errno {
+            retry_on_intr(|| rustix::fs::openat(&self.fd, name, flags, self.written_to())).map_err(
+                |errno| match errno {
                     rustix::io::Errno::LOOP | rustix::io::Errno::ISDIR | rustix::io::Errno::NXIO => {
                         StoreError::NotRegular { path: self.path.join(name) }
                     }
                     other => fail("open", &self.path.join(name), other),
-                }
-            })?;
+                },
+            )?;
         let stat = rustix::fs::fstat(&fd).map_err(|e| fail("read the size of", &self.path.join(name), e))?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(StoreError::NotRegular { path: self.path.join(name) });
         }
+        // The umask may have taken from a file that was just made what the group needs.
+        let is_short = !Mode::from_raw_mode(stat.st_mode).contains(self.written_to());
+        if self.sharing == Sharing::Group && access.contains(OFlags::CREATE) && is_short {
+            self.open_up(&fd, name)?;
+        }
         Ok((File::from(fd), stat))
     }
 
-    /// Creates a new file inside, mode 0600, for reading and writing; it is an error if anything has that name.
+    fn open_up(&self, file: &OwnedFd, name: &str) -> Result<()> {
+        rustix::fs::fchmod(file, self.written_to()).map_err(|e| fail("set the mode of", &self.path.join(name), e))
+    }
+
+    /// Creates a new file inside, mode 0600 (0660 for the group), for reading and writing; it is an error if anything has that
+    /// name.
     pub(super) fn create_new(&self, name: &str) -> Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = retry_on_intr(|| rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR))
+        let fd = retry_on_intr(|| rustix::fs::openat(&self.fd, name, flags, self.written_to()))
             .map_err(|e| fail("create", &self.path.join(name), e))?;
         // The umask may have taken more than it should.
-        rustix::fs::fchmod(&fd, Mode::RUSR | Mode::WUSR)
-            .map_err(|e| fail("set the mode of", &self.path.join(name), e))?;
+        self.open_up(&fd, name)?;
         Ok(File::from(fd))
     }
 

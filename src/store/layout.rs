@@ -3,10 +3,9 @@ use std::fs::File;
 use std::sync::OnceLock;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::Mode;
 
 use super::folder::{Folder, SEALED};
-use super::{Format, StoreError};
+use super::{Format, Sharing, StoreError};
 use crate::digest::Digest;
 
 /// Says what may be done to an opened store.
@@ -45,16 +44,24 @@ pub(super) enum Tree {
 }
 
 impl Layout {
-    /// Opens the store's directory; `None` when it does not exist and may not be created.
-    pub(super) fn open(dir: &Utf8Path, access: Access) -> Result<Option<Self>, StoreError> {
-        let root = match (Folder::open_root(dir), access) {
+    /// Opens the store's directory; `None` when it does not exist and may not be created. A store that is made is for whom
+    /// `sharing` says; one that is there has to be for the group where that says so.
+    pub(super) fn open(dir: &Utf8Path, access: Access, sharing: Sharing) -> Result<Option<Self>, StoreError> {
+        let mut root = match (Folder::open_root(dir), access) {
             (Ok(root), _) => root,
             (Err(error), Access::ReadOnly) if error.is_not_found() => return Ok(None),
-            (Err(error), Access::ReadWrite) if error.is_not_found() => Self::make_root(dir)?,
+            (Err(error), Access::ReadWrite) if error.is_not_found() => Self::make_root(dir, sharing)?,
             (Err(error), _) => return Err(error),
         };
+        let format = Format::read(&root)?;
+        if sharing == Sharing::Group && root.sharing() == Sharing::Owner && access == Access::ReadWrite {
+            if format.is_some() {
+                return Err(StoreError::Unfit { why: not_shared(dir) });
+            }
+            root.share()?;
+        }
         let layout = Self::of(root, access);
-        match (Format::read(&layout.root)?, access) {
+        match (format, access) {
             (Some(format), _) => format.check(dir, access)?,
             // No FORMAT: nothing was ever completed here, so there is nothing to read.
             (None, Access::ReadOnly) => return Ok(None),
@@ -83,14 +90,14 @@ impl Layout {
         }
     }
 
-    fn make_root(dir: &Utf8Path) -> Result<Folder, StoreError> {
+    fn make_root(dir: &Utf8Path, sharing: Sharing) -> Result<Folder, StoreError> {
         let (Some(parent), Some(name)) = (dir.parent(), dir.file_name()) else {
             return Err(StoreError::Unfit { why: format!("`{dir}` cannot be made") });
         };
         let parent = if parent.as_str().is_empty() { Utf8Path::new(".") } else { parent };
         std::fs::create_dir_all(parent).map_err(StoreError::io("make the directory", parent))?;
         let parent = Folder::open_root(parent)?;
-        parent.make(name)?;
+        parent.make_for(name, sharing)?;
         parent.sync()?;
         Folder::open_root(dir)
     }
@@ -235,7 +242,7 @@ impl Layout {
         let quarantine = self.root.folder("quarantine")?;
         let free = free_name(&quarantine, label)?;
         let tmp_name = format!("cut-{}", super::session::nonce());
-        quarantine.write_atomic(&free, bytes, self.tmp()?, &tmp_name, Mode::RUSR | Mode::WUSR)
+        quarantine.write_atomic(&free, bytes, self.tmp()?, &tmp_name, quarantine.written_to())
     }
 }
 
@@ -257,6 +264,15 @@ fn free_name(folder: &Folder, label: &str) -> Result<String, StoreError> {
         }
     }
     Ok(label.to_owned())
+}
+
+/// Says that a store is its owner's alone, and what makes it the group's.
+fn not_shared(dir: &Utf8Path) -> String {
+    format!(
+        "the store `{dir}` is to be shared with a group (`shared: group`), and was made for its owner alone; \
+         `chgrp -R GROUP '{dir}' && find '{dir}' -type d -exec chmod 2770 {{}} + && \
+         find '{dir}' -type f -perm -u+w -exec chmod 0660 {{}} +` opens it to GROUP"
+    )
 }
 
 /// Returns two hexadecimal digits.

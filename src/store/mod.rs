@@ -55,6 +55,7 @@ mod schema;
 mod segment;
 mod served;
 mod session;
+mod sharing;
 mod staged;
 #[allow(clippy::module_inception)] // The module is named for its principal type.
 mod store;
@@ -93,6 +94,7 @@ pub use roots::Roots;
 pub use row::ActionRow;
 pub use runs::StoredRun;
 pub use session::Session;
+pub use sharing::Sharing;
 pub use staged::{StagedBlob, StagingWriter};
 pub use store::Store;
 pub use table::ActionTable;

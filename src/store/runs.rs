@@ -1,5 +1,3 @@
-use rustix::fs::Mode;
-
 use super::folder::{Folder, read_whole};
 use super::layout::{Layout, is_name};
 use super::{Notices, StoreError};
@@ -81,7 +79,7 @@ pub(super) fn all(layout: &Layout, notices: &Notices) -> Result<Vec<StoredRun>, 
 /// Writes a run's record in place of what it was, whole and durable.
 pub(super) fn write(layout: &Layout, id: &str, text: &str, tmp_name: &str) -> Result<(), StoreError> {
     let folder = layout.root().folder("runs")?;
-    folder.write_atomic(named(id)?, &encode(text), layout.tmp()?, tmp_name, Mode::RUSR | Mode::WUSR)
+    folder.write_atomic(named(id)?, &encode(text), layout.tmp()?, tmp_name, folder.written_to())
 }
 
 /// Removes a run's record.

@@ -10,8 +10,8 @@ use super::layout::{Layout, Tree, digest_at, file_name, place, shown_path};
 use super::notices::Notices;
 use super::{
     Access, ActionRecord, ActionTable, BlobReader, BlobRef, Generation, LedgerLine, LoggedDraw, Presence, Session,
-    StoreError, StoredBatch, StoredRun, batches, blob_reader, ledger, migrate, pinned, records, roots, runs, served,
-    session,
+    Sharing, StoreError, StoredBatch, StoredRun, batches, blob_reader, ledger, migrate, pinned, records, roots, runs,
+    served, session,
 };
 use crate::digest::{ActionKey, BlobId, Digest, StreamHasher};
 use crate::request::DrawAddress;
@@ -54,6 +54,12 @@ impl Store {
     /// written, ever, and a store that does not exist is an empty one. A store of an older format is copied to this one before
     /// it may be written.
     pub fn open(dir: &Utf8Path, access: Access) -> Result<Self> {
+        Self::open_for(dir, access, Sharing::Owner)
+    }
+
+    /// Opens the store in a directory; one that is made is for whom `sharing` says. A store that is there stays what it is: where
+    /// it was made for its owner alone and the group is to use it, the error says how it is opened to them.
+    pub fn open_for(dir: &Utf8Path, access: Access, sharing: Sharing) -> Result<Self> {
         let version = rusqlite::version_number();
         if version < OLDEST_SQLITE {
             let why = format!("SQLite {} is too old: 3.51.3 is needed", rusqlite::version());
@@ -63,7 +69,7 @@ impl Store {
         if access == Access::ReadWrite {
             migrate::if_older(dir)?.into_iter().for_each(|said| notices.add(said));
         }
-        let opened = Layout::open(dir, access)?.map(|layout| {
+        let opened = Layout::open(dir, access, sharing)?.map(|layout| {
             let layout = Arc::new(layout);
             let index = Index::new(Arc::clone(&layout), Arc::clone(&notices));
             Opened { layout, notices, index, inputs: Inputs::default() }

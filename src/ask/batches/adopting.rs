@@ -13,6 +13,9 @@ use crate::request::DrawAddress;
 use crate::store::{BatchHead, BatchState, BatchStep, StoredBatch};
 
 /// How batches come to be this project's that were found at the provider, and what becomes of those that nobody here waits for.
+/// How many answers are looked for at once.
+const LOOKED_UP: usize = 1024;
+
 impl Driving<'_, '_> {
     /// Reads which batches of the provider are known here, by the provider's ids, and which draws those hold that nobody waits for.
     pub(super) fn read_known(&mut self) -> Result<BTreeSet<String>> {
@@ -82,7 +85,13 @@ impl Driving<'_, '_> {
         if !self.adopts_all || !is_free {
             return Ok(false);
         }
-        Ok(self.lane.asker.session.store().draws(&stored.draws)?.iter().any(Option::is_none))
+        let store = self.lane.asker.session.store();
+        for group in stored.draws.chunks(LOOKED_UP) {
+            if store.draws(group)?.iter().any(Option::is_none) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Waits for a batch of another process with what waits here and is in it: that process took it up after the claim.

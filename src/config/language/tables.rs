@@ -29,6 +29,11 @@ pub(crate) static ROOT: Table = Table {
         field("experiments_dir", Path, "Where runs are shown. Default: `experiments`."),
         field("store", Path, "Where everything is kept; one store can serve many projects. Default: `store`."),
         field(
+            "shared",
+            Choice(&["owner", "group"]),
+            "Who may use a store that is made: its owner alone (default), or the group of its directory.",
+        ),
+        field(
             "views",
             Choice(&["links", "copy"]),
             "Whether a run's files are links into the store (default) or copies.",

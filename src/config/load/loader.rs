@@ -61,6 +61,7 @@ impl<'a> Loader<'a> {
             root: self.root.to_owned(),
             experiments_dir,
             store_dir,
+            is_store_shared: root.text_at("shared").as_deref() == Some("group"),
             views: if root.text_at("views").as_deref() == Some("copy") { Views::Copy } else { Views::Links },
             trusted_keys: root.get("trusted_keys").map_or_else(Vec::new, Node::texts),
             providers: used.collect(),
