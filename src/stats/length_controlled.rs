@@ -248,7 +248,9 @@ mod tests {
         let of = [(-3.0, 0.0), (1.0, 1.0), (5.0, 1.0), (2.0, 0.0), (-4.0, 1.0)];
         let once = length_controlled(&rows(&of)).unwrap();
         let mut twice: Vec<LengthRow<usize>> = rows(&of).into_iter().chain(rows(&of)).collect();
-        twice.iter_mut().for_each(|row| row.weight = 0.5);
+        for row in &mut twice {
+            row.weight = 0.5;
+        }
         let twice = length_controlled(&twice).unwrap();
         // The standard deviation is over rows, so that the term's scale differs a little, and nothing at equal lengths.
         assert!(twice.clusters == 5 && twice.rows == 10 && (twice.win_rate() - once.win_rate()).abs() < 0.01);

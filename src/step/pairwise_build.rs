@@ -37,6 +37,7 @@ pub(super) struct PairLine<'a> {
     pub(super) is_same: bool,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // Serde gives a reference.
 fn is_neither(decided: &[bool; 2]) -> bool {
     *decided == [false; 2]
 }

@@ -120,6 +120,8 @@ impl Pair {
 
 #[cfg(test)]
 mod tests {
+    use Preferred::{A, B, Tie};
+
     use super::*;
 
     #[test]
@@ -146,10 +148,11 @@ mod tests {
     fn verdicts_come_to_a_majority() {
         let majority = |all: &[Preferred]| {
             let mut votes = Votes::default();
-            all.iter().for_each(|preferred| votes.add(*preferred));
+            for preferred in all {
+                votes.add(*preferred);
+            }
             votes.majority()
         };
-        use Preferred::{A, B, Tie};
         assert_eq!(majority(&[A, B, A]), Some(A));
         assert_eq!(majority(&[B, Tie, B]), Some(B));
         assert_eq!(majority(&[A, B]), Some(Tie));
