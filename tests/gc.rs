@@ -97,18 +97,47 @@ fn it_works_on_a_full_disk() {
         echo 'Answer briefly.' > prompts/short.txt
         "$EXP" build --json | grep -q "$root" && echo "same root"
     "#;
+    let Some(Output { stdout, .. }) = mounting(&project, script) else { return };
+    assert!(stdout.contains("build: 7"), "{stdout}");
+    assert!(stdout.contains("removed") && stdout.contains("sound") && stdout.contains("same root"), "{stdout}");
+}
+
+/// Runs a script that may mount a file system at `store`, which nobody else sees; `None`, said so, where it may not.
+fn mounting(project: &Project, script: &str) -> Option<Output> {
     let mut command = Command::new("unshare");
     command.args(["-rm", "sh", "-c", script]).current_dir(project.dir()).env("EXP", env!("CARGO_BIN_EXE_exp"));
     std::fs::create_dir(project.path("store")).unwrap();
-    if !Command::new("unshare")
-        .args(["-rm", "mount", "-t", "tmpfs", "none", "/mnt"])
-        .output()
-        .is_ok_and(|o| o.status.success())
-    {
+    let mounted = Command::new("unshare").args(["-rm", "mount", "-t", "tmpfs", "none", "/mnt"]).output();
+    if !mounted.is_ok_and(|output| output.status.success()) {
         eprintln!("skipped: no mount can be made here");
-        return;
+        return None;
     }
-    let Output { stdout, .. } = run(&mut command).expect_code(0);
+    Some(run(&mut command).expect_code(0))
+}
+
+#[test]
+fn it_works_where_no_inode_is_left() {
+    let project = project();
+    let script = r#"
+        set -e
+        mount -t tmpfs -o size=64m,nr_inodes=1200,mode=700 none store
+        "$EXP" build >&2
+        root=$("$EXP" build --json | sed -n 's/.*"root": "\(.*\)".*/\1/p')
+        echo 'Answer in one word.' > prompts/short.txt
+        "$EXP" build >&2
+        i=0; while touch store/fill-$i 2>/dev/null; do i=$((i + 1)); done
+        [ "$i" -gt 100 ] && [ "$i" -lt 1200 ] || { echo "filled with $i" >&2; exit 9; }
+        echo 'Answer in two words.' > prompts/short.txt
+        "$EXP" build --run-id full >&2 && { echo "a build found room" >&2; exit 8; } || echo "build: $?"
+        "$EXP" gc --yes --keep-last 1 --grace 0
+        "$EXP" build --run-id full >&2 && echo "room again"
+        rm store/fill-*
+        "$EXP" audit
+        echo 'Answer briefly.' > prompts/short.txt
+        "$EXP" build --json | grep -q "$root" && echo "same root"
+    "#;
+    let Some(Output { stdout, .. }) = mounting(&project, script) else { return };
     assert!(stdout.contains("build: 7"), "{stdout}");
-    assert!(stdout.contains("removed") && stdout.contains("sound") && stdout.contains("same root"), "{stdout}");
+    assert!(stdout.contains("removed") && stdout.contains("room again"), "{stdout}");
+    assert!(stdout.contains("sound") && stdout.contains("same root"), "{stdout}");
 }

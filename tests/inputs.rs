@@ -689,6 +689,17 @@ impl Reading<'_> {
                 self.settings(&["alpha"]);
                 self.output("significance", &format!("stats/{slug}"), "significance.json");
                 self.output("costs", &format!("costs/{slug}"), "costs.json");
+                let is_judged = self.world.is_open_book("open") && self.world.of("opt.support") == "true";
+                for (is_made, step, name) in [
+                    (self.world.of("opt.power") == "true", "stats", "power_analysis"),
+                    (self.world.of("opt.mixed") == "true", "stats", "mixed_models"),
+                    (is_judged, "stats", "unsupported_sensitivity"),
+                    (self.world.of("opt.cost") == "true", "costs", "cost_effectiveness"),
+                ] {
+                    if is_made {
+                        self.output(name, &format!("{step}/{slug}"), &format!("{name}.json"));
+                    }
+                }
                 for (side, arm) in self.sides(&trial.1) {
                     for (what, path) in self.world.arm(&arm).0 {
                         self.file(&format!("{side}/{what}"), path);

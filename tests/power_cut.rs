@@ -87,6 +87,14 @@ impl Disk {
             tries += 1;
             std::thread::sleep(Duration::from_millis(100));
         }
+        // Whoever made a mount namespace meanwhile keeps the file system, shut down as it is, and would pass it on.
+        let attached =
+            || Command::new("losetup").arg("-j").arg(self.image()).output().is_ok_and(|o| !o.stdout.is_empty());
+        while attached() {
+            assert!(tries < 600, "{} is still in use", self.image().display());
+            tries += 1;
+            std::thread::sleep(Duration::from_millis(100));
+        }
         if let Some(below) = &self.below {
             below.remount();
         }

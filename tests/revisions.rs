@@ -27,8 +27,8 @@ const TABLE: [(&str, u32, &str); 17] = [
     ("stats", 3, "86c7523947f1a05304f0dacec549013759bd4cb7117e1a6a3668634b6f9b25ba"),
     ("costs", 2, "8757f3767ecefb384b5078d50cf0ed260d988bd859991c64e9a0b5b8a4e5a0ac"),
     ("pairwise", 1, "bade844d9a9c7cecaf2e77a7ea9e030db4520fdca320b2f8f7307d3ec74fda9d"),
-    ("report", 3, "1ebab699cacf68a6ea86deac72beb37ae975880e52638b3054b5b663489cedf0"),
-    ("aggregate", 4, "013fb9ed4fd6c0e5e12267b3320d8d8d612cf084242c78f70ce1a26e02424166"),
+    ("report", 4, "5c0955d4d8927b1e22bfd412746c6282dc78021e7586e8dcf19f33b30ae05ca6"),
+    ("aggregate", 5, "6ec38eb21bafa741d69ab05516635da6a978bc8fb261034503a8f70b56808f40"),
 ];
 
 #[derive(Default)]
@@ -321,6 +321,10 @@ fn pipeline() -> BTreeMap<&'static str, String> {
             ("significance", tested["significance.json"]),
             ("costs", priced["costs.json"]),
             ("prompt/control/system", system),
+            ("power_analysis", tested["power_analysis.json"]),
+            ("mixed_models", tested["mixed_models.json"]),
+            ("unsupported_sensitivity", tested["unsupported_sensitivity.json"]),
+            ("cost_effectiveness", priced["cost_effectiveness.json"]),
         ],
     );
     p.run(

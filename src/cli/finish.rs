@@ -313,6 +313,7 @@ pub fn show(dir: &ViewDir, store: &Store, record: &RunRecord) -> Result<usize, F
     {
         dir.make_latest()?;
     }
+    dir.sync()?;
     Ok(made)
 }
 

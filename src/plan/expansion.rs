@@ -202,6 +202,15 @@ impl<'p, 'c> Expansion<'p, 'c> {
             ("significance".into(), From::Output(stats, "significance.json".into())),
             ("costs".into(), From::Output(costs, "costs.json".into())),
         ];
+        let further = [
+            (config.optional.power_analysis, "power_analysis", stats),
+            (config.optional.mixed_effects, "mixed_models", stats),
+            (stats_params.sweeps_support(), "unsupported_sensitivity", stats),
+            (is_priced, "cost_effectiveness", costs),
+        ];
+        let made = further.into_iter().filter(|(is_made, ..)| *is_made);
+        report_inputs
+            .extend(made.map(|(_, name, node)| (name.into(), From::Output(node, format!("{name}.json").into()))));
         report_inputs.extend(redrawn);
         if !rated.is_empty() {
             report_inputs.push(("agreement".into(), From::Output(merge, "agreement.json".into())));

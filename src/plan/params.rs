@@ -291,7 +291,8 @@ pub struct TrialLabel {
 
 /// Says what a trial's report is about. Inputs `significance`, `costs`, the prompt files as
 /// `prompt/ARM/{system,user,examples,messages,prefill}`, and where the config names a file of redraws
-/// `redraws/ARM/D/NNNNN`, `agreement` where people rated answers; output `report.md`.
+/// `redraws/ARM/D/NNNNN`, `agreement` where people rated answers, and the optional analyses that are made (`power_analysis`,
+/// `mixed_models`, `unsupported_sensitivity`, `cost_effectiveness`); output `report.md`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReportParams {

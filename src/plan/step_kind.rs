@@ -127,8 +127,9 @@ impl StepKind {
             | Self::External
             | Self::Pairwise => 1,
             Self::Score | Self::Merge | Self::Costs => 2,
-            Self::Stats | Self::Report => 3,
-            Self::Aggregate => 4,
+            Self::Stats => 3,
+            Self::Report => 4,
+            Self::Aggregate => 5,
         }
     }
 }

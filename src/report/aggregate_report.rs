@@ -2,8 +2,8 @@ use std::fmt::Write;
 
 use super::cost_summary::cost_cell;
 use super::markdown::{Table, code, prose};
-use super::number::{count, p_cell};
-use super::{FamilyNote, MetricRow};
+use super::number::{count, difference, level, p_cell};
+use super::{FamilyNote, MetricRow, PooledMetric};
 
 /// Is all that a run's report says.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +14,8 @@ pub struct AggregateReport {
     pub family: FamilyNote,
     /// Whether the effect of a prompt set differs between models.
     pub interactions: Vec<InteractionRow>,
+    /// The effects on primary metrics pooled over the datasets of a trial, by the trial's slug.
+    pub pooled: Vec<(String, PooledMetric)>,
     /// What is not as the sealed plan says, as what, sealed, now; none where no plan is sealed.
     pub deviations: Option<Vec<[String; 3]>>,
     /// Whether trials share a control.
@@ -69,8 +71,30 @@ pub struct AggregateRow {
     pub q: Option<f64>,
     /// The p-value among all treatments of a shared control.
     pub q_shared: Option<f64>,
+    /// What the comparison could have shown.
+    pub power: Option<DetectableDifference>,
     /// Whether it is outside of the family that was stated beforehand.
     pub is_exploratory: bool,
+}
+
+/// Is the smallest difference that a comparison would have found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DetectableDifference {
+    /// The level of the two-sided test.
+    pub alpha: f64,
+    /// How often it finds it.
+    pub power: f64,
+    /// The method: `normal`.
+    pub method: String,
+    /// The difference.
+    pub smallest: f64,
+}
+
+impl AggregateTrial {
+    /// Says whether this is the trial, and the metric is primary in one of its datasets.
+    pub fn is_primary(&self, slug: &str, metric: &str) -> bool {
+        self.slug == slug && self.rows.iter().any(|row| row.metric.name == metric)
+    }
 }
 
 impl AggregateReport {
@@ -136,6 +160,8 @@ impl AggregateReport {
         );
         text.push_str(&deviation_text(self.deviations.as_deref()));
         text.push_str(&self.interaction_text());
+        text.push_str(&self.pooled_text());
+        text.push_str(&self.power_text());
         for trial in &self.trials {
             if let Some(note) = &trial.note {
                 let _ = writeln!(text, "\n{}: {}", code(&trial.slug), prose(note));
@@ -151,6 +177,44 @@ impl AggregateReport {
             table.row([code(&trial.slug), control, treatment, both, origin]);
         }
         text + table.finish().trim_end() + "\n"
+    }
+
+    fn pooled_text(&self) -> String {
+        let all: Vec<_> = self.pooled.iter().map(|(trial, pooled)| (Some(trial.as_str()), pooled)).collect();
+        if all.is_empty() {
+            return String::new();
+        }
+        let text = "\n## Meta-analysis\n\nThe effects on each trial's primary metrics pooled over its datasets, treatment − control; \
+                    `effects.json` has those on all metrics.\n\n";
+        text.to_owned() + PooledMetric::render(&all).trim_end() + "\n"
+    }
+
+    fn power_text(&self) -> String {
+        let rows = || self.trials.iter().flat_map(|trial| trial.rows.iter().map(move |row| (trial, row)));
+        let Some(first) = rows().find_map(|(_, row)| row.power.as_ref()) else { return String::new() };
+        let mut text = format!(
+            "\n## Power / MDE\n\nThe smallest difference that a two-sided test at level {}, not corrected, finds with a power of {} ({}), \
+             on the items compared here.\n\n",
+            first.alpha,
+            level(first.power),
+            code(&first.method)
+        );
+        let mut table =
+            Table::new(["Trial", "Dataset", "Metric", ">Items", ">Difference found", ">Smallest detectable"]);
+        for (trial, row) in rows() {
+            let metric = &row.metric;
+            let Some(power) = &row.power else { continue };
+            table.row([
+                code(&trial.slug),
+                code(&row.dataset),
+                metric.heading(),
+                count(metric.delta.as_ref().map_or(0, |delta| delta.n)),
+                metric.delta_cells()[0].clone(),
+                difference(metric.unit, power.smallest).replace('+', ""),
+            ]);
+        }
+        text.push_str(table.finish().trim_end());
+        text + "\n"
     }
 
     fn interaction_text(&self) -> String {

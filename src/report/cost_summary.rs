@@ -97,6 +97,7 @@ pub(super) fn cost_cell(value: Option<f64>) -> String {
     value.map_or_else(|| NONE.to_owned(), usd)
 }
 
-fn signed_usd(value: f64) -> String {
+/// Writes a difference in US dollars, with its sign.
+pub(super) fn signed_usd(value: f64) -> String {
     if value < 0.0 { usd(value) } else { format!("+{}", usd(value)) }
 }

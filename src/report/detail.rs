@@ -3,7 +3,7 @@ use std::fmt::Write;
 use super::markdown::{Table, code};
 use super::number::{NONE, count, difference, p_cell, p_value};
 use super::section::ARMS;
-use super::{MetricRow, Unit};
+use super::{MetricRow, PooledMetric, Unit};
 
 /// Is what a section says beyond means, differences and tests.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,6 +18,8 @@ pub struct Detail {
     pub risk: Option<(f64, f64, f64)>,
     /// The main metric by the values of each subgroup field.
     pub fields: Vec<(String, Vec<(String, MetricRow)>)>,
+    /// The effects of the rows' labels pooled, by metric.
+    pub pooled: Vec<PooledMetric>,
 }
 
 /// Is what several draws of an item come to, for control and treatment.
@@ -95,6 +97,16 @@ impl Detail {
             text.push_str(&table.finish());
         }
         text
+    }
+
+    /// Renders what the effects of the labels come to together.
+    pub(super) fn render_pooled(&self) -> String {
+        if self.pooled.is_empty() {
+            return String::new();
+        }
+        let all: Vec<_> = self.pooled.iter().map(|pooled| (None, pooled)).collect();
+        "Meta-analysis: the effects of the labels pooled, treatment − control.\n\n".to_owned()
+            + &PooledMetric::render(&all)
     }
 
     fn render_equivalence(&self, text: &mut String) {

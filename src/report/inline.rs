@@ -23,6 +23,16 @@ impl Words {
         self.span(text.into(), false, false)
     }
 
+    /// Adds a name from outside.
+    pub(super) fn code(self, text: impl Into<String>) -> Self {
+        self.span(text.into(), true, false)
+    }
+
+    /// Says whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Adds strong words.
     pub(super) fn strong(self, text: impl Into<String>) -> Self {
         self.span(text.into(), false, true)

@@ -1,3 +1,4 @@
+use super::inline::Words;
 use super::markdown::code;
 use super::number::{NONE, difference, p_cell, range, value};
 
@@ -58,6 +59,12 @@ pub struct MetricRow {
 }
 
 impl MetricRow {
+    /// Makes one that has a name and no numbers. Tokens written are a count; everything else is a share.
+    pub fn named(name: &str) -> Self {
+        let unit = if name == "output_tokens" { Unit::Count } else { Unit::Share };
+        Self { name: name.to_owned(), unit, arms: [None, None], delta: None }
+    }
+
     /// Returns the name as it is shown, and whether that is this program's own word.
     pub(super) fn name_shown(&self) -> (&str, bool) {
         let known = match self.name.as_str() {
@@ -76,6 +83,12 @@ impl MetricRow {
     pub(super) fn heading(&self) -> String {
         let (name, is_own) = self.name_shown();
         if is_own { name.to_owned() } else { code(name) }
+    }
+
+    /// Returns the same for a sentence that may be HTML too.
+    pub(super) fn name_words(&self) -> Words {
+        let (name, is_own) = self.name_shown();
+        if is_own { Words::default().text(name) } else { Words::default().code(name) }
     }
 
     /// Writes an arm's mean with its interval, for a cell.

@@ -88,6 +88,7 @@ impl Section {
         text.push_str(&self.significance(level));
         text.push_str(&self.detail.render());
         text.push_str(&self.label_table());
+        text.push_str(&self.detail.render_pooled());
         text + &self.answers()
     }
 

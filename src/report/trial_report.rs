@@ -3,7 +3,7 @@ use std::fmt::Write;
 use super::aggregate_report::deviation_text;
 use super::markdown::{Table, code, prose};
 use super::number::{count, level};
-use super::{CostSummary, PairwiseSection, PromptFile, RaterAgreement, Section, Verdict};
+use super::{CostSummary, FurtherAnalyses, PairwiseSection, PromptFile, RaterAgreement, Section, Verdict};
 
 /// Is all that a trial's report says.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +32,8 @@ pub struct TrialReport {
     pub pairwise: Vec<PairwiseSection>,
     /// How many items were drawn anew in both arms for a status of an earlier draw, by that status; empty where none was.
     pub redrawn: Vec<(String, u64)>,
+    /// The analyses that a config may leave out.
+    pub further: FurtherAnalyses,
     /// What it cost.
     pub cost: CostSummary,
 }
@@ -121,6 +123,9 @@ impl TrialReport {
             text.push_str(&pairwise.render(&self.family.level()));
         }
         text.push_str(&self.redrawn());
+        for panel in self.further.panels() {
+            text.push_str(&panel.markdown());
+        }
         text + &self.cost.render(&self.family.level())
     }
 

@@ -144,11 +144,29 @@ impl ViewDir {
                 }
                 Err(_) => {
                     fs::copy(&blob, &path).map_err(io("copy", &path))?;
+                    fs::File::open(&path).and_then(|file| file.sync_all()).map_err(io("sync", &path))?;
                     made += 1;
                 }
             }
         }
         Ok(made)
+    }
+
+    /// Makes the names of all that was put into the directory durable, and its own name: a journal may do that by the way (ext4,
+    /// xfs), and need not (btrfs).
+    pub fn sync(&self) -> Result<(), RunError> {
+        let mut dirs = vec![self.path.clone()];
+        while let Some(dir) = dirs.pop() {
+            for entry in dir.read_dir_utf8().map_err(io("read", &dir))? {
+                let entry = entry.map_err(io("read", &dir))?;
+                if entry.file_type().map_err(io("look at", entry.path()))?.is_dir() {
+                    dirs.push(entry.into_path());
+                }
+            }
+            fs::File::open(&dir).and_then(|dir| dir.sync_all()).map_err(io("sync", &dir))?;
+        }
+        let above = &self.experiments;
+        fs::File::open(above).and_then(|dir| dir.sync_all()).map_err(io("sync", above))
     }
 
     /// Points `experiments/latest` at this run.

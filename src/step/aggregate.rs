@@ -9,11 +9,12 @@ use multiplicity::{Multiplicities, TrialTest};
 use trial::Trial;
 
 use super::json_lines::write_document;
+use super::report::further::pooled;
 use super::report::{correction, primary};
 use super::sealed_plan::sealed_plan;
 use super::{Inputs, Outputs, StepError};
 use crate::plan::{AggregateParams, Multiplicity};
-use crate::report::{AggregateReport, AggregateRow, AggregateTrial, FamilyNote, InteractionRow};
+use crate::report::{AggregateReport, AggregateRow, AggregateTrial, DetectableDifference, FamilyNote, InteractionRow};
 
 /// Writes `aggregate_report.md`, `multiplicity.json` and `effects.json`.
 ///
@@ -29,7 +30,17 @@ pub fn run(params: &AggregateParams, inputs: &Inputs<'_>, outputs: &mut dyn Outp
     let shown = trials.iter().map(|trial| {
         let rows = primary(&trial.significance).into_iter().map(|(test, open, metric)| {
             let found = multiplicities.find(&trial.label.slug, &test.dataset, &test.metric);
+            let blocks = trial.results().map(|results| &results.datasets);
+            let power = blocks.and_then(|all| all.get(&test.dataset)?.metrics.get(&test.metric)?.power.as_ref());
             AggregateRow {
+                power: power.and_then(|power| {
+                    Some(DetectableDifference {
+                        alpha: power.alpha,
+                        power: power.power,
+                        method: power.method.clone(),
+                        smallest: power.smallest_detectable?,
+                    })
+                }),
                 dataset: test.dataset.clone(),
                 open,
                 metric,
@@ -57,8 +68,8 @@ pub fn run(params: &AggregateParams, inputs: &Inputs<'_>, outputs: &mut dyn Outp
         p: test.p_value,
         n: test.n_items,
     });
+    let shown: Vec<AggregateTrial> = shown.collect();
     let report = AggregateReport {
-        trials: shown.collect(),
         family: FamilyNote {
             alpha: params.alpha.to_f64(),
             correction: correction(method),
@@ -66,7 +77,12 @@ pub fn run(params: &AggregateParams, inputs: &Inputs<'_>, outputs: &mut dyn Outp
             scope: multiplicities.scope(),
         },
         interactions: interactions.collect(),
+        pooled: (effects.meta.iter())
+            .filter(|meta| shown.iter().any(|trial| trial.is_primary(&meta.trial, &meta.metric)))
+            .map(|meta| (meta.trial.clone(), pooled(&meta.metric, &meta.pooled)))
+            .collect(),
         deviations: multiplicities.deviations(),
+        trials: shown,
         has_shared_control: !params.shared_controls.is_empty(),
     };
     outputs.put("multiplicity.json", write_document("multiplicity.json", &multiplicities)?)?;
@@ -273,7 +289,12 @@ mod tests {
         );
         assert!(test["p_value"].as_f64().is_some());
         assert_eq!(effects["meta"][0]["pooled"]["studies"].as_array().map(Vec::len), Some(2));
-        assert!(out["aggregate_report.md"].contains("## Does the effect depend on the model?"));
+        let report = &out["aggregate_report.md"];
+        assert!(report.contains("## Does the effect depend on the model?"));
+        let pooled = "pooled over its datasets, treatment − control; `effects.json` has those on all metrics.\n\n| Trial | Metric |";
+        assert!(report.contains(pooled), "{report}");
+        assert!(report.contains("| `a` | EM | `q`, `r` | 0.00 on 1 df | 1.0000 | 0% |"), "{report}");
+        assert!(report.contains("## Power / MDE\n") && report.contains("| `b` | `q` | EM | 60 |"), "{report}");
         let one = aggregated(&params(vec![named("a", "m", "s")]), &inputs[..3]);
         assert_eq!(json(&one, "effects.json")["interactions"], serde_json::json!([]));
     }

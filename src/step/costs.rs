@@ -1,6 +1,6 @@
 //! Prices the tokens.
 
-mod effectiveness;
+pub(super) mod effectiveness;
 
 use super::cost_table::{ArmCosts, CostTable, LongPromptRates, PairedCost, Pricing, UsageSource};
 use super::intervals::Intervals;

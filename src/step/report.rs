@@ -1,5 +1,7 @@
 //! Writes a trial's report.
 
+pub(super) mod further;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::agreement::agreement;
@@ -16,7 +18,7 @@ use crate::report::{
     self, ArmCost, CostSummary, Delta, Detail, DrawsRow, EquivalenceRow, FamilyNote, MetricRow, MissingRow,
     PairedCostDifference,
 };
-use crate::report::{ArmCounts, McNemarRow, PromptFile, Section, SectionKind, TrialReport, Unit, Verdict};
+use crate::report::{ArmCounts, McNemarRow, PromptFile, Section, SectionKind, TrialReport, Verdict};
 
 /// Writes `report.md`.
 pub fn run(params: &ReportParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs) -> Result<(), StepError> {
@@ -74,6 +76,7 @@ pub fn compose(params: &ReportParams, inputs: &Inputs<'_>) -> Result<TrialReport
         agreement: agreement(inputs)?,
         pairwise: pairwise_results::sections(inputs)?,
         redrawn: redrawn(inputs)?,
+        further: further::further(inputs)?,
         cost: cost(&costs),
     })
 }
@@ -183,6 +186,9 @@ fn detail(block: &Block) -> Detail {
         equivalence: equivalence.collect(),
         risk,
         fields: fields.map(|(field, values)| (field.to_owned(), main_rows(values))).collect(),
+        pooled: (block.meta.iter().flat_map(NamedList::iter))
+            .map(|(metric, meta)| further::pooled(metric, meta))
+            .collect(),
     }
 }
 
@@ -243,12 +249,7 @@ fn main_rows(sets: &NamedList<Block>) -> Vec<(String, MetricRow)> {
 
 fn metric_row(block: &Block, name: &str) -> MetricRow {
     let arm = |arm: Option<&NamedList<Estimate>>| arm.and_then(|arm| arm.get(name)).map(estimate);
-    MetricRow {
-        name: name.to_owned(),
-        unit: if name == "output_tokens" { Unit::Count } else { Unit::Share },
-        arms: block.arms.both().map(arm),
-        delta: block.metrics.get(name).map(delta),
-    }
+    MetricRow { arms: block.arms.both().map(arm), delta: block.metrics.get(name).map(delta), ..MetricRow::named(name) }
 }
 
 /// Returns the ends at the confidence level.

@@ -8,10 +8,10 @@ mod item_set;
 mod item_table;
 mod metric;
 mod missing;
-mod mixed_models;
-mod power_analysis;
+pub(super) mod mixed_models;
+pub(super) mod power_analysis;
 mod risk;
-mod support_sweep;
+pub(super) mod support_sweep;
 #[cfg(test)]
 mod tests;
 mod verdict;

@@ -237,8 +237,9 @@ fn is_full(error: &StoreError) -> bool {
             matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
         }
         StoreError::Index { source, .. } => {
-            // Its shared memory grows too, and says so by another code.
-            matches!(source.sqlite_error_code(), Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure))
+            // Its shared memory grows too, and says so by another code; and by a third where what stands beside it cannot be made.
+            let code = source.sqlite_error_code();
+            matches!(code, Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::CannotOpen))
         }
         _ => false,
     }

@@ -21,4 +21,5 @@ pub use methods::Methods;
 pub use page_item::{ItemList, PageAnswer, PageItem};
 pub use page_trial::{PageTrial, PooledEffects, RiskCurve, StudyEffect, TokenCounts};
 pub use run_page::{RunPage, SourceFile};
+pub(super) use table::HtmlTable;
 pub use word_diff::{DiffPart, word_diff};

@@ -6,6 +6,7 @@ use super::{RunPage, escape};
 use crate::report::MetricRow;
 use crate::report::metric_row::test_name;
 use crate::report::number::{NONE, count, difference, p_cell, range, usd};
+use crate::report::panel::Panel;
 
 impl RunPage {
     /// Renders the numbers as tables, a fold for each trial.
@@ -63,10 +64,18 @@ impl RunPage {
             let tokens = |n: Option<u64>| n.map_or_else(|| NONE.to_owned(), count);
             let _ = write!(
                 html,
-                "{} input and {} output tokens.</p></details>",
+                "{} input and {} output tokens.</p>",
                 tokens(cost.total.prompt_tokens),
                 tokens(cost.total.completion_tokens)
             );
+            let panels = report.further.panels();
+            if !panels.is_empty() {
+                let names: Vec<&str> = panels.iter().map(|panel| panel.heading).collect();
+                let _ = write!(html, "<details class=\"further\"><summary>{}</summary>", names.join(" · "));
+                html.extend(panels.iter().map(Panel::html));
+                html.push_str("</details>");
+            }
+            html.push_str("</details>");
         }
         html + "</section>\n"
     }

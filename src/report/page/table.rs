@@ -3,14 +3,14 @@ use std::fmt::Write as _;
 use super::escape;
 
 /// Is an HTML table in the making; cells are HTML already.
-pub(super) struct HtmlTable {
+pub(in crate::report) struct HtmlTable {
     html: String,
     right: Vec<bool>,
 }
 
 impl HtmlTable {
     /// Starts a table; a column whose heading starts with `>` is set to the right. A reader with script can sort it.
-    pub(super) fn new<S: AsRef<str>>(headings: impl IntoIterator<Item = S>) -> Self {
+    pub(in crate::report) fn new<S: AsRef<str>>(headings: impl IntoIterator<Item = S>) -> Self {
         let mut html = String::from("<div class=\"scroll\"><table class=\"sortable\"><thead><tr>");
         let mut right = Vec::new();
         for heading in headings {
@@ -25,7 +25,7 @@ impl HtmlTable {
     }
 
     /// Adds a row.
-    pub(super) fn row<S: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = S>) {
+    pub(in crate::report) fn row<S: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = S>) {
         self.html.push_str("<tr>");
         for (at, cell) in cells.into_iter().enumerate() {
             let class = if self.right.get(at) == Some(&true) { " class=\"r\"" } else { "" };
@@ -35,7 +35,7 @@ impl HtmlTable {
     }
 
     /// Ends the table.
-    pub(super) fn finish(self) -> String {
+    pub(in crate::report) fn finish(self) -> String {
         self.html + "</tbody></table></div>\n"
     }
 }

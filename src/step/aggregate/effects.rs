@@ -17,7 +17,7 @@ pub(super) struct Effects {
     /// Whether the effect of a prompt set differs between models that were asked the same items.
     pub(super) interactions: Vec<ModelInteraction>,
     /// The effects of each trial pooled over its datasets, by metric.
-    meta: Vec<TrialMeta>,
+    pub(super) meta: Vec<TrialMeta>,
 }
 
 #[derive(Serialize)]
@@ -59,10 +59,10 @@ pub(super) struct ModelInteraction {
 }
 
 #[derive(Serialize)]
-struct TrialMeta {
-    trial: String,
-    metric: String,
-    pooled: MetaBlock,
+pub(super) struct TrialMeta {
+    pub(super) trial: String,
+    pub(super) metric: String,
+    pub(super) pooled: MetaBlock,
 }
 
 impl Effects {

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Rates;
 use crate::plan::Effectiveness;
@@ -15,31 +15,31 @@ use crate::step::{Outputs, StepError};
 const NAME: &str = "cost_effectiveness.json";
 
 /// Is all of `cost_effectiveness.json`.
-#[derive(Serialize)]
-struct Document {
+#[derive(Serialize, Deserialize)]
+pub(in crate::step) struct Document {
     schema_version: u32,
     /// `fieller`: of the ratio of two paired means.
-    interval_method: &'static str,
+    pub(in crate::step) interval_method: String,
     /// By temperature, dataset and metric.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    results: BTreeMap<String, NamedList<NamedList<Row>>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(in crate::step) results: BTreeMap<String, NamedList<NamedList<Row>>>,
 }
 
 /// Holds the effect of treatment on one metric against what it costs, over the items that have both under both arms.
-#[derive(Serialize)]
-struct Row {
-    n_items: u64,
-    usd_control: Option<f64>,
-    usd_treatment: Option<f64>,
+#[derive(Serialize, Deserialize)]
+pub(in crate::step) struct Row {
+    pub(in crate::step) n_items: u64,
+    pub(in crate::step) usd_control: Option<f64>,
+    pub(in crate::step) usd_treatment: Option<f64>,
     /// Per item and draw set, treatment minus control, as `delta_metric` is.
-    usd_diff: Option<f64>,
-    delta_metric: Option<f64>,
+    pub(in crate::step) usd_diff: Option<f64>,
+    pub(in crate::step) delta_metric: Option<f64>,
     /// What one percentage point more of the metric costs; negative where cost and metric move against each other.
-    usd_per_1pp: Option<f64>,
+    pub(in crate::step) usd_per_1pp: Option<f64>,
     /// Null where the metric's difference may be nothing: the ratio has no bounds then.
-    usd_per_1pp_ci_95: Option<[f64; 2]>,
+    pub(in crate::step) usd_per_1pp_ci_95: Option<[f64; 2]>,
     /// Which way both move, as in `costs-more-scores-higher`.
-    direction: Option<String>,
+    pub(in crate::step) direction: Option<String>,
 }
 
 /// Writes what a percentage point of each metric costs, with its sign.
@@ -60,7 +60,7 @@ pub(super) fn write(
     let datasets: NamedList<NamedList<Row>> = datasets.filter(|(_, rows)| !rows.is_empty()).collect();
     let document = Document {
         schema_version: 2,
-        interval_method: "fieller",
+        interval_method: "fieller".to_owned(),
         results: (!datasets.is_empty()).then_some((label, datasets)).into_iter().collect(),
     };
     outputs.put(NAME, write_document(NAME, &document)?)

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::block::main_metric;
 use super::item_table::ItemTable;
@@ -11,43 +11,48 @@ use crate::step::json_lines::write_document;
 use crate::step::{Outputs, StepError};
 
 const NAME: &str = "mixed_models.json";
-const TERMS: [&str; 2] = ["Intercept", "C(condition)[T.treatment]"];
+/// Is the term of treatment, in the predecessor's words.
+pub(in crate::step) const TREATMENT: &str = "C(condition)[T.treatment]";
+const TERMS: [&str; 2] = ["Intercept", TREATMENT];
 
 /// Is all of `mixed_models.json`. The name is the predecessor's; the models are marginal ones, and say so.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 #[allow(clippy::struct_field_names)] // The file's own word.
-struct Models {
+pub(in crate::step) struct Models {
     schema_version: u32,
-    status: &'static str,
+    status: String,
     n_rows: u64,
     n_items: u64,
     n_clusters: u64,
-    models: BTreeMap<&'static str, Model>,
+    /// `logistic_binary_correct` and `linear_f1_open`.
+    pub(in crate::step) models: BTreeMap<String, Model>,
 }
 
-#[derive(Serialize)]
+/// Is a model, or why there is none.
+#[derive(Serialize, Deserialize)]
 #[serde(untagged)]
-enum Model {
+pub(in crate::step) enum Model {
     Fitted(Fitted),
     Unavailable { unavailable: String },
 }
 
-#[derive(Serialize)]
-struct Fitted {
+/// Is a model that was fitted; its maps go by term.
+#[derive(Serialize, Deserialize)]
+pub(in crate::step) struct Fitted {
     /// `gee-logit-exchangeable` or `ols-cluster-robust`.
-    method: &'static str,
-    metric: String,
-    params: BTreeMap<&'static str, f64>,
-    bse: BTreeMap<&'static str, f64>,
-    conf_int: BTreeMap<&'static str, [f64; 2]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    odds_ratio: Option<BTreeMap<&'static str, Option<f64>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    or_ci: Option<BTreeMap<&'static str, [Option<f64>; 2]>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::step) method: String,
+    pub(in crate::step) metric: String,
+    pub(in crate::step) params: BTreeMap<String, f64>,
+    pub(in crate::step) bse: BTreeMap<String, f64>,
+    pub(in crate::step) conf_int: BTreeMap<String, [f64; 2]>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::step) odds_ratio: Option<BTreeMap<String, Option<f64>>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::step) or_ci: Option<BTreeMap<String, [Option<f64>; 2]>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     correlation: Option<f64>,
-    n_obs: u64,
-    n_groups: u64,
+    pub(in crate::step) n_obs: u64,
+    pub(in crate::step) n_groups: u64,
 }
 
 /// Writes the marginal models of a trial, where they are wanted: a logistic one of right and wrong over all draws, and a
@@ -93,11 +98,14 @@ pub(super) fn write(params: &StatsParams, table: &ItemTable, outputs: &mut dyn O
     let groups: std::collections::BTreeSet<u32> = table.cluster.iter().copied().collect();
     let document = Models {
         schema_version: 2,
-        status: if is_any(&logistic) || is_any(&linear) { "ok" } else { "unavailable" },
+        status: if is_any(&logistic) || is_any(&linear) { "ok" } else { "unavailable" }.to_owned(),
         n_rows: rows,
         n_items: table.len() as u64,
         n_clusters: if cluster { groups.len() as u64 } else { table.len() as u64 },
-        models: BTreeMap::from([("logistic_binary_correct", logistic), ("linear_f1_open", linear)]),
+        models: BTreeMap::from([
+            ("logistic_binary_correct".to_owned(), logistic),
+            ("linear_f1_open".to_owned(), linear),
+        ]),
     };
     outputs.put(NAME, write_document(NAME, &document)?)
 }
@@ -144,16 +152,17 @@ fn fitted(model: &ArmModel, method: &'static str, metric: String, is_logistic: b
         let half = quantile * model.standard_errors[at];
         [model.params[at] - half, model.params[at] + half]
     });
-    let by_term = |values: [f64; 2]| BTreeMap::from([(TERMS[0], values[0]), (TERMS[1], values[1])]);
+    let by_term = |values: [f64; 2]| TERMS.map(str::to_owned).into_iter().zip(values).collect();
+    let of_treatment = || TREATMENT.to_owned();
     let finite = |x: f64| Some(libm::exp(x)).filter(|x| x.is_finite());
     Fitted {
-        method,
+        method: method.to_owned(),
         metric,
         params: by_term(model.params),
         bse: by_term(model.standard_errors),
-        conf_int: BTreeMap::from([(TERMS[0], ends[0]), (TERMS[1], ends[1])]),
-        odds_ratio: is_logistic.then(|| BTreeMap::from([(TERMS[1], finite(model.params[1]))])),
-        or_ci: is_logistic.then(|| BTreeMap::from([(TERMS[1], ends[1].map(finite))])),
+        conf_int: TERMS.map(str::to_owned).into_iter().zip(ends).collect(),
+        odds_ratio: is_logistic.then(|| BTreeMap::from([(of_treatment(), finite(model.params[1]))])),
+        or_ci: is_logistic.then(|| BTreeMap::from([(of_treatment(), ends[1].map(finite))])),
         correlation: is_logistic.then_some(model.correlation),
         n_obs: model.rows,
         n_groups: model.clusters,

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::item_table::ItemTable;
 use crate::plan::StatsParams;
@@ -11,23 +11,25 @@ use crate::step::{Outputs, StepError};
 const NAME: &str = "unsupported_sensitivity.json";
 
 /// Is all of `unsupported_sensitivity.json`.
-#[derive(Serialize)]
-struct Sweep<'a> {
+#[derive(Serialize, Deserialize)]
+pub(in crate::step) struct Sweep {
     schema_version: u32,
     /// `overlap`: an answer is unsupported where the share of its words in the passage is below the threshold.
-    strategy: &'static str,
-    thresholds: Vec<f64>,
-    results: BTreeMap<&'a str, BTreeMap<String, Point>>,
+    pub(in crate::step) strategy: String,
+    pub(in crate::step) thresholds: Vec<f64>,
+    /// By temperature and threshold.
+    pub(in crate::step) results: BTreeMap<String, BTreeMap<String, Point>>,
 }
 
-#[derive(Serialize)]
-struct Point {
-    control_mean: Option<f64>,
-    treatment_mean: Option<f64>,
-    delta_mean: Option<f64>,
-    ci_95: Option<[f64; 2]>,
-    method: Option<&'static str>,
-    n_items: u64,
+/// Is the comparison of the rates at one threshold.
+#[derive(Serialize, Deserialize)]
+pub(in crate::step) struct Point {
+    pub(in crate::step) control_mean: Option<f64>,
+    pub(in crate::step) treatment_mean: Option<f64>,
+    pub(in crate::step) delta_mean: Option<f64>,
+    pub(in crate::step) ci_95: Option<[f64; 2]>,
+    pub(in crate::step) method: Option<String>,
+    pub(in crate::step) n_items: u64,
 }
 
 /// Writes how the unsupported rate depends on the share of words that counts as support, where that is wanted.
@@ -79,12 +81,12 @@ pub(super) fn write(
                 treatment_mean: mean(|pair| pair.1),
                 delta_mean: differences.mean(),
                 ci_95: interval.map(|interval| [interval.lower, interval.upper]),
-                method: interval.map(|interval| interval.method.name()),
+                method: interval.map(|interval| interval.method.name().to_owned()),
                 n_items: differences.n(),
             },
         );
     }
-    let document =
-        Sweep { schema_version: 2, strategy: "overlap", thresholds, results: BTreeMap::from([(label, points)]) };
+    let results = BTreeMap::from([(label.to_owned(), points)]);
+    let document = Sweep { schema_version: 2, strategy: "overlap".to_owned(), thresholds, results };
     outputs.put(NAME, write_document(NAME, &document)?)
 }
