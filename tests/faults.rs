@@ -198,3 +198,46 @@ fn every_row_of_the_table_names_tests_that_exist() {
     let broken = page.replace("`a_quota_once`", "`a_quota_twice`").replace("| 33 |", "| 133 |");
     assert_eq!(flaws(&broken), ["row 9: tests/crash_sweep.rs has no test `a_quota_twice`", "row 33 is not there"]);
 }
+
+/// Runs the binary under a clock that stands elsewhere and goes on from there; `None` where there is no libfaketime.
+fn under_clock(project: &Project, clock: &str, args: &[&str]) -> Option<Output> {
+    let library = ["/usr/lib/x86_64-linux-gnu/faketime", "/usr/lib/aarch64-linux-gnu/faketime", "/usr/lib64/faketime"]
+        .map(|dir| Path::new(dir).join("libfaketimeMT.so.1"))
+        .into_iter()
+        .find(|path| path.exists())?;
+    let mut command = project.command(args);
+    // Only the clock on the wall: what is waited for goes by the other one.
+    command.env("LD_PRELOAD", library).env("FAKETIME", clock).env("DONT_FAKE_MONOTONIC", "1");
+    command.env("FAKE_STAT", "0");
+    Some(run(&mut command))
+}
+
+#[test]
+fn builds_under_any_clock_come_to_one_root_and_are_hits_of_each_other() {
+    let project = project(2);
+    let expected = self::project(2).build()["root"].clone();
+    let brief = project.read("prompts/brief.txt");
+    let mut ids = std::collections::BTreeSet::new();
+    // Ten years on, back to the beginning, one second before what a 32 bit clock can say, and now.
+    let clocks = ["+10y", "@1970-01-02 00:00:00", "@2038-01-19 03:14:07", "+0s"];
+    for (at, clock) in clocks.iter().enumerate() {
+        let Some(first) = under_clock(&project, clock, &["build", "--json"]) else {
+            println!("skipped: libfaketime is not here");
+            return;
+        };
+        let built = first.expect_code(0).json();
+        assert_eq!(built["root"], expected, "{clock}");
+        assert_eq!(built["actions"]["executed"].as_u64().unwrap() > 0, at == 0, "{clock}: {built:#}");
+        // Something new under this clock, too, and a collection that takes nothing that is used.
+        project.file("prompts/brief.txt", format!("Answer briefly, version {at}.\n"));
+        let edited = under_clock(&project, clock, &["build", "--json"]).unwrap().expect_code(0).json();
+        assert!(ids.insert(edited["run_id"].as_str().unwrap().to_owned()), "{clock}: {edited:#}");
+        let manifest = project.manifest(&edited);
+        let year = manifest["created_utc"].as_str().unwrap()[..4].parse::<u32>().unwrap();
+        assert_eq!(year == 1970, clock.starts_with("@1970"), "{clock}: the clock was not where it should be: {year}");
+        under_clock(&project, clock, &["gc", "--unreferenced", "--yes"]).unwrap().expect_code(0);
+        under_clock(&project, clock, &["audit", edited["run_id"].as_str().unwrap()]).unwrap().expect_code(0);
+        project.file("prompts/brief.txt", &brief);
+    }
+    ends_as_ever(&project, 2);
+}
