@@ -143,6 +143,16 @@ fn few_descriptors_are_enough_or_an_error() {
     ends_as_ever(&project, 30);
 }
 
+/// `EXP_PARTS` says how many parts: 300 unless set, 10,000 in `.ci/long`.
+#[test]
+fn the_descriptors_that_a_build_wants_do_not_grow_with_its_parts() {
+    let parts: u32 = std::env::var("EXP_PARTS").map_or(300, |parts| parts.parse().unwrap());
+    let project = mills(Project::new(), parts, parts);
+    let said = limited(&project, "ulimit -n 256", &["build", "--json"]).expect_code(0).json();
+    assert!(said["actions"]["executed"].as_u64().unwrap() > u64::from(4 * parts), "{said:#}");
+    project.exp(&["audit"]).expect_code(0);
+}
+
 /// Lists the tests that a cell of the table names, as file and function.
 fn named(cell: &str) -> Vec<(String, String)> {
     let mut file = String::new();
