@@ -255,7 +255,7 @@ fn what_was_typed_is_not_understood() {
         assert_eq!((output.stderr.as_str(), output.stdout.as_str()), (expected, ""), "{}", output.stderr);
         assert!(!project.path("store").exists() && !project.path("experiments").exists());
     }
-    let steps = "the steps are fetch, prepare, build, infer, parse, labels, judge_build, judge_infer, judge, external, score, merge, stats, costs, report, aggregate";
+    let steps = "the steps are fetch, prepare, build, infer, parse, labels, judge_build, pairwise_build, judge_infer, judge, external, score, merge, stats, costs, pairwise, report, aggregate";
     for flag in ["--only-step", "--from_step", "--to-step"] {
         refuses(&project, &["build", flag, "polish"], &format!("error: there is no step `polish`; {steps}\n"));
         assert!(!project.path("store").exists());

@@ -817,7 +817,7 @@ error: unknown scorer `choices`
 6 |     scorers: [{choices: {options: [a, b]}}]
   |                ^^^^^^^ did you mean `choice`?
   |
-  = help: known scorers: squad, qa, includes, exact, numeric, regex, choice, json, labels, judge, external
+  = help: known scorers: squad, qa, includes, exact, numeric, regex, choice, json, labels, judge, judge_pairwise, external
 ",
     );
 }

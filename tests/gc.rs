@@ -104,6 +104,7 @@ fn it_works_on_a_full_disk() {
 }
 
 /// Runs a script that may mount a file system at `store`, which nobody else sees; `None`, said so, where it may not.
+#[allow(clippy::unwrap_used)] // A test may stop where nothing can be set up.
 fn mounting(project: &Project, script: &str) -> Option<Output> {
     let mut command = Command::new("unshare");
     command.args(["-rm", "sh", "-c", script]).current_dir(project.dir()).env("EXP", env!("CARGO_BIN_EXE_exp"));

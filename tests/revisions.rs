@@ -11,13 +11,14 @@ use exp::plan::{ParamsDoc, StepKind};
 use exp::step::{self, Input, Inputs, ReadBlobs};
 
 /// (step, revision, digest of names and bytes of all outputs on the fixture).
-const TABLE: [(&str, u32, &str); 15] = [
+const TABLE: [(&str, u32, &str); 17] = [
     ("prepare", 1, "8fe9916da9525daea793229818765028fda32e216e275c4c742e32651033f1c0"),
     ("build", 1, "236bfb08da0b2b99f598b280426216008407446efc4fec56a812b81368376264"),
     ("infer", 1, "6b0df6b2b1cb1bc93da27a2be48b3668b49bb2f965111267346f2e9314ba3aa6"),
     ("parse", 1, "7a8024c48bdf69826fd9d268944bbb9e753f83eae5cc2970cfe8afa9955b8785"),
     ("labels", 1, "2e38dd13efcb2fab6f91274dab876da302ee7db5b95ae9e20579cf5d34cadf5e"),
     ("judge_build", 1, "7313f8f3e6c102b9f7835520d74b29d3730b78919e10d122b780821b15a556ca"),
+    ("pairwise_build", 1, "246e367773936f7893a77dbd26e5d3f073e88c1690ccf416e7f92a45642d96e6"),
     ("judge_infer", 1, "f242899af4b7313e0d8b84905b6d4a19c2d73f642bd11de9d9d0b4dbe60f3ce7"),
     ("judge", 1, "ca96553e47bdf73ad1086abf7acc99025373022e0c91ea4d708c5f3191d9a49a"),
     ("external", 1, "a6cce1d5b95b6a53276755b87f49a8a4e737e453282002b940775b7c7ccdb13a"),
@@ -25,6 +26,7 @@ const TABLE: [(&str, u32, &str); 15] = [
     ("merge", 2, "e740366964c703a59cd0644316d6fe4a597ecb30fecf061bdae01879d550c256"),
     ("stats", 3, "86c7523947f1a05304f0dacec549013759bd4cb7117e1a6a3668634b6f9b25ba"),
     ("costs", 2, "8757f3767ecefb384b5078d50cf0ed260d988bd859991c64e9a0b5b8a4e5a0ac"),
+    ("pairwise", 1, "bade844d9a9c7cecaf2e77a7ea9e030db4520fdca320b2f8f7307d3ec74fda9d"),
     ("report", 4, "5c0955d4d8927b1e22bfd412746c6282dc78021e7586e8dcf19f33b30ae05ca6"),
     ("aggregate", 5, "6ec38eb21bafa741d69ab05516635da6a978bc8fb261034503a8f70b56808f40"),
 ];
@@ -149,7 +151,9 @@ fn pipeline() -> BTreeMap<&'static str, String> {
         prepared.keys().filter_map(|name| name.strip_prefix("items/")).map(str::to_owned).collect();
     let instructions = p.add(b"Answer from the passage.");
     let mut merge_inputs: Vec<(String, BlobId)> = vec![("order/d".to_owned(), prepared["order"])];
+    let mut compared: Vec<(String, BlobId)> = Vec::new();
     for part in &parts {
+        let mut arms = BTreeMap::new();
         merge_inputs.push((format!("gold/d/{part}"), prepared[&format!("gold/{part}")]));
         merge_inputs.push((format!("items/d/{part}"), prepared[&format!("items/{part}")]));
         for (side, system) in [("control", "Answer."), ("treatment", "Answer in as few words as possible.")] {
@@ -183,6 +187,7 @@ fn pipeline() -> BTreeMap<&'static str, String> {
                 }),
                 &[("parsed", parsed["parsed"]), ("labels", said)],
             );
+            arms.insert(side, parsed["parsed"]);
             let rubric = p.add(b"{{question}} {{gold}} {{answer}}");
             let to_judge = p.run(
                 StepKind::JudgeBuild,
@@ -233,6 +238,37 @@ fn pipeline() -> BTreeMap<&'static str, String> {
             merge_inputs.push((format!("parsed/{side}/d/{part}"), parsed["parsed"]));
             merge_inputs.push((format!("scores/{side}/d/{part}"), scored["scores"]));
         }
+        let template = p.add(b"{{question}} {{gold}} {{answer_a}} {{text_b}}");
+        // The baseline says the same under both arms: some pairs are made to differ.
+        let differing = String::from_utf8(p.blobs.0[&arms["treatment"]].clone())
+            .unwrap()
+            .replace(r#""answer":"1"#, r#""answer":"in 1"#);
+        let differing = p.add(differing.replace(r#""answer":"A"#, r#""answer":"Ms A"#).as_bytes());
+        let paired = p.run(
+            StepKind::PairwiseBuild,
+            &serde_json::json!({
+                "provider": exp::provider::Lexical::identity_of(None, None), "model": "j",
+                "decoding": {"temperature": 0},
+                "outcomes": {"length": "wrong", "refusal": "wrong", "content_filter": "missing",
+                             "empty": "wrong", "no_answer": "missing"},
+            }),
+            &[
+                ("items", prepared[&format!("items/{part}")]),
+                ("gold", prepared[&format!("gold/{part}")]),
+                ("control", arms["control"]),
+                ("treatment", differing),
+                ("user", template),
+            ],
+        );
+        let verdicts = ["a1", "a2", "b1", "b2"].map(|item| {
+            let says = |order: &str, text: &str| {
+                format!("{{\"item\":\"0.{order}/{item}\",\"n\":0,\"answer\":{{\"status\":\"stop\",\"text\":\"{text}\",\"usage\":{{}}}}}}\n")
+            };
+            says("control_first", if item == "b1" { "a" } else { "B" }) + &says("treatment_first", if item == "a2" { "tie" } else { "A" })
+        });
+        compared.push((format!("gold/d/{part}"), prepared[&format!("gold/{part}")]));
+        compared.push((format!("pairs/j/d/{part}"), paired["pairs"]));
+        compared.push((format!("answers/j/d/{part}"), p.add(verdicts.concat().as_bytes())));
     }
     let metrics = ["em", "f1", "abstain_rate", "false_answer_rate", "unsupported_rate"];
     let datasets = serde_json::json!([{"name": "d", "open": true, "metrics": metrics}]);
@@ -270,6 +306,13 @@ fn pipeline() -> BTreeMap<&'static str, String> {
         "slug": "m-s", "model": "m", "provider": "lexical", "prompt_set": "s", "point": "t07",
         "decoding": [["temperature", "0.7"]], "draws": 2,
     });
+    let inputs: Vec<(&str, BlobId)> = compared.iter().map(|(name, blob)| (name.as_str(), *blob)).collect();
+    p.run(
+        StepKind::Pairwise,
+        &serde_json::json!({"alpha": 0.05, "cluster": true,
+                            "datasets": [{"name": "d", "judges": [{"name": "j", "model": "m", "reading": {}}]}]}),
+        &inputs,
+    );
     let system = p.add(b"Answer.");
     p.run(
         StepKind::Report,

@@ -7,7 +7,7 @@ use std::io::Read;
 
 use exp::digest::BlobId;
 use exp::plan::{Analysis, OptionalAnalyses, StatsParams, TrialDataset};
-use exp::stats::{ArmCells, ArmModel, clustered_ols, logistic_gee, special};
+use exp::stats::{ArmCells, ArmModel, LengthRow, clustered_ols, length_controlled, logistic_gee, special};
 use exp::step::{Input, Inputs, ReadBlobs, stats as stats_step};
 use serde_json::Value;
 
@@ -46,6 +46,26 @@ fn regressions_agree_with_statsmodels() {
         let ols = clustered_ols(&cells(&case["rows"], 3)).unwrap();
         near(ols.params, &case["ols"]["params"], 1e-10);
         near(ols.standard_errors, &case["ols"]["bse"], 1e-10);
+    }
+}
+
+#[test]
+fn win_rates_at_equal_lengths_agree_with_statsmodels() {
+    let text = include_str!("reference/length_controlled.json");
+    let reference: Value = serde_json::from_str(text).unwrap();
+    let cases = reference["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 4);
+    for case in cases {
+        let row = |row: &Value| {
+            let number = |at: usize| row[at].as_f64().unwrap();
+            let cluster = row[0].as_u64().unwrap();
+            LengthRow { difference: number(1), score: number(2), weight: number(3), cluster }
+        };
+        let rows: Vec<LengthRow<u64>> = case["rows"].as_array().unwrap().iter().map(row).collect();
+        let found = length_controlled(&rows).unwrap();
+        near(found.params, &case["params"], 1e-9);
+        near(found.standard_errors.unwrap(), &case["bse"], 1e-9);
+        assert_eq!(Some(found.clusters), case["clusters"].as_u64());
     }
 }
 

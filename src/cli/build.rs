@@ -263,7 +263,7 @@ impl Building<'_, '_> {
     fn build_requests(&mut self, done: &mut Vec<Option<NodeDone>>) -> Result<RangeResult, Failure> {
         let range = self.planning.plan.first_stage..self.planning.plan.graph.nodes().len();
         let missing = range.clone().any(|at| {
-            matches!(self.planning.plan.graph.node(NodeIndex(at as u32)).step, StepKind::Build | StepKind::JudgeBuild)
+            self.planning.plan.graph.node(NodeIndex(at as u32)).step.makes_requests()
                 && matches!(self.planning.resolution.verdicts[at], Verdict::Miss(..))
         });
         if !missing || !self.planning.limits.may_run(StepKind::Build) {
@@ -274,7 +274,7 @@ impl Building<'_, '_> {
         for at in range.clone() {
             // What a judge is asked about answers that are there is known now as well.
             let step = self.planning.plan.graph.node(NodeIndex(at as u32)).step;
-            let is_kept = step == StepKind::JudgeBuild || matches!(narrowed.verdicts[at], Verdict::Hit(_));
+            let is_kept = step.makes_requests() || matches!(narrowed.verdicts[at], Verdict::Hit(_));
             if step > StepKind::Build && !is_kept {
                 narrowed.verdicts[at] = Verdict::LeftOut;
             }

@@ -9,7 +9,7 @@ use super::who::FACTS;
 use crate::config::Config;
 use crate::report::{Case, End, Suite, junit_xml};
 use crate::run::{Catalog, Comparison, Gate, GateResult, Manifest, RunRecord, RunState};
-use crate::step::{OUTPUT_TOKENS, Significance};
+use crate::step::{OUTPUT_TOKENS, PairwiseBlock, PairwiseResults, Significance};
 use crate::store::Store;
 
 /// Is the numbers of one trial, by the names that gates use.
@@ -25,7 +25,8 @@ pub fn check_names(gates: &[Gate], config: &Config) -> Result<(), Failure> {
     let mut known = Vec::new();
     for (name, dataset) in &config.datasets {
         let metrics = FACTS.metrics_of(dataset).into_iter().chain([OUTPUT_TOKENS.to_owned()]);
-        known.extend(metrics.map(|metric| format!("{name}.{metric}")));
+        let pairwise = dataset.pairwise.iter().map(|judge| judge.name.clone());
+        known.extend(metrics.chain(pairwise).map(|metric| format!("{name}.{metric}")));
     }
     for gate in gates {
         if !known.iter().any(|name| gate.metric() == name) {
@@ -62,9 +63,38 @@ pub fn numbers_of_run(store: &Store, manifest: &Manifest) -> Result<Vec<Numbers>
                 add("treatment", found.treatment_mean);
             }
         }
+        if let Some(bytes) = super::show::view(store, manifest, &trial.slug, "results/pairwise.json")? {
+            let results: PairwiseResults = serde_json::from_slice(&bytes)
+                .map_err(|error| Failure::new(Exit::Damage, format!("pairwise.json of {}: {error}", trial.slug)))?;
+            for (dataset, name, block) in results
+                .datasets
+                .iter()
+                .flat_map(|(of, blocks)| blocks.iter().map(move |(name, block)| (of, name, block)))
+            {
+                preferred(&format!("{dataset}.{name}"), block, &mut numbers);
+            }
+        }
         all.push((trial.slug.clone(), numbers));
     }
     Ok(all)
+}
+
+/// Adds the numbers of a comparison by a model: `treatment` is the win rate, `control` what it lacks to 1, and `delta` with its ends
+/// their difference.
+fn preferred(name: &str, block: &PairwiseBlock, numbers: &mut BTreeMap<String, Option<f64>>) {
+    let rate = &block.win_rate;
+    let ends = rate.ci.or(rate.ci_95);
+    let difference = |share: f64| 2.0 * share - 1.0;
+    let all = [
+        ("delta", rate.mean.map(difference)),
+        ("ci_low", ends.map(|ends| difference(ends[0]))),
+        ("ci_high", ends.map(|ends| difference(ends[1]))),
+        ("p", block.sign_test.p_value),
+        ("n", Some(rate.n as f64)),
+        ("control", rate.mean.map(|mean| 1.0 - mean)),
+        ("treatment", rate.mean),
+    ];
+    numbers.extend(all.map(|(quantity, value)| (format!("{name}.{quantity}"), value)));
 }
 
 /// Lists the numbers of a comparison, trial by trial: `CONDITION.METRIC.QUANTITY`, with the type before the metric where both

@@ -76,11 +76,18 @@ fn later(
     let Some(build) = maker(node, "requests").filter(|build| !is_known(node) && !is_known(*build)) else {
         return Ok(());
     };
-    let answers = maker(build, "parsed").and_then(|parse| maker(parse, "answers"));
-    let mut count = 0_u64;
-    if let Some(infer) = answers {
-        each_request_of(planning, store, done, infer, |_| count += 1);
-    }
+    let wanted = |parsed: &str| {
+        let mut count = 0_u64;
+        if let Some(infer) = maker(build, parsed).and_then(|parse| maker(parse, "answers")) {
+            each_request_of(planning, store, done, infer, |_| count += 1);
+        }
+        count
+    };
+    let count = match graph.node(build).step {
+        // Each pair is asked about in both orders.
+        StepKind::PairwiseBuild => 2 * wanted("control").min(wanted("treatment")),
+        _ => wanted("parsed"),
+    };
     let params: JudgeBuildParams = graph.node(build).params.read()?;
     let count = count * u64::from(graph.node(node).params.read::<InferParams>()?.draws);
     match tariffs.of(&params.provider, &params.model) {

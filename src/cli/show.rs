@@ -12,7 +12,7 @@ use crate::plan::{InferParams, StepKind};
 use crate::provider::wire_body;
 use crate::request::{DrawAddress, Redraws};
 use crate::run::{Catalog, Manifest};
-use crate::step::{RequestsReader, Significance};
+use crate::step::{PairwiseResults, RequestsReader, Significance};
 use crate::store::{Access, Store};
 
 /// Shows one run: its results, where its arms disagree, or the exact body of one request.
@@ -68,10 +68,7 @@ pub fn show(global: &Global, args: &ShowArgs, out: &Output) -> Result<Exit, Fail
                         number(values.treatment_mean),
                         values.delta_mean.map_or_else(|| "–".to_owned(), |delta| format!("{delta:+.4}")),
                         interval,
-                        p.map_or_else(
-                            || "–".to_owned(),
-                            |p| if p < 1e-4 { format!("{p:.1e}") } else { format!("{p:.4}") }
-                        ),
+                        p.map_or_else(|| "–".to_owned(), p_text),
                     ));
                     rows.push(serde_json::json!({
                         "dataset": dataset, "metric": metric, "n_items": values.n_items,
@@ -81,13 +78,53 @@ pub fn show(global: &Global, args: &ShowArgs, out: &Output) -> Result<Exit, Fail
                 }
             }
         }
-        trials.push(serde_json::json!({"slug": trial.slug, "metrics": rows}));
+        let mut document = serde_json::json!({"slug": trial.slug, "metrics": rows});
+        if let Some(bytes) = view(&store, &manifest, &trial.slug, "results/pairwise.json")? {
+            document["pairwise"] = pairwise(&trial.slug, &bytes, out)?;
+        }
+        trials.push(document);
     }
     out.document(&serde_json::json!({
         "run_id": manifest.run_id, "state": entry.state_words(), "root": manifest.root,
         "requests": manifest.requests, "trials": trials,
     }));
     Ok(Exit::Done)
+}
+
+/// Prints which arm's answers models prefer in a trial, and returns that as a document.
+fn pairwise(slug: &str, bytes: &[u8], out: &Output) -> Result<serde_json::Value, Failure> {
+    let damaged = |error| Failure::new(Exit::Damage, format!("pairwise.json of {slug}: {error}"));
+    let results: PairwiseResults = serde_json::from_slice(bytes).map_err(damaged)?;
+    out.line(&format!(
+        "  {:<16}{:<18}{:>7}{:>10}{:>11}{:>9}  {:<20}{:>9}  equal lengths",
+        "dataset", "preferred by", "wins", "ties", "losses", "win rate", "95 % interval", "p"
+    ));
+    for (dataset, blocks) in &results.datasets {
+        for (name, block) in blocks.iter() {
+            let rate = &block.win_rate;
+            let interval = rate.ci_95.map_or_else(|| "–".to_owned(), |[low, high]| format!("[{low:.4}, {high:.4}]"));
+            let position = &block.position;
+            let consistency =
+                position.consistency.map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", share * 100.0));
+            out.line(&format!(
+                "  {:<16}{:<18}{:>7}{:>10}{:>11}{:>9}  {:<20}{:>9}  {} (orders agree on {consistency})",
+                dataset,
+                name,
+                block.wins,
+                block.ties,
+                block.losses,
+                number(rate.mean),
+                interval,
+                block.sign_test.p_value.map_or_else(|| "–".to_owned(), p_text),
+                number(block.length.win_rate),
+            ));
+        }
+    }
+    serde_json::from_slice(bytes).map_err(damaged)
+}
+
+fn p_text(p: f64) -> String {
+    if p < 1e-4 { format!("{p:.1e}") } else { format!("{p:.4}") }
 }
 
 fn number(value: Option<f64>) -> String {

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::{ExternalConfig, JudgeConfig, LabelsConfig, Location, ScorerConfig, Source, SourceFile};
+use super::{ExternalConfig, JudgeConfig, LabelsConfig, Location, PairwiseConfig, ScorerConfig, Source, SourceFile};
 
 /// Says how a dataset's file is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -147,6 +147,8 @@ pub struct DatasetConfig {
     pub externals: Vec<ExternalConfig>,
     /// The scorers by models, in the order written.
     pub judges: Vec<JudgeConfig>,
+    /// The models that compare the arms' answers, in the order written.
+    pub pairwise: Vec<PairwiseConfig>,
     /// Replaces the decoding's largest number of output tokens.
     pub max_output_tokens: Option<u32>,
     /// Where the config describes it.

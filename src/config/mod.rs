@@ -24,6 +24,7 @@ mod labels;
 mod language;
 mod load;
 mod model;
+mod pairwise;
 mod reuse;
 mod scorer;
 mod source;
@@ -58,6 +59,7 @@ pub use model::{
     LongPromptPrice, ModelConfig, Override, Price, PromptCaching, ProviderApi, ProviderConfig, ProviderKind,
     ProviderMode,
 };
+pub use pairwise::{PairwiseConfig, PairwiseReading, Preferred};
 pub use reuse::{Budget, Generation, MaxGap, Reaction, Reuse};
 pub use scorer::{GoldOption, JsonMatch, Options, ScorerConfig, ScorerSettings, Support};
 pub use source::{Location, Source, SourceFile};

@@ -23,8 +23,12 @@ impl<'a> AskedModel<'a> {
     /// Lists the models of trials and those that judge their answers, each once.
     pub fn all(config: &'a Config, trials: &[SelectedTrial<'a>]) -> Vec<Self> {
         let mut all = Self::of_trials(trials);
-        for judge in config.datasets.values().flat_map(|dataset| &dataset.judges) {
-            let Some(model) = config.models.get(&judge.model) else { continue };
+        let judges = config.datasets.values().flat_map(|dataset| {
+            let pairwise = dataset.pairwise.iter().map(|judge| &judge.model);
+            dataset.judges.iter().map(|judge| &judge.model).chain(pairwise)
+        });
+        for name in judges {
+            let Some(model) = config.models.get(name) else { continue };
             let Some(provider) = config.providers.get(&model.provider) else { continue };
             if !all.iter().any(|asked| asked.model.name == model.name) {
                 all.push(Self { model, provider });

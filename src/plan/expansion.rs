@@ -4,6 +4,7 @@ use std::sync::Arc;
 use super::graph::{From, Node, NodeIndex, SourceBlob};
 use super::judging::{Judge, Judged};
 use super::overall::Reported;
+use super::pairing::{ArmNodes, Pairs};
 use super::plan::{Facts, Plan, Sources, TrialPlan, View, arm_files, is_open};
 use super::selection::{SelectedTrial, Side};
 use super::spec::{Name, ParamsDoc};
@@ -25,7 +26,7 @@ pub(super) fn find<'s>(sources: &'s Sources, file: &SourceFile) -> Result<&'s So
 /// Writes the name of a part's input or output: the pieces joined by `/`, then the part in five digits.
 ///
 /// There are as many of these as there are parts of all arms, so they are put together by hand.
-fn part_name(pieces: &[&str], part: u32) -> Name {
+pub(super) fn part_name(pieces: &[&str], part: u32) -> Name {
     let mut name = String::with_capacity(pieces.iter().map(|piece| piece.len() + 1).sum::<usize>() + 10);
     for piece in pieces {
         name.push_str(piece);
@@ -86,6 +87,7 @@ impl<'p, 'c> Expansion<'p, 'c> {
         let mut infer: BTreeMap<&'static str, Vec<NodeIndex>> = BTreeMap::new();
         let mut judged: BTreeMap<String, Vec<NodeIndex>> = BTreeMap::new();
         let mut verdicts: Vec<(Name, From)> = Vec::new();
+        let mut pairs = Pairs::default();
         for (name, dataset) in &config.datasets {
             let prepare = self.plan.prepare[name];
             let open = is_open(dataset);
@@ -105,6 +107,7 @@ impl<'p, 'c> Expansion<'p, 'c> {
                 rated.push(RatedDataset { dataset: name.clone(), labels });
             }
             datasets.push(TrialDataset { name: name.clone(), open, metrics });
+            let mut chains = Vec::with_capacity(sides.len());
             for side in sides {
                 let chain = self.chain(trial, *side, name, dataset)?;
                 infer.entry(side.as_str()).or_default().extend(&chain.infer);
@@ -132,7 +135,20 @@ impl<'p, 'c> Expansion<'p, 'c> {
                         verdicts.push((of("judge_answers"), From::Output(node.asked, "answers".into())));
                     }
                 }
+                chains.push((*side, chain));
             }
+            if let [control, treatment] = chains.as_slice() {
+                let arms = [control, treatment].map(|(side, chain)| ArmNodes {
+                    side: *side,
+                    parse: &chain.parse,
+                    labels: &chain.labels,
+                });
+                let scope = format!("{}/{}/{name}/{}", trial.model.name, trial.decoding_label, trial.prompt_set_name);
+                self.pair(&mut pairs, (name, dataset), (parts, &arms), &scope)?;
+            }
+        }
+        for (model, node) in std::mem::take(&mut pairs.asked) {
+            judged.entry(model).or_default().push(node);
         }
         let scope: Arc<str> = Arc::from(trial.slug.as_str());
         let temperature = trial.decoding.temperature;
@@ -185,6 +201,7 @@ impl<'p, 'c> Expansion<'p, 'c> {
             paired().into_iter().chain(verdicts).collect(),
             &scope,
         )?;
+        let pairwise = self.pairwise(pairs, &scope)?;
         let label = self.label(trial);
         let mut report_inputs: Vec<(Name, From)> = vec![
             ("significance".into(), From::Output(stats, "significance.json".into())),
@@ -202,6 +219,9 @@ impl<'p, 'c> Expansion<'p, 'c> {
         report_inputs.extend(redrawn);
         if !rated.is_empty() {
             report_inputs.push(("agreement".into(), From::Output(merge, "agreement.json".into())));
+        }
+        if let Some(pairwise) = pairwise {
+            report_inputs.push(("pairwise".into(), From::Output(pairwise, "pairwise.json".into())));
         }
         let mut prompts = [None, None];
         for side in sides {
@@ -243,7 +263,10 @@ impl<'p, 'c> Expansion<'p, 'c> {
             (is_priced, "results/cost_effectiveness.json", costs, "cost_effectiveness.json"),
         ];
         let optional = optional.into_iter().filter(|view| view.0).map(|(_, name, node, output)| (name, node, output));
-        for (name, node, output) in views.into_iter().chain(optional) {
+        let compared = pairwise.into_iter().flat_map(|node| {
+            [("results/pairwise.json", node, "pairwise.json"), ("results/pairwise.csv", node, "pairwise.csv")]
+        });
+        for (name, node, output) in views.into_iter().chain(optional).chain(compared) {
             self.plan.views.push(View { slug: trial.slug.clone(), name, node, output });
         }
         let control = infer.get(Side::Control.as_str()).cloned().unwrap_or_default();

@@ -6,6 +6,9 @@ use crate::request::{Decoding, ProviderIdentity};
 
 /// Says what a model is asked about answers. Inputs `items`, `gold`, `parsed`, `user` and, where there is one, `system`; output
 /// `requests`, whose items are named `DRAW/ITEM`: an answer that no rule has decided has a request.
+///
+/// Where it compares two arms (`pairwise_build`), inputs `control` and `treatment` stand for `parsed`, and an item is named by
+/// [`PairOrder::compared_name`](super::PairOrder::compared_name); a further output is `pairs`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JudgeBuildParams {
@@ -30,7 +33,7 @@ pub fn judged_name(n: u32, item: &str) -> String {
     format!("{n}/{item}")
 }
 
-/// Returns the item that a request about a draw names.
+/// Returns the item that a request about a draw, or a pair of draws, names.
 pub fn judged_item(name: &str) -> Option<&str> {
     name.split_once('/').map(|(_, item)| item)
 }

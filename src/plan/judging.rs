@@ -8,7 +8,7 @@ use super::plan::Plan;
 use super::selection::max_output_tokens;
 use super::spec::{Name, ParamsDoc};
 use super::{InferParams, JudgeBuildParams, JudgeParams, JudgeRates, PlanError, StepKind, is_open};
-use crate::config::DatasetConfig;
+use crate::config::{DatasetConfig, DecodingPoint, SourceFile};
 
 /// Is a scorer by a model, at work on one arm of a dataset.
 pub(super) struct Judge {
@@ -57,29 +57,8 @@ impl Expansion<'_, '_> {
     pub(super) fn judging(&mut self, dataset: &DatasetConfig, scope: &str) -> Result<Vec<Judge>, PlanError> {
         let mut judges = Vec::with_capacity(dataset.judges.len());
         for judge in &dataset.judges {
-            let unknown = |what, name: &str| PlanError::Unknown {
-                what,
-                name: name.to_owned(),
-                known: "see the config".to_owned(),
-            };
-            let model = self.config.models.get(&judge.model).ok_or_else(|| unknown("model", &judge.model))?;
-            let provider = self.config.providers.get(&model.provider);
-            let provider = provider.ok_or_else(|| unknown("provider", &model.provider))?;
-            let mut decoding = judge.decoding.decoding.clone();
-            decoding.max_output_tokens =
-                max_output_tokens(model, None, is_open(dataset), &judge.decoding, &judge.decoding.decoding);
-            let build = JudgeBuildParams {
-                provider: (self.facts.identity)(provider, None),
-                model: model.model.clone(),
-                revision: model.revision.clone(),
-                decoding,
-                extra: keyed_extra(provider, model),
-                outcomes: self.config.outcomes,
-            };
-            let mut files = vec![("user".into(), self.plan.graph.source(find(self.sources, &judge.user)?))];
-            if let Some(system) = &judge.system {
-                files.push(("system".into(), self.plan.graph.source(find(self.sources, system)?)));
-            }
+            let files = (&judge.user, judge.system.as_ref());
+            let (build, files) = self.judge_asking(dataset, &judge.model, &judge.decoding, files)?;
             judges.push(Judge {
                 name: judge.name.clone(),
                 build: Arc::new(ParamsDoc::new(&build)?),
@@ -94,6 +73,37 @@ impl Expansion<'_, '_> {
             });
         }
         Ok(judges)
+    }
+
+    /// Says what is asked of a model that judges, and which templates every part's requests are made of: `user`, and `system`
+    /// where there is one.
+    pub(super) fn judge_asking(
+        &mut self,
+        dataset: &DatasetConfig,
+        model: &str,
+        point: &DecodingPoint,
+        (user, system): (&SourceFile, Option<&SourceFile>),
+    ) -> Result<(JudgeBuildParams, Vec<(Name, From)>), PlanError> {
+        let unknown =
+            |what, name: &str| PlanError::Unknown { what, name: name.to_owned(), known: "see the config".to_owned() };
+        let model = self.config.models.get(model).ok_or_else(|| unknown("model", model))?;
+        let provider = self.config.providers.get(&model.provider);
+        let provider = provider.ok_or_else(|| unknown("provider", &model.provider))?;
+        let mut decoding = point.decoding.clone();
+        decoding.max_output_tokens = max_output_tokens(model, None, is_open(dataset), point, &point.decoding);
+        let build = JudgeBuildParams {
+            provider: (self.facts.identity)(provider, None),
+            model: model.model.clone(),
+            revision: model.revision.clone(),
+            decoding,
+            extra: keyed_extra(provider, model),
+            outcomes: self.config.outcomes,
+        };
+        let mut files: Vec<(Name, From)> = vec![("user".into(), self.plan.graph.source(find(self.sources, user)?))];
+        if let Some(system) = system {
+            files.push(("system".into(), self.plan.graph.source(find(self.sources, system)?)));
+        }
+        Ok((build, files))
     }
 }
 

@@ -9,6 +9,8 @@ mod graph;
 mod judge_params;
 mod judging;
 mod overall;
+mod pairing;
+mod pairwise_params;
 mod params;
 mod people;
 #[allow(clippy::module_inception)] // The module is named for its principal type.
@@ -23,6 +25,7 @@ pub use error::PlanError;
 pub use external::ExternalParams;
 pub use graph::{From, Graph, Node, NodeIndex, SourceBlob};
 pub use judge_params::{JudgeBuildParams, JudgeParams, judge_rater, judged_draw, judged_item, judged_name};
+pub use pairwise_params::{ComparedBy, ComparedDataset, PairOrder, PairwiseParams};
 pub use params::{
     AggregateParams, BuildParams, CostsParams, Effectiveness, FetchParams, Frame, InferParams, JudgeRates,
     LabelsParams, MergeParams, ParseParams, PrepareParams, RatedDataset, ReplayParams, ReportParams, RevisedScorer,
@@ -38,6 +41,6 @@ pub use step_kind::StepKind;
 pub use crate::config::{
     Analysis, AnalysisPlan, AnswerConfig, Condition, DatasetFormat, DuplicateIds, Exclusions, FieldMap, GoldOption,
     IfAbsent, JsonMatch, LabelFields, LabelReading, LabelRule, LongPromptPrice, Multiplicity, OptionalAnalyses,
-    Options, OutcomeRule, Outcomes, Parts, Pick, Price, RecordingFormat, RecordingMapping, ScorerConfig,
-    ScorerSettings, Support, VerdictReading, ZeroRule,
+    Options, OutcomeRule, Outcomes, PairwiseReading, Parts, Pick, Preferred, Price, RecordingFormat, RecordingMapping,
+    ScorerConfig, ScorerSettings, Support, VerdictReading, ZeroRule,
 };

@@ -98,6 +98,7 @@ pub fn needed_files<'a>(config: &'a Config, trials: &[SelectedTrial<'a>]) -> Vec
             dataset.externals.iter().flat_map(|external| std::iter::once(&external.program).chain(&external.inputs)),
         );
         files.extend(dataset.judges.iter().flat_map(|judge| [Some(&judge.user), judge.system.as_ref()]).flatten());
+        files.extend(dataset.pairwise.iter().flat_map(|judge| [Some(&judge.user), judge.system.as_ref()]).flatten());
         files.extend(instructions(dataset));
     }
     files.extend(config.plan_lock.iter());

@@ -18,7 +18,9 @@ pub enum StepKind {
     Labels,
     /// Makes the requests of a model that judges.
     JudgeBuild,
-    /// Asks them.
+    /// Makes the requests of a model that compares the arms' answers.
+    PairwiseBuild,
+    /// Asks what models that judge are asked.
     JudgeInfer,
     /// Reads its verdicts.
     Judge,
@@ -32,6 +34,8 @@ pub enum StepKind {
     Stats,
     /// Prices the tokens.
     Costs,
+    /// Reads and counts the verdicts on the arms' answers.
+    Pairwise,
     /// Writes a trial's report.
     Report,
     /// Writes the run's report over all trials.
@@ -40,7 +44,7 @@ pub enum StepKind {
 
 impl StepKind {
     /// Lists every kind, in the order of the pipeline.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Fetch,
         Self::Prepare,
         Self::Build,
@@ -48,6 +52,7 @@ impl StepKind {
         Self::Parse,
         Self::Labels,
         Self::JudgeBuild,
+        Self::PairwiseBuild,
         Self::JudgeInfer,
         Self::Judge,
         Self::External,
@@ -55,6 +60,7 @@ impl StepKind {
         Self::Merge,
         Self::Stats,
         Self::Costs,
+        Self::Pairwise,
         Self::Report,
         Self::Aggregate,
     ];
@@ -69,6 +75,7 @@ impl StepKind {
             Self::Parse => "parse",
             Self::Labels => "labels",
             Self::JudgeBuild => "judge_build",
+            Self::PairwiseBuild => "pairwise_build",
             Self::JudgeInfer => "judge_infer",
             Self::Judge => "judge",
             Self::External => "external",
@@ -76,6 +83,7 @@ impl StepKind {
             Self::Merge => "merge",
             Self::Stats => "stats",
             Self::Costs => "costs",
+            Self::Pairwise => "pairwise",
             Self::Report => "report",
             Self::Aggregate => "aggregate",
         }
@@ -84,6 +92,11 @@ impl StepKind {
     /// Says whether it asks somebody: draws are its output, and money may be its price.
     pub fn asks(self) -> bool {
         matches!(self, Self::Infer | Self::JudgeInfer)
+    }
+
+    /// Says whether what is asked is its output.
+    pub fn makes_requests(self) -> bool {
+        matches!(self, Self::Build | Self::JudgeBuild | Self::PairwiseBuild)
     }
 
     /// Says whether its outputs follow from its inputs alone. An executable of somebody else's may do as it likes.
@@ -108,9 +121,11 @@ impl StepKind {
             | Self::Parse
             | Self::Labels
             | Self::JudgeBuild
+            | Self::PairwiseBuild
             | Self::JudgeInfer
             | Self::Judge
-            | Self::External => 1,
+            | Self::External
+            | Self::Pairwise => 1,
             Self::Score | Self::Merge | Self::Costs => 2,
             Self::Stats => 3,
             Self::Report => 4,

@@ -18,6 +18,7 @@ mod markdown;
 mod metric_row;
 mod number;
 mod page;
+mod pairwise;
 mod panel;
 mod pooled_metric;
 mod power_analysis;
@@ -41,6 +42,7 @@ pub use page::{
     DiffPart, ItemList, Methods, PageAnswer, PageItem, PageTrial, PageVerdict, PooledEffects, RiskCurve, RunPage,
     SourceFile, StudyEffect, TokenCounts, word_diff,
 };
+pub use pairwise::{LabelsRow, LengthControl, PairwiseSection, Position, Rate};
 pub use pooled_metric::{PooledMetric, PooledRow};
 pub use power_analysis::{PowerAnalysis, PowerRow, PowerTarget};
 pub use prompt_file::PromptFile;

@@ -3,7 +3,7 @@ use std::fmt::Write;
 use super::aggregate_report::deviation_text;
 use super::markdown::{Table, code, prose};
 use super::number::{count, level};
-use super::{CostSummary, FurtherAnalyses, PromptFile, RaterAgreement, Section, Verdict};
+use super::{CostSummary, FurtherAnalyses, PairwiseSection, PromptFile, RaterAgreement, Section, Verdict};
 
 /// Is all that a trial's report says.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +28,8 @@ pub struct TrialReport {
     pub sections: Vec<Section>,
     /// How far scorers agree with people; empty where nobody rated answers.
     pub agreement: Vec<RaterAgreement>,
+    /// Which arm's answers models prefer; empty where none was asked.
+    pub pairwise: Vec<PairwiseSection>,
     /// How many items were drawn anew in both arms for a status of an earlier draw, by that status; empty where none was.
     pub redrawn: Vec<(String, u64)>,
     /// The analyses that a config may leave out.
@@ -116,6 +118,9 @@ impl TrialReport {
         }
         for agreement in &self.agreement {
             text.push_str(&agreement.render());
+        }
+        for pairwise in &self.pairwise {
+            text.push_str(&pairwise.render(&self.family.level()));
         }
         text.push_str(&self.redrawn());
         for panel in self.further.panels() {

@@ -5,7 +5,7 @@ use crate::digest::BlobId;
 
 /// Are the outputs that hold no text of an item: ids, numbers and labels only. By the step of an action's label and the
 /// beginning of the output's name; an empty beginning is all of them.
-const WITHOUT_TEXT: [(&str, &str); 10] = [
+const WITHOUT_TEXT: [(&str, &str); 12] = [
     ("prepare", "order"),
     ("infer", "redraws"),
     ("score", "scores"),
@@ -16,6 +16,8 @@ const WITHOUT_TEXT: [(&str, &str); 10] = [
     ("report", ""),
     ("aggregate", ""),
     ("judge", "redraws"),
+    ("pairwise_build", "pairs"),
+    ("pairwise", ""),
 ];
 
 /// Lists the blobs of a run that may hold the text of an item: questions, passages, gold answers, requests, answers.

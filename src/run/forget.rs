@@ -185,7 +185,9 @@ fn has_line(store: &Store, blob: &BlobId, item: &str) -> bool {
 /// Returns the keys of the requests about the item.
 fn keys_of(store: &Store, step: &str, blob: &BlobId, item: &str) -> Vec<RequestKey> {
     let is_about = |line: &serde_json::Value| match line["item"].as_str() {
-        Some(name) if step == StepKind::JudgeBuild.as_str() => judged_item(name) == Some(item),
+        Some(name) if [StepKind::JudgeBuild, StepKind::PairwiseBuild].iter().any(|kind| kind.as_str() == step) => {
+            judged_item(name) == Some(item)
+        }
         name => name == Some(item),
     };
     let lines = lines(store, blob).into_iter().filter(is_about);

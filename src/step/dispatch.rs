@@ -20,11 +20,13 @@ pub fn run(
         StepKind::Parse => super::parse::run(&read(params)?, inputs, outputs),
         StepKind::Labels => super::labels::run(&read(params)?, inputs, outputs),
         StepKind::JudgeBuild => super::judge_build::run(&read(params)?, inputs, outputs),
+        StepKind::PairwiseBuild => super::pairwise_build::run(&read(params)?, inputs, outputs),
         StepKind::Judge => super::judge::run(&read(params)?, inputs, outputs),
         StepKind::Score => super::score::run(&read(params)?, inputs, outputs),
         StepKind::Merge => super::merge::run(&read(params)?, inputs, outputs),
         StepKind::Stats => super::stats::run(&read(params)?, inputs, outputs),
         StepKind::Costs => super::costs::run(&read(params)?, inputs, outputs),
+        StepKind::Pairwise => super::pairwise::run(&read(params)?, inputs, outputs),
         StepKind::Report => super::report::run(&read(params)?, inputs, outputs),
         StepKind::Aggregate => super::aggregate::run(&read(params)?, inputs, outputs),
         StepKind::Fetch | StepKind::Infer | StepKind::JudgeInfer | StepKind::External => {

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::answers::AnswersReader;
 use super::json_lines::read_lines;
-use super::parse::{extraction, trimmed};
+use super::parse::extraction;
 use super::parsed_draw::ParsedDraw;
-use super::verdicts::{Rated, worth};
+use super::verdicts::{Rated, said, worth};
 use super::{Inputs, Outputs, StepError};
 use crate::plan::{JudgeParams, judge_rater, judged_name};
-use crate::scoring::{Extraction, split_reasoning};
+use crate::scoring::Extraction;
 
 /// Reads `parsed` and `answers`, and gives `scores` and `verdicts`, a line for each draw of `parsed`.
 ///
@@ -17,30 +17,26 @@ use crate::scoring::{Extraction, split_reasoning};
 /// stops and white space around it do not count. What is none of the known verdicts is none.
 pub fn run(params: &JudgeParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs) -> Result<(), StepError> {
     let extraction = params.reading.extraction.as_ref().map(extraction).transpose()?;
-    let mut said: HashMap<String, BTreeMap<String, f64>> = HashMap::new();
+    let mut all: HashMap<String, BTreeMap<String, f64>> = HashMap::new();
     for line in AnswersReader::new(inputs.open("answers")?) {
         let line = line?;
         let Some(answer) = &line.answer else { continue };
         if let Some(value) = verdict(params, extraction.as_ref(), &answer.text) {
-            said.entry(line.item).or_default().insert(judge_rater(line.n), value);
+            all.entry(line.item).or_default().insert(judge_rater(line.n), value);
         }
     }
     let parsed = inputs.text("parsed")?;
     let mut rated = Rated::new(&params.name, params.reading.rule);
     for draw in read_lines::<ParsedDraw<'_>>("parsed", &parsed) {
         let draw = draw?;
-        let raters = said.remove(&judged_name(draw.n, &draw.item)).unwrap_or_default();
+        let raters = all.remove(&judged_name(draw.n, &draw.item)).unwrap_or_default();
         rated.add(&draw, raters)?;
     }
     rated.put(outputs)
 }
 
 fn verdict(params: &JudgeParams, extraction: Option<&Extraction>, text: &str) -> Option<f64> {
-    let (_, visible) = split_reasoning(text);
-    let text = trimmed(&visible);
-    let found = extraction.map_or(Some(text), |rule| rule.apply(text).answer)?;
-    let edge = |c: char| c.is_whitespace() || matches!(c, '*' | '"' | '\'' | '`' | '.' | '“' | '”');
-    worth(&params.reading.values, &found.trim_matches(edge).to_lowercase())
+    worth(&params.reading.values, &said(extraction, text)?)
 }
 
 #[cfg(test)]

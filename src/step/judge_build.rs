@@ -15,7 +15,7 @@ use crate::plan::{JudgeBuildParams, OutcomeRule, judged_name};
 use crate::request::{Message, Request, Role, Terms};
 
 /// Stands for the accepted answers of an item that has none.
-const NO_GOLD: &str = "(none: the question cannot be answered)";
+pub(super) const NO_GOLD: &str = "(none: the question cannot be answered)";
 
 /// Reads `items`, `gold`, `parsed` and the templates `user` and `system`, and gives `requests`: one for each answer that no rule
 /// of its status has decided.
@@ -40,19 +40,7 @@ pub fn run(params: &JudgeBuildParams, inputs: &Inputs<'_>, outputs: &mut dyn Out
         items.lines().map(|line| Item::read_question(line).map_err(|problem| unexpected("items", problem.message)));
     let mut gold = read_lines::<GoldLine<'_>>("gold", &gold);
     let mut current: Option<(Item<'_>, String)> = None;
-    let mut writer = RequestsWriter::new(Request {
-        terms: Terms {
-            provider: params.provider.clone(),
-            model: params.model.clone(),
-            revision: params.revision.clone(),
-            decoding: params.decoding.clone(),
-            extra: params.extra.clone(),
-            draw_salt: None,
-        }
-        .into(),
-        messages: Vec::new(),
-        recording: None,
-    })?;
+    let mut writer = RequestsWriter::new(asked(params))?;
     for draw in read_lines::<ParsedDraw<'_>>("parsed", &parsed) {
         let draw = draw?;
         // Draws stand in the order of the items, and so does what is accepted.
@@ -91,7 +79,25 @@ pub fn run(params: &JudgeBuildParams, inputs: &Inputs<'_>, outputs: &mut dyn Out
     outputs.put("requests", writer.finish())
 }
 
-fn template(inputs: &Inputs<'_>, name: &str, found: &mut Vec<InputProblem>) -> Result<Option<Template>, StepError> {
+/// Returns what all requests to a judge share.
+pub(super) fn asked(params: &JudgeBuildParams) -> Request {
+    let terms = Terms {
+        provider: params.provider.clone(),
+        model: params.model.clone(),
+        revision: params.revision.clone(),
+        decoding: params.decoding.clone(),
+        extra: params.extra.clone(),
+        draw_salt: None,
+    };
+    Request { terms: terms.into(), messages: Vec::new(), recording: None }
+}
+
+/// Reads a template of what a judge is told; faults are added to `found`.
+pub(super) fn template(
+    inputs: &Inputs<'_>,
+    name: &str,
+    found: &mut Vec<InputProblem>,
+) -> Result<Option<Template>, StepError> {
     let Some(text) = read_text(inputs, name, found)? else { return Ok(None) };
     Ok(Template::parse(&inputs.need(name)?.label, without_final_newline(&text), Anchor::Whole, found))
 }

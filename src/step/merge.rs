@@ -19,6 +19,7 @@ use super::dataset::Item;
 use super::gold_line::GoldLabels;
 use super::json_lines::{read_lines, unexpected, write_document, write_line};
 use super::paired_item::PairedItem;
+use super::parts::Parts;
 use super::{InputProblem, Inputs, Outputs, StepError};
 use crate::plan::{MergeParams, TrialDataset};
 
@@ -122,28 +123,6 @@ pub fn run(params: &MergeParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs)
 }
 
 const AGREEMENT: &str = "agreement.json";
-
-/// Holds the texts of a dataset's parts, by part.
-struct Parts {
-    names: Vec<String>,
-    texts: Vec<String>,
-}
-
-impl Parts {
-    /// Reads every input `KIND/DATASET/PART`.
-    fn read(inputs: &Inputs<'_>, kind: &str, dataset: &str) -> Result<Self, StepError> {
-        let prefix = format!("{kind}/{dataset}/");
-        let is_part = |name: &&str| name.strip_prefix(&prefix).is_some_and(|part| !part.contains('/'));
-        let names: Vec<_> =
-            inputs.entries().iter().map(|entry| entry.name.as_str()).filter(is_part).map(str::to_owned).collect();
-        let texts = names.iter().map(|name| inputs.text(name)).collect::<Result<_, _>>()?;
-        Ok(Self { names, texts })
-    }
-
-    fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.names.iter().map(String::as_str).zip(self.texts.iter().map(String::as_str))
-    }
-}
 
 fn labels(gold: &Parts) -> Result<HashMap<String, GoldLabels<'_>>, StepError> {
     let mut labels = HashMap::new();

@@ -10,6 +10,7 @@ use super::cost_table::CostTable;
 use super::infer::RedrawnItem;
 use super::json_lines::{read_lines, unexpected};
 use super::named_list::NamedList;
+use super::pairwise_results;
 use super::significance::{ArmDraws, Block, Estimate, FamilyTest, MetricBlock, NO_TEMPERATURE, Significance};
 use super::stats::family::CONFIRMATORY;
 use super::{Inputs, Outputs, StepError};
@@ -73,6 +74,7 @@ pub fn compose(params: &ReportParams, inputs: &Inputs<'_>) -> Result<TrialReport
         prompts: prompts(inputs)?,
         sections: sections.chain(pooled).collect(),
         agreement: agreement(inputs)?,
+        pairwise: pairwise_results::sections(inputs)?,
         redrawn: redrawn(inputs)?,
         further: further::further(inputs)?,
         cost: cost::cost(&costs),
@@ -250,7 +252,8 @@ fn metric_row(block: &Block, name: &str) -> MetricRow {
     MetricRow { arms: block.arms.both().map(arm), delta: block.metrics.get(name).map(delta), ..MetricRow::named(name) }
 }
 
-fn ends(usual: Option<[f64; 2]>, other: Option<[f64; 2]>) -> Option<(f64, f64)> {
+/// Returns the ends at the confidence level.
+pub(super) fn ends(usual: Option<[f64; 2]>, other: Option<[f64; 2]>) -> Option<(f64, f64)> {
     other.or(usual).map(|[lower, upper]| (lower, upper))
 }
 

@@ -6,10 +6,12 @@ use super::Outputs;
 use super::StepError;
 use super::json_lines::write_line;
 use super::metric_values::MetricValues;
+use super::parse::trimmed;
 use super::parsed_draw::ParsedDraw;
 use super::scored_draw::ScoredDraw;
 use crate::digest::Decimal;
 use crate::plan::LabelRule;
+use crate::scoring::{Extraction, split_reasoning};
 
 /// Is one line of a `verdicts` blob: a draw, and what each rater said of it.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -63,6 +65,16 @@ impl<'p> Rated<'p> {
         outputs.put("scores", self.scores)?;
         outputs.put("verdicts", self.verdicts)
     }
+}
+
+/// Returns the verdict in what a judge said, in small letters: what the extraction finds, else the whole text, reasoning apart.
+/// Asterisks, quotation marks, full stops and white space around it do not count.
+pub(super) fn said(extraction: Option<&Extraction>, text: &str) -> Option<String> {
+    let (_, visible) = split_reasoning(text);
+    let text = trimmed(&visible);
+    let found = extraction.map_or(Some(text), |rule| rule.apply(text).answer)?;
+    let edge = |c: char| c.is_whitespace() || matches!(c, '*' | '"' | '\'' | '`' | '.' | '“' | '”');
+    Some(found.trim_matches(edge).to_lowercase())
 }
 
 /// Returns what a verdict is worth; none where it is none of the known ones.

@@ -21,6 +21,7 @@ pub(super) static SCORER: Table = Table {
         field("json", Shape::Table(&JSON), "The answer holds the right JSON."),
         field("labels", Shape::Table(&LABELS), "People have said whether the answer is right."),
         field("judge", Shape::Table(&JUDGE), "A model says whether the answer is right."),
+        field("judge_pairwise", Shape::Table(&PAIRWISE), "A model says which arm's answer is better."),
         field("external", Shape::Table(&EXTERNAL), "An executable says how right the answer is."),
     ],
 };
@@ -140,6 +141,26 @@ static JUDGE: Table = Table {
             "rule",
             Choice(&["majority", "mean"]),
             "What several verdicts come to; a majority that is tied is the mean of what is tied. Default: `majority`.",
+        ),
+    ],
+};
+
+static PAIRWISE: Table = Table {
+    what: "the settings of `judge_pairwise`",
+    fields: &[
+        field("name", Name, "What its results are called. Default: `judge_pairwise`; two on a dataset need names."),
+        field("model", Text, "The model that judges: one of `models`. It answers nothing itself unless `sweep` or `trials` names it.")
+            .required(),
+        field("user", Path, "The template of what it is asked: the item's fields, `answer_a` and `answer_b`, `text_a` and `text_b` (of which these are a part), and `gold` (the accepted answers, one a line).")
+            .required(),
+        field("system", Path, "The template of its system message; absent: none."),
+        field("decoding", Shape::Table(&DECODING), "What its sampler is told; what is not written is not sent."),
+        field("draws", COUNT, "How many verdicts are drawn of each pair in each order. Default: 1."),
+        field("verdict", Shape::Table(&ANSWER), "How the verdict is taken out of what it says; absent: all of it."),
+        field(
+            "values",
+            Names(&Choice(&["a", "b", "tie"])),
+            "What each verdict says, case aside; absent: `a`, `b` and `tie`.",
         ),
     ],
 };

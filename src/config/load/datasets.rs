@@ -91,6 +91,7 @@ impl Loader<'_> {
             externals: Vec::new(),
             // They are read once the models are known.
             judges: Vec::new(),
+            pairwise: Vec::new(),
             max_output_tokens: node.integer_at("max_output_tokens"),
             at: entry.span.at,
         };

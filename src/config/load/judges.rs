@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::super::tree::Node;
 use super::super::{
-    DatasetConfig, JudgeConfig, LabelRule, ProviderConfig, TrialConfig, VerdictReading, WhenUnsupported,
+    DatasetConfig, DecodingPoint, JudgeConfig, LabelRule, ProviderConfig, SourceFile, TrialConfig, VerdictReading,
+    WhenUnsupported,
 };
 use super::Loader;
 use super::decoding::{Draft, read_fields};
@@ -57,17 +58,12 @@ impl Loader<'_> {
         providers: &BTreeMap<String, ProviderConfig>,
     ) -> Option<JudgeConfig> {
         let name = self.scorer_name(set, "judge");
-        let file = |loader: &mut Self, key: &str| {
-            let node = set.get(key)?;
-            Some(loader.text_file(node.text()?, node.span, TextFile::Template))
+        let missing = |template: &str| {
+            let shown = shows_the_answer(template);
+            (!shown)
+                .then_some(("the template shows the judge no answer", "write `{{answer}}` where the answer belongs"))
         };
-        let (user, system) = (file(self, "user"), file(self, "system"));
-        if let (Some(user), Some(node)) = (&user, set.get("user"))
-            && self.files.read(&user.path).is_ok_and(|text| !shows_the_answer(&String::from_utf8_lossy(&text)))
-        {
-            let message = format!("{}: the template shows the judge no answer", user.written);
-            self.error(node.span, message, "write `{{answer}}` where the answer belongs");
-        }
+        let templates = self.judge_templates(set, &missing);
         let verdict = set.get("verdict").and_then(|node| self.answer(node));
         let values = set.get("values").map(Node::entries).unwrap_or_default();
         let values = values.iter().filter_map(|e| Some((e.key.trim().to_lowercase(), e.value.decimal()?))).collect();
@@ -75,6 +71,39 @@ impl Loader<'_> {
             Some("mean") => LabelRule::Mean,
             _ => LabelRule::Majority,
         };
+        let (model, decoding) = self.judge_model(set, models, providers)?;
+        let (user, system) = templates;
+        let reading = VerdictReading { extraction: verdict, values, rule };
+        Some(JudgeConfig { name, model, user: user?, system, decoding, reading })
+    }
+
+    /// Reads the templates of a model that judges, `user` and `system`; `missing` says what the first lacks and the remedy.
+    pub(super) fn judge_templates(
+        &mut self,
+        set: &Node,
+        missing: &dyn Fn(&str) -> Option<(&'static str, &'static str)>,
+    ) -> (Option<SourceFile>, Option<SourceFile>) {
+        let file = |loader: &mut Self, key: &str| {
+            let node = set.get(key)?;
+            Some(loader.text_file(node.text()?, node.span, TextFile::Template))
+        };
+        let (user, system) = (file(self, "user"), file(self, "system"));
+        if let (Some(user), Some(node)) = (&user, set.get("user"))
+            && let Ok(text) = self.files.read(&user.path)
+            && let Some((what, remedy)) = missing(&String::from_utf8_lossy(&text))
+        {
+            self.error(node.span, format!("{}: {what}", user.written), remedy);
+        }
+        (user, system)
+    }
+
+    /// Reads which model judges, and what its sampler is told.
+    pub(super) fn judge_model(
+        &mut self,
+        set: &Node,
+        models: &Models,
+        providers: &BTreeMap<String, ProviderConfig>,
+    ) -> Option<(String, DecodingPoint)> {
         let node = set.get("model")?;
         let Some(model) = models.find(node.text()?) else {
             self.unknown(node, "model", &models.order.iter().map(String::as_str).collect::<Vec<_>>());
@@ -93,7 +122,6 @@ impl Loader<'_> {
         let how = Resolve { models, providers, when: WhenUnsupported::Error, has_own_limit: false };
         let resolved = self.resolve_trials(asked, &how, Some(set.span)).pop();
         let TrialConfig { model, decoding, .. } = resolved?;
-        let reading = VerdictReading { extraction: verdict, values, rule };
-        Some(JudgeConfig { name, model, user: user?, system, decoding, reading })
+        Some((model, decoding))
     }
 }

@@ -183,6 +183,7 @@ impl Loader<'_> {
             labels: Vec::new(),
             externals: Vec::new(),
             judges: Vec::new(),
+            pairwise: Vec::new(),
             max_output_tokens: None,
             at,
         }

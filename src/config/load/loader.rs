@@ -51,6 +51,7 @@ impl<'a> Loader<'a> {
         let models = self.models(root, &mut providers, &prompt_sets);
         let (trials, trials_without_sweep, when_unsupported) = self.trials(root, &models, &providers, &prompt_sets);
         self.judges(root, &models, &providers, &mut datasets);
+        self.pairwise_judges(root, &models, &providers, &mut datasets);
         self.check_recordings(&models, &providers, &datasets, &trials);
         self.check_questions(&datasets, &prompt_sets);
         let analysis = self.analysis(root, &datasets);

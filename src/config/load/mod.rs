@@ -14,6 +14,7 @@ mod legacy;
 mod limits;
 mod loader;
 mod models;
+mod pairwise;
 mod providers;
 mod read;
 mod recordings;

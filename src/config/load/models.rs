@@ -200,7 +200,8 @@ impl Loader<'_> {
 fn judging_models(root: &Node) -> Vec<String> {
     let datasets = root.get("datasets").map(Node::entries).unwrap_or_default();
     let scorers = datasets.iter().filter_map(|entry| entry.value.get("scorers")).flat_map(Node::items);
-    scorers.filter_map(|scorer| scorer.get("judge")?.text_at("model")).collect()
+    let settings = scorers.filter_map(|scorer| scorer.get("judge").or_else(|| scorer.get("judge_pairwise")));
+    settings.filter_map(|set| set.text_at("model")).collect()
 }
 
 /// Lists the names of the datasets, those that came to nothing included.

@@ -107,7 +107,7 @@ impl Loader<'_> {
         }
         match item.entries() {
             // What people, processes and models say is read apart.
-            [only] if matches!(&*only.key, "labels" | "external" | "judge") => None,
+            [only] if matches!(&*only.key, "labels" | "external" | "judge" | "judge_pairwise") => None,
             [only] => {
                 let settings = if only.value.is_null() { &empty } else { &only.value };
                 self.scorer_of(&only.key, settings, item, root)

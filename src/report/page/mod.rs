@@ -9,6 +9,7 @@ mod methods;
 mod numbers;
 mod page_item;
 mod page_trial;
+mod pairwise;
 mod provenance;
 mod run_page;
 mod sections;

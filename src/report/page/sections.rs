@@ -27,11 +27,12 @@ impl RunPage {
         html.push_str(&self.heterogeneity());
         html.push_str(&self.missing());
         html.push_str(&self.flips());
+        html.push_str(&self.pairwise());
         html + &self.tokens()
     }
 
     /// Names a trial by what tells it from the others: model, prompt set, decoding point.
-    fn label(&self, trial: &PageTrial) -> String {
+    pub(super) fn label(&self, trial: &PageTrial) -> String {
         let parts = |trial: &PageTrial| [trial.model.clone(), trial.prompt_set.clone(), trial.point.clone()];
         let own = parts(trial);
         let differs = |at: usize| self.trials.iter().any(|other| parts(other)[at] != own[at]);

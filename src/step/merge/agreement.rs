@@ -1,10 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Parts;
 use crate::stats::{ExactSum, Scale, cohen_kappa, krippendorff_alpha};
 use crate::step::StepError;
 use crate::step::agreement::{RatedBlock, RatedBlocks, RaterPair, ScorerAgreement};
 use crate::step::json_lines::{read_lines, unexpected};
+use crate::step::parts::Parts;
 use crate::step::scored_draw::ScoredDraw;
 use crate::step::verdicts::VerdictsLine;
 
