@@ -41,7 +41,11 @@ pub fn checks(home: &Home, clock: &Clock, out: &Output) -> Vec<Check> {
             checks.push(match place.file_system {
                 Some(kind) if kind.is_shared => Check::warn(
                     "file system",
-                    format!("{}: locks and renames are as good as its server", kind.name),
+                    format!(
+                        "{}: locks and renames are as good as its server; the index is kept in your cache directory, and \
+                         one machine works on the store at a time",
+                        kind.name
+                    ),
                     "keep the store on a disk of this machine (`--store`, `store:`) where you can",
                 ),
                 Some(kind) if !kind.has_links => Check::warn(

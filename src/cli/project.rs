@@ -7,7 +7,7 @@ use super::failure::{Exit, Failure};
 use super::output::Output;
 use crate::config::{self, Config, ConfigFile, Disk, Severity};
 use crate::digest::BlobId;
-use crate::store::{Access, Sharing, Store};
+use crate::store::{Access, Opening, Sharing, Store};
 
 /// Is the config that is read when none is named.
 const DEFAULT_CONFIG: &str = "config/eval_config.yaml";
@@ -113,7 +113,9 @@ impl Home {
 
     /// Opens the store.
     pub fn open_store(&self, access: Access, out: &Output) -> Result<Store, Failure> {
-        let store = Store::open_for(&self.store_dir, access, self.sharing)?;
+        let caches = caches();
+        let opening = Opening { access, sharing: self.sharing, caches: caches.as_deref() };
+        let store = Store::open_as(&self.store_dir, &opening)?;
         out.watch(&store);
         Ok(store)
     }
@@ -122,6 +124,12 @@ impl Home {
     pub fn shown<'p>(&self, path: &'p Utf8Path) -> &'p Utf8Path {
         path.strip_prefix(&self.root).unwrap_or(path)
     }
+}
+
+/// Finds the user's directory of caches, as the XDG base directory specification says.
+fn caches() -> Option<Utf8PathBuf> {
+    let dir = |name: &str| Some(Utf8PathBuf::from(std::env::var(name).ok()?)).filter(|dir| dir.is_absolute());
+    dir("XDG_CACHE_HOME").or_else(|| Some(dir("HOME")?.join(".cache")))
 }
 
 fn sharing_of(config: &Config) -> Sharing {

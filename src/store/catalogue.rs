@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::folder::Folder;
-use super::index::FILE;
 use super::layout::Layout;
 use super::line::{Line, checked};
 use super::notices::Notices;
@@ -400,5 +399,5 @@ pub(super) fn drop_claims(conn: &Connection, session: &str) -> rusqlite::Result<
 }
 
 fn failed(layout: &Layout) -> impl Fn(rusqlite::Error) -> StoreError + '_ {
-    move |source| StoreError::Index { op: "read", path: layout.dir().join(FILE), source }
+    move |source| StoreError::Index { op: "read", path: layout.index_path(), source }
 }

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::layout::Layout;
 use super::notices::Notices;
-use super::{StoreError, catalogue, rebuild, schema};
+use super::{StoreError, catalogue, machine, rebuild, schema};
 
 /// Is the derived index: quick answers to what the records and the draw log say, and nothing that cannot be rebuilt from
 /// them.
@@ -39,6 +39,8 @@ struct Writer {
     lock: File,
     inode: u64,
     marked: bool,
+    /// Keeps other machines from writing to indexes of their own.
+    _alone: Option<File>,
 }
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -48,6 +50,8 @@ pub(super) const FILE: &str = "index.sqlite";
 /// Are the files that SQLite keeps beside it.
 const BESIDE: [&str; 3] = ["index.sqlite-wal", "index.sqlite-shm", "index.sqlite-journal"];
 const LOCK: &str = "index";
+/// Says why an index that is not in its store is built anew.
+const ELSEWHERE: &str = "the store was written to from elsewhere";
 /// Is how long a transaction waits for another process's.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -61,7 +65,7 @@ impl Index {
     }
 
     fn path(&self) -> Utf8PathBuf {
-        self.layout.dir().join(FILE)
+        self.layout.index_path()
     }
 
     /// Says that SQLite failed; shaped for `map_err`.
@@ -133,7 +137,7 @@ impl Index {
         let path = self.layout.dir().join("locks").join(LOCK);
         writer.lock.lock_shared().map_err(StoreError::io("lock", &path))?;
         let unlock = Unlock(&writer.lock);
-        if self.layout.root().stat(FILE)?.is_none_or(|stat| stat.st_ino != writer.inode) {
+        if self.layout.index_home().stat(FILE)?.is_none_or(|stat| stat.st_ino != writer.inode) {
             return Err(self.failed("find")(schema::unusable("it was replaced or removed")));
         }
         let failed = self.failed("write to");
@@ -154,7 +158,7 @@ impl Index {
     /// Shows the file as it stands, without mending anything; `None` where there is none, or where it cannot be read before
     /// somebody has brought it up to date.
     pub(super) fn examine<T>(&self, look: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<Option<T>> {
-        let root = self.layout.root();
+        let root = self.layout.index_home();
         if root.stat(FILE)?.is_none() {
             return Ok(None);
         }
@@ -187,7 +191,7 @@ impl Index {
 
     /// Tells whether there is a file.
     pub(super) fn exists(&self) -> Result<bool> {
-        Ok(self.layout.root().stat(FILE)?.is_some())
+        Ok(self.layout.index_home().stat(FILE)?.is_some())
     }
 
     /// Builds the file anew, whatever stands there, which is set aside.
@@ -208,7 +212,7 @@ impl Index {
         lock.lock().map_err(StoreError::io("lock", locks.path().join(LOCK)))?;
         *state = State::default();
         for name in std::iter::once(FILE).chain(BESIDE) {
-            self.layout.root().unlink(name)?;
+            self.layout.index_home().unlink(name)?;
         }
         self.notices.add("there was no room to write to the index; it was removed, and is built again".into());
         Ok(())
@@ -228,7 +232,7 @@ impl Index {
     }
 
     fn open_reader(&self) -> Result<Connection> {
-        let root = self.layout.root();
+        let root = self.layout.index_home();
         self.require_file()?;
         let log = root.stat("index.sqlite-wal")?.is_some_and(|stat| stat.st_size > 0);
         if log && self.layout.writable() {
@@ -244,6 +248,9 @@ impl Index {
         if !schema::is_ours(&conn).map_err(&failed)? {
             return Err(failed(schema::unusable("it is of another version")));
         }
+        if self.layout.index_is_away() && !self.is_as_marked(&conn).map_err(&failed)? {
+            return Err(failed(schema::unusable(ELSEWHERE)));
+        }
         // A session that writes catches up before it decides anything; one that cannot must not overlook answers.
         if !self.layout.writable() && catalogue::lacks_lines(&conn, &self.layout)? {
             return Err(failed(schema::unusable("it lacks what a session that was cut short has logged")));
@@ -251,16 +258,22 @@ impl Index {
         Ok(conn)
     }
 
+    /// Says whether the index bears the mark that its lock file does.
+    fn is_as_marked(&self, conn: &Connection) -> rusqlite::Result<bool> {
+        let lock = self.layout.root().folder("locks").and_then(|locks| locks.open(LOCK));
+        Ok(mark_of(conn)? == lock.ok().and_then(|(lock, _)| mark_in(&lock)))
+    }
+
     /// Fails as for a damaged index unless there is a file to open.
     fn require_file(&self) -> Result<()> {
-        let reason = match self.layout.root().stat(FILE)? {
+        let reason = match self.layout.index_home().stat(FILE)? {
             None => "it is absent",
             Some(stat) if !is_regular(&stat) => "it is not a file",
             Some(stat) if stat.st_size == 0 => "it is empty",
             Some(_) => {
                 // Links planted beside it would be followed.
                 for beside in BESIDE {
-                    if self.layout.root().stat(beside)?.is_some_and(|stat| !is_regular(&stat)) {
+                    if self.layout.index_home().stat(beside)?.is_some_and(|stat| !is_regular(&stat)) {
                         return Err(self.failed("open")(schema::unusable("what stands beside it is not a file")));
                     }
                 }
@@ -288,13 +301,14 @@ impl Index {
     }
 
     fn open_writer(&self, bad: Option<(Option<u64>, &StoreError)>) -> Result<Writer> {
+        let alone = machine::alone(&self.layout)?;
         let locks = self.layout.root().folder("locks")?;
         let (lock, _) = locks.open_or_create(LOCK)?;
         lock.lock().map_err(StoreError::io("lock", locks.path().join(LOCK)))?;
         let unlock = Unlock(&lock);
         // Another process may have replaced the bad file in the meantime: then what stands there now is another file.
         if let Some((Some(inode), cause)) = bad
-            && self.layout.root().stat(FILE)?.is_some_and(|stat| stat.st_ino == inode)
+            && self.layout.index_home().stat(FILE)?.is_some_and(|stat| stat.st_ino == inode)
         {
             self.rebuild(&why(cause), &lock)?;
         }
@@ -305,9 +319,9 @@ impl Index {
             }
             other => other?,
         };
-        let inode = self.layout.root().stat(FILE)?.map_or(0, |stat| stat.st_ino);
+        let inode = self.layout.index_home().stat(FILE)?.map_or(0, |stat| stat.st_ino);
         drop(unlock);
-        Ok(Writer { conn, lock, inode, marked: false })
+        Ok(Writer { conn, lock, inode, marked: false, _alone: alone })
     }
 
     /// Opens the file as it stands and adds to it what the log and the records have and it has not.
@@ -327,6 +341,9 @@ impl Index {
         let unclean = mark_of(&conn).map_err(&failed)? != mark_in(lock);
         if !schema::is_as_made(&conn).map_err(&failed)? {
             return Err(failed(schema::unusable("its tables are not as they were made")));
+        }
+        if unclean && self.layout.index_is_away() {
+            return Err(failed(schema::unusable(ELSEWHERE)));
         }
         if unclean {
             schema::quick_check(&conn).map_err(&failed)?;
@@ -353,8 +370,9 @@ impl Index {
 
     /// Sets what stands there aside, and writes a new index under another name before it takes the place.
     fn rebuild(&self, cause: &str, lock: &File) -> Result<()> {
-        let root = self.layout.root();
-        if let Some(stat) = root.stat(FILE)? {
+        let root = self.layout.index_home();
+        // What another machine has outdated is of no use to anybody.
+        if let Some(stat) = root.stat(FILE)?.filter(|_| !self.layout.index_is_away()) {
             let aside = (0u32..).map(|n| format!("{FILE}.bad-{n}"));
             for name in aside {
                 if root.stat(&name)?.is_none() {
@@ -372,6 +390,9 @@ impl Index {
         }
         for beside in BESIDE {
             root.unlink(beside)?;
+        }
+        if self.layout.index_is_away() {
+            root.unlink(FILE)?;
         }
         root.sync()?;
         rebuild::into_file(&self.layout, &self.notices, mark_in(lock).as_deref())

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::folder::{Folder, SEALED};
-use super::{Format, Sharing, StoreError};
+use super::{Format, Opening, Sharing, StoreError, place};
 use crate::digest::Digest;
 
 /// Says what may be done to an opened store.
@@ -21,6 +21,8 @@ pub enum Access {
 #[derive(Debug)]
 pub(super) struct Layout {
     root: Folder,
+    /// Where the index is that is not in the store: beside a network file system.
+    index_home: Option<Folder>,
     access: Access,
     tmp: OnceLock<Folder>,
     blobs: OnceLock<Folder>,
@@ -46,7 +48,8 @@ pub(super) enum Tree {
 impl Layout {
     /// Opens the store's directory; `None` when it does not exist and may not be created. A store that is made is for whom
     /// `sharing` says; one that is there has to be for the group where that says so.
-    pub(super) fn open(dir: &Utf8Path, access: Access, sharing: Sharing) -> Result<Option<Self>, StoreError> {
+    pub(super) fn open(dir: &Utf8Path, opening: &Opening<'_>) -> Result<Option<Self>, StoreError> {
+        let Opening { access, sharing, caches } = *opening;
         let mut root = match (Folder::open_root(dir), access) {
             (Ok(root), _) => root,
             (Err(error), Access::ReadOnly) if error.is_not_found() => return Ok(None),
@@ -60,7 +63,11 @@ impl Layout {
             }
             root.share()?;
         }
-        let layout = Self::of(root, access);
+        let mut layout = Self::of(root, access);
+        layout.index_home = match caches.filter(|_| place::is_network(&layout.root)) {
+            Some(caches) => index_home(dir, caches, access)?,
+            None => None,
+        };
         match (format, access) {
             (Some(format), _) => format.check(dir, access)?,
             // No FORMAT: nothing was ever completed here, so there is nothing to read.
@@ -80,6 +87,7 @@ impl Layout {
     fn of(root: Folder, access: Access) -> Self {
         Self {
             root,
+            index_home: None,
             access,
             tmp: OnceLock::new(),
             blobs: OnceLock::new(),
@@ -142,6 +150,21 @@ impl Layout {
     /// Returns the store's directory.
     pub(super) fn root(&self) -> &Folder {
         &self.root
+    }
+
+    /// Returns where the index is.
+    pub(super) fn index_home(&self) -> &Folder {
+        self.index_home.as_ref().unwrap_or(&self.root)
+    }
+
+    /// Says whether the index is not in the store.
+    pub(super) fn index_is_away(&self) -> bool {
+        self.index_home.is_some()
+    }
+
+    /// Returns the path of the index.
+    pub(super) fn index_path(&self) -> Utf8PathBuf {
+        self.index_home().path().join(super::index::FILE)
     }
 
     /// Returns the path of the store's directory.
@@ -264,6 +287,21 @@ fn free_name(folder: &Folder, label: &str) -> Result<String, StoreError> {
         }
     }
     Ok(label.to_owned())
+}
+
+/// Opens the directory in the user's cache that the index of a store has; `None` where there is none and none may be made.
+fn index_home(dir: &Utf8Path, caches: &Utf8Path, access: Access) -> Result<Option<Folder>, StoreError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let place = dir.canonicalize_utf8().map_err(StoreError::io("find", dir))?;
+    let home = caches.join("exp").join(format!("index-{}", Digest::of(place.as_str().as_bytes()).short(32)));
+    if access == Access::ReadWrite {
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&home);
+        made.map_err(StoreError::io("make the directory", &home))?;
+    }
+    match Folder::open_root(&home) {
+        Err(error) if error.is_not_found() => Ok(None),
+        other => other.map(Some),
+    }
 }
 
 /// Says that a store is its owner's alone, and what makes it the group's.

@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::folder::{Folder, seal};
 use super::format::Format;
 use super::layout::{Layout, Tree, hex_byte};
-use super::{Access, Sharing, StoreError, session};
+use super::{Access, Opening, StoreError, session};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -22,7 +22,7 @@ pub(super) fn if_older(dir: &Utf8Path) -> Result<Option<String>> {
     if older(dir)?.is_none() {
         return Ok(None);
     }
-    let Some(from) = Layout::open(dir, Access::ReadWrite, Sharing::Owner)? else { return Ok(None) };
+    let Some(from) = Layout::open(dir, &Opening::of(Access::ReadWrite))? else { return Ok(None) };
     // No session begins while this is held, and of two programs that find an old store the second one finds a new one.
     let _sweeping = from.lock("sweep")?;
     let Some(format) = older(dir)? else { return Ok(None) };

@@ -48,9 +48,14 @@ pub fn look_at_place(dir: &Utf8Path) -> Result<Place, std::io::Error> {
     Ok(Place { file_system: file_system(&handle), looked_at, exists, free, is_writable, locks })
 }
 
+/// Says whether a directory may be shared over a network.
+pub(super) fn is_network(handle: impl std::os::fd::AsFd) -> bool {
+    file_system(handle).is_some_and(|kind| kind.is_shared)
+}
+
 /// Names a file system by the number that Linux gives its kind (`statfs(2)`, `linux/magic.h`).
 #[cfg(target_os = "linux")]
-fn file_system(handle: &std::fs::File) -> Option<FileSystem> {
+fn file_system(handle: impl std::os::fd::AsFd) -> Option<FileSystem> {
     // The type of the number differs between platforms; all these fit into 32 bits.
     #[allow(clippy::unnecessary_cast, clippy::cast_possible_truncation)]
     let kind = rustix::fs::fstatfs(handle).ok()?.f_type as u32;
@@ -77,7 +82,7 @@ fn file_system(handle: &std::fs::File) -> Option<FileSystem> {
 
 /// Names a file system: there are no such numbers here.
 #[cfg(not(target_os = "linux"))]
-fn file_system(_: &std::fs::File) -> Option<FileSystem> {
+fn file_system(_: impl std::os::fd::AsFd) -> Option<FileSystem> {
     None
 }
 

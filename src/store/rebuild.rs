@@ -24,7 +24,13 @@ pub(super) fn in_memory(layout: &Layout, notices: &Notices) -> Result<Connection
 /// The caller holds the index's lock and has moved away what stood there.
 pub(super) fn into_file(layout: &Arc<Layout>, notices: &Notices, mark: Option<&str>) -> Result<()> {
     let failed = failed(layout);
-    let tmp = layout.tmp()?;
+    let home = layout.index_home();
+    // A name can be given within one file system only.
+    let tmp = if layout.index_is_away() { home } else { layout.tmp()? };
+    if layout.index_is_away() {
+        // Whoever holds the lock is alone: what is there was left by the dead.
+        home.names()?.iter().filter(|name| name.starts_with("index-")).try_for_each(|name| home.unlink(name))?;
+    }
     let name = format!("index-{}", super::session::nonce());
     let file = tmp.create_new(&name)?;
     let built = (|| {
@@ -37,7 +43,7 @@ pub(super) fn into_file(layout: &Arc<Layout>, notices: &Notices, mark: Option<&s
         conn.execute_batch("PRAGMA journal_mode=WAL;").map_err(&failed)?;
         conn.close().map_err(|(_, error)| failed(error))?;
         file.sync_all().map_err(StoreError::io("sync", tmp.path().join(&name)))?;
-        tmp.rename(&name, layout.root(), FILE)
+        tmp.rename(&name, home, FILE)
     })();
     if let Err(error) = built {
         for suffix in ["", "-wal", "-shm", "-journal"] {
@@ -45,7 +51,7 @@ pub(super) fn into_file(layout: &Arc<Layout>, notices: &Notices, mark: Option<&s
         }
         return Err(error);
     }
-    layout.root().sync()
+    home.sync()
 }
 
 /// Adds what is on disk and not yet in the index: the ends of draw-log segments always, records when `all` is set.
@@ -112,5 +118,5 @@ fn add_actions(tx: &Transaction<'_>, layout: &Layout, notices: &Notices) -> Resu
 }
 
 fn failed(layout: &Layout) -> impl Fn(rusqlite::Error) -> StoreError + Sync + '_ {
-    move |source| StoreError::Index { op: "rebuild", path: layout.dir().join(FILE), source }
+    move |source| StoreError::Index { op: "rebuild", path: layout.index_path(), source }
 }

@@ -9,8 +9,8 @@ use super::inputs::Inputs;
 use super::layout::{Layout, Tree, digest_at, file_name, place, shown_path};
 use super::notices::Notices;
 use super::{
-    Access, ActionRecord, ActionTable, BlobReader, BlobRef, Generation, LedgerLine, LoggedDraw, Presence, Session,
-    Sharing, StoreError, StoredBatch, StoredRun, batches, blob_reader, ledger, migrate, pinned, records, roots, runs,
+    Access, ActionRecord, ActionTable, BlobReader, BlobRef, Generation, LedgerLine, LoggedDraw, Opening, Presence,
+    Session, StoreError, StoredBatch, StoredRun, batches, blob_reader, ledger, migrate, pinned, records, roots, runs,
     served, session,
 };
 use crate::digest::{ActionKey, BlobId, Digest, StreamHasher};
@@ -54,22 +54,22 @@ impl Store {
     /// written, ever, and a store that does not exist is an empty one. A store of an older format is copied to this one before
     /// it may be written.
     pub fn open(dir: &Utf8Path, access: Access) -> Result<Self> {
-        Self::open_for(dir, access, Sharing::Owner)
+        Self::open_as(dir, &Opening::of(access))
     }
 
-    /// Opens the store in a directory; one that is made is for whom `sharing` says. A store that is there stays what it is: where
-    /// it was made for its owner alone and the group is to use it, the error says how it is opened to them.
-    pub fn open_for(dir: &Utf8Path, access: Access, sharing: Sharing) -> Result<Self> {
+    /// Opens the store in a directory; one that is made is for whom the opening says. A store that is there stays what it is:
+    /// where it was made for its owner alone and the group is to use it, the error says how it is opened to them.
+    pub fn open_as(dir: &Utf8Path, opening: &Opening<'_>) -> Result<Self> {
         let version = rusqlite::version_number();
         if version < OLDEST_SQLITE {
             let why = format!("SQLite {} is too old: 3.51.3 is needed", rusqlite::version());
             return Err(StoreError::Unfit { why });
         }
         let notices = Arc::new(Notices::default());
-        if access == Access::ReadWrite {
+        if opening.access == Access::ReadWrite {
             migrate::if_older(dir)?.into_iter().for_each(|said| notices.add(said));
         }
-        let opened = Layout::open(dir, access, sharing)?.map(|layout| {
+        let opened = Layout::open(dir, opening)?.map(|layout| {
             let layout = Arc::new(layout);
             let index = Index::new(Arc::clone(&layout), Arc::clone(&notices));
             Opened { layout, notices, index, inputs: Inputs::default() }
