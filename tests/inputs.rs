@@ -3,7 +3,7 @@
 //! A small project uses everything that the language has for embedded providers. For each input one byte or value is
 //! changed and the project is built again. What has to run is worked out here and not in `exp`: by a model, written by
 //! hand, of what each kind of action reads ([`World::model`]), and by a list of what each change must reach first
-//! ([`Change::first`]).
+//! ([`Change::first`]). Scorers by people, models and processes are in `tests/scorer_inputs.rs`: there somebody has to be asked.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // A test may stop where what it reads is not as it should be.
 #![allow(clippy::format_push_string, clippy::format_collect)] // It is not in a hurry.

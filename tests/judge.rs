@@ -92,6 +92,7 @@ fn a_judge_is_asked_once_and_a_new_rubric_asks_nobody_else() {
     assert_eq!(judged("control"), ["1.0", "0.0", "1.0", "0.0"]);
     // An empty answer is wrong without being asked about.
     assert_eq!(judged("treatment"), ["1.0", "1.0", "1.0", "0.0"]);
+    expect_shown(&project, &built, slug, spent);
     let page = project.run_file(&built, &format!("{slug}/reports/provenance.md"));
     assert!(page.contains("`verdicts of ours`"), "{page}");
     project.exp(&["audit", "--rerun"]).expect_code(0);
@@ -103,6 +104,11 @@ fn a_judge_is_asked_once_and_a_new_rubric_asks_nobody_else() {
 
     // A new rubric: verdicts are asked for, and nothing else; what they cost is known before.
     project.file("prompts/rubric.txt", RUBRIC.replace("Correct or", "Strictly, correct or"));
+    // What both arms gave is asked about once, and a plan counts it once.
+    let plan = project.json(&["plan"]);
+    assert_eq!(plan["requests"], serde_json::json!({"total": 13, "reused": 8, "in_batches": 0, "to_send": 5}));
+    let sends: u64 = plan["sends"].as_object().unwrap().values().filter_map(Value::as_u64).sum();
+    assert_eq!(sends, 5, "{plan:#}");
     let score = project.exp(&["score"]).expect_code(2);
     assert!(score.stderr.contains("5 answers of `openai here` are not in the store"), "{}", score.stderr);
     let priced = project.exp(&["build"]).expect_code(2);
@@ -123,6 +129,73 @@ fn a_judge_is_asked_once_and_a_new_rubric_asks_nobody_else() {
     project.config(&config.replace("incorrect: 0", "incorrect: 0.25"));
     let read = project.json(&["build"]);
     assert_eq!((server.sent(), read["requests"]["sent"].as_u64()), (10, Some(0)));
+}
+
+/// What the judge cost, what it was asked and what it said are told wherever answers are.
+fn expect_shown(project: &Project, built: &Value, slug: &str, spent: f64) {
+    let read = |name: &str| project.run_file(built, name);
+    let costs: Value = serde_json::from_str(&read(&format!("{slug}/results/costs.json"))).unwrap();
+    let judge = &costs["judges"]["ours"];
+    // A verdict on an answer of both arms was bought once.
+    let completed = |at: &Value| at["completed"].as_u64();
+    assert_eq!(
+        (completed(&judge["all"]), completed(&judge["arms"]["control"]), completed(&judge["arms"]["treatment"])),
+        (Some(5), Some(4), Some(3)),
+        "{costs:#}"
+    );
+    assert!((judge["all"]["usd"].as_f64().unwrap() - spent).abs() < 1e-12, "{costs:#}");
+    assert_eq!((&costs["usd"], &judge["pricing"]["output_rate_per_mtok"]), (&Value::Null, &10.0.into()));
+    let report = read(&format!("{slug}/reports/report.md"));
+    assert!(report.contains("| Judge | Verdicts |") && report.contains("| `ours` | 5 |"), "{report}");
+    let aggregate = read("aggregate_report.md");
+    assert!(aggregate.contains("| Both USD | Verdicts USD |"), "{aggregate}");
+
+    let shown = project.exp(&["show", "--items"]).expect_code(0).stdout;
+    let expected = format!(
+        "{slug}: the arms differ on 2 of 4 items
+
+  d|b  treatment higher
+    question:  Qb?
+    gold:      Rome
+    control:   [-Paris-]
+      judge:   0 · draw 0: 0, I looked at it. Verdict: **Incorrect**.
+    treatment: {{+Rome+}}
+      judge:   1 · draw 0: 1, I looked at it. Verdict: **Correct**.
+    scores:    exact 0.000 -> 1.000, judge 0.000 -> 1.000
+
+  d|d  differs otherwise
+    question:  Qd?
+    gold:      Oslo
+    control:   [-Bergen-]
+      judge:   0 · draw 0: 0, I looked at it. Verdict: **Incorrect**.
+    treatment: (empty)
+      judge:   no verdict
+    scores:    exact 0.000 -> 0.000, judge 0.000 -> 0.000
+"
+    );
+    assert_eq!(shown, expected, "{shown}");
+    let items = project.json(&["show", "--items"]);
+    let said = serde_json::json!([{"by": "judge", "value": 1.0, "said": [
+        {"rater": "draw 0", "value": 1.0, "text": "I looked at it.\nVerdict: **Correct**."}]}]);
+    assert_eq!(items[0]["treatment"]["verdicts"], said);
+    let page = read("report.html");
+    assert!(page.contains("<summary>what <code>judge</code> said</summary>"), "the page has no verdict");
+
+    let asked = project.exp(&["show", "--request", "b", "brief", "--json"]).expect_code(0);
+    assert!(asked.stderr.contains("`--request b brief/judge` shows what it was asked, and said"), "{}", asked.stderr);
+    let judged = project.json(&["show", "--request", "b", "brief/judge"]);
+    let [only] = judged.as_array().unwrap().as_slice() else { panic!("{judged:#}") };
+    assert_eq!((&only["draw"], &only["verdict"], &only["answers"][0]["value"]), (&0.into(), &1.0.into(), &1.0.into()));
+    assert_eq!(only["answers"][0]["text"], "I looked at it.\nVerdict: **Correct**.");
+    let question = "Question: Qb?\n[gold]\nRome\n[answer]\nRome\n[end]\nCorrect or incorrect?";
+    assert_eq!(only["body"]["messages"][0]["content"], question);
+    let exact = project.exp(&["show", "--request", "b", "brief/judge", "--exact"]).expect_code(0).stdout;
+    assert_eq!(Some(exact.trim_end()), only["exact"].as_str());
+    // An empty answer is judged by nobody.
+    let none = project.exp(&["show", "--request", "d", "brief/judge"]).expect_code(2).stderr;
+    assert!(none.contains("asks `judge` nothing about the answers to item `d` under `brief`"), "{none}");
+    let none = project.exp(&["show", "--request", "d", "brief/jury"]).expect_code(2).stderr;
+    assert!(none.contains("has no arm `brief/jury`"), "{none}");
 }
 
 /// Two arms that are answered here, in several parts, and a judge that is asked in batches: all of it goes into one.

@@ -76,6 +76,7 @@ mod sealed;
 mod show;
 mod show_args;
 mod show_items;
+mod show_verdicts;
 mod sign;
 mod signals;
 mod spending;

@@ -116,6 +116,7 @@ fn look(
         estimator: Estimator::new(&tariffs, under_way.clone()),
         under_way,
         in_batches: 0,
+        waiting: HashSet::new(),
         unfit: BTreeMap::new(),
         gathered,
     };
@@ -171,6 +172,8 @@ struct State<'t> {
     /// The draws of batches that are not over.
     under_way: HashSet<DrawAddress>,
     in_batches: u64,
+    /// Those of them that are wanted.
+    waiting: HashSet<DrawAddress>,
     estimator: Estimator<'t>,
     unfit: BTreeMap<String, u64>,
     /// Every draw that is wanted, where they are to be listed.
@@ -289,18 +292,30 @@ fn compute(
             let is_missing = found.iter().any(Option::is_none);
             let waits = |address: &DrawAddress, found: &Option<_>| found.is_none() && state.under_way.contains(address);
             let waits: Vec<bool> = addresses.iter().zip(&found).map(|(address, found)| waits(address, found)).collect();
-            let to_send = found.iter().zip(&waits).filter(|(found, waits)| found.is_none() && !**waits).count() as u64;
             draws = addresses.len() as u64;
-            if state.missing.insert(key, to_send).is_none() {
-                state.asked += draws;
-                state.in_batches += waits.iter().filter(|waits| **waits).count() as u64;
+            if !state.missing.contains_key(&key) {
+                // What another action wants too (a verdict on an answer that both arms gave) is asked once.
+                let is_new: Vec<bool> = (addresses.iter().zip(&waits))
+                    .map(
+                        |(address, waits)| {
+                            if *waits { state.waiting.insert(*address) } else { !state.estimator.knows(address) }
+                        },
+                    )
+                    .collect();
+                let count = |is_it: &dyn Fn(usize) -> bool| {
+                    (0..is_new.len()).filter(|at| is_new[*at] && is_it(*at)).count() as u64
+                };
+                let to_send = count(&|at| found[at].is_none() && !waits[at]);
+                state.missing.insert(key, to_send);
+                state.asked += count(&|_| true);
+                state.in_batches += count(&|at| waits[at]);
                 state.estimator.take(&node.scope, &demand.wanted, &found);
                 // All of an action are asked of one provider.
                 let identity = demand.wanted.first().map(|wanted| &wanted.request.provider);
                 let mut trials = planning.trials.iter();
                 let trial = trials.find(|trial| Some(&who::identity(trial.provider, None)) == identity);
-                let unsent = demand.wanted.iter().zip(&found).zip(&waits);
-                for ((wanted, _), _) in unsent.filter(|((_, found), waits)| found.is_none() && !**waits) {
+                let unsent = demand.wanted.iter().enumerate();
+                for (_, wanted) in unsent.filter(|(at, _)| is_new[*at] && found[*at].is_none() && !waits[*at]) {
                     if let Some(why) = trial.and_then(|trial| unfit(trial.provider, &wanted.request)) {
                         *state.unfit.entry(format!("to `{}`: {why}", wanted.request.provider.0)).or_default() += 1;
                     }

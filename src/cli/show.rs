@@ -5,6 +5,7 @@ use super::output::Output;
 use super::project::Home;
 use super::records::Records;
 use super::show_args::ShowArgs;
+use super::show_verdicts::{JudgedItem, judges_of, verdicts};
 use crate::config::Config;
 use crate::digest::{BlobId, RequestKey};
 use crate::plan::{InferParams, StepKind};
@@ -183,6 +184,12 @@ fn request_body(
             }
         }
     }
+    if let (false, Some((arm, judge))) = (arms.iter().any(|known| known == arm), arm.rsplit_once('/'))
+        && judges_of(manifest, arm).contains(judge)
+    {
+        verdicts(store, manifest, config, &JudgedItem { item, arm, judge }, exact, out)?;
+        return Ok(Exit::Done);
+    }
     if found.is_empty() {
         let message = if arms.iter().any(|known| known == arm) {
             format!("run `{}` asks nothing of item `{item}` under `{arm}`", manifest.run_id)
@@ -212,6 +219,11 @@ fn request_body(
             }
         }
         documents.push(document);
+    }
+    for judge in judges_of(manifest, arm) {
+        out.note(&format!(
+            "`{judge}` judges what came of it: `--request {item} {arm}/{judge}` shows what it was asked, and said"
+        ));
     }
     out.document(&serde_json::json!(documents));
     Ok(Exit::Done)

@@ -9,7 +9,8 @@ pub struct ShowArgs {
     /// Show where the arms disagree
     #[arg(long, conflicts_with = "request")]
     pub items: bool,
-    /// Print the exact body of a request: an item's id, and an arm (`control`, or a prompt set's name)
+    /// Print the exact body of a request: an item's id, and an arm (`control`, or a prompt set's name); with `ARM/SCORER` what a
+    /// model that judges was asked about the answers, and what it said
     #[arg(long, num_args = 2, value_names = ["ITEM", "ARM"])]
     pub request: Option<Vec<String>>,
     /// Print the body's bytes as they are sent, one body a line

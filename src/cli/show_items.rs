@@ -4,7 +4,7 @@ use super::output::Output;
 use super::run_page::trial_report;
 use super::show_args::ShowArgs;
 use super::trial_items::{ItemFilter, TrialItems};
-use crate::report::{DiffPart, PageItem, word_diff};
+use crate::report::{DiffPart, PageItem, PageVerdict, word_diff};
 use crate::run::Manifest;
 use crate::store::Store;
 
@@ -85,6 +85,15 @@ fn print(item: &PageItem, out: &Output) {
         let statuses = item.arms[arm].statuses.join(", ");
         let statuses = if statuses == "stop" { String::new() } else { format!("({statuses}) ") };
         show(&format!("{name}:"), &format!("{statuses}{text}"));
+        for verdict in &item.arms[arm].verdicts {
+            let said = verdict.said.iter().map(|(rater, worth, text)| {
+                let words = text.as_ref().map_or_else(String::new, |text| format!(", {text}"));
+                let rater = if rater.is_empty() { "one rater" } else { rater };
+                format!(" · {rater}: {}{words}", PageVerdict::worth(*worth))
+            });
+            let said: String = said.collect();
+            show(&format!("  {}:", verdict.by), &format!("{}{said}", PageVerdict::worth(verdict.value)));
+        }
     }
     let score = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.3}"));
     let scores = item.scores.iter().map(|(name, _, arms)| format!("{name} {} -> {}", score(arms[0]), score(arms[1])));
@@ -98,7 +107,7 @@ fn document(slug: &str, item: &PageItem) -> serde_json::Value {
             item.scores.iter().map(|(name, _, arms)| (name.clone(), arms[at].into())).collect();
         serde_json::json!({
             "statuses": arm.statuses, "text": arm.text, "answer": arm.answer, "reasoning": arm.reasoning, "draw": arm.draw,
-            "scores": scores,
+            "scores": scores, "verdicts": arm.verdicts.iter().map(verdict).collect::<Vec<_>>(),
         })
     };
     let fields: serde_json::Map<String, serde_json::Value> =
@@ -108,6 +117,12 @@ fn document(slug: &str, item: &PageItem) -> serde_json::Value {
         "passage": item.passage, "gold": item.gold, "unanswerable": item.is_unanswerable, "fields": fields,
         "control": arm(0), "treatment": arm(1),
     })
+}
+
+fn verdict(verdict: &PageVerdict) -> serde_json::Value {
+    let said = verdict.said.iter();
+    let said = said.map(|(rater, worth, text)| serde_json::json!({"rater": rater, "value": worth, "text": text}));
+    serde_json::json!({"by": verdict.by, "value": verdict.value, "said": said.collect::<Vec<_>>()})
 }
 
 /// Puts a text on one line, cut where it is long.

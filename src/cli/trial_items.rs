@@ -4,10 +4,10 @@ use std::io::{BufRead as _, BufReader};
 use super::failure::{Exit, Failure};
 use super::records::{Recorded, Records};
 use crate::digest::BlobId;
-use crate::plan::MergeParams;
-use crate::report::{ItemList, PageAnswer, PageItem, TokenCounts};
-use crate::run::Manifest;
-use crate::step::{GoldLine, PairedItem, ParsedDraw, part_hash};
+use crate::plan::{MergeParams, StepKind, judge_rater, judged_draw};
+use crate::report::{ItemList, PageAnswer, PageItem, PageVerdict, TokenCounts};
+use crate::run::{ActionEntry, Manifest};
+use crate::step::{AnswerLine, GoldLine, PairedItem, ParsedDraw, VerdictsLine, part_hash};
 use crate::store::Store;
 
 /// Says which items are wanted; what is not said is not asked for.
@@ -211,9 +211,85 @@ impl<'s> TrialItems<'s> {
                         Ok(())
                     })?;
                 }
+                self.fill_verdicts(shown, arm, dataset, &at)?;
             }
         }
         Ok(())
+    }
+
+    /// Reads what people and models said of the draws that are shown of an arm.
+    fn fill_verdicts(
+        &self,
+        shown: &mut [PageItem],
+        arm: usize,
+        dataset: &str,
+        at: &HashMap<(String, String), usize>,
+    ) -> Result<(), Failure> {
+        let rated = self.params.rated.iter().find(|rated| rated.dataset == dataset);
+        let is_shown = |shown: &[PageItem], item: &str, n: u32| {
+            let at = at.get(&(dataset.to_owned(), item.to_owned())).copied()?;
+            (shown[at].arms[arm].text.is_some() && shown[at].arms[arm].draw == n).then_some(at)
+        };
+        let side = ["control", "treatment"][arm];
+        for by in rated.iter().flat_map(|rated| &rated.labels) {
+            let prefix = format!("verdicts/{side}/{by}/{dataset}/");
+            let parts =
+                self.merge.spec.inputs.iter().filter_map(|(name, blob)| Some((name.strip_prefix(&prefix)?, blob)));
+            for (part, blob) in parts.filter(|(part, _)| !part.contains('/')) {
+                self.lines(blob, |_, line| {
+                    let line: VerdictsLine =
+                        serde_json::from_str(line).map_err(|error| damaged("verdicts", &error.to_string()))?;
+                    let Some(at) = is_shown(shown, &line.item, line.n) else { return Ok(()) };
+                    let said = line.raters.into_iter().map(|(rater, worth)| (rater, Some(worth), None)).collect();
+                    let verdict = PageVerdict { by: by.clone(), value: line.value, said };
+                    shown[at].arms[arm].verdicts.push(verdict);
+                    Ok(())
+                })?;
+                let Some(answers) = self.judge_answers(side, by, dataset, part, blob)? else { continue };
+                self.lines(&answers, |_, line| {
+                    let line: AnswerLine =
+                        serde_json::from_str(line).map_err(|error| damaged("answers", &error.to_string()))?;
+                    let Some((n, item)) = judged_draw(&line.item) else { return Ok(()) };
+                    let Some(at) = is_shown(shown, item, n) else { return Ok(()) };
+                    let verdicts = &mut shown[at].arms[arm].verdicts;
+                    let Some(verdict) = verdicts.iter_mut().find(|verdict| verdict.by == *by) else { return Ok(()) };
+                    let rater = judge_rater(line.n);
+                    let text = line.answer.map(|answer| answer.text);
+                    match verdict.said.iter_mut().find(|(other, ..)| *other == rater) {
+                        Some((_, _, said)) => *said = text,
+                        // What it said is no verdict that is known.
+                        None => verdict.said.push((rater, None, text)),
+                    }
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds what a judge said of one part, by its verdicts and by the answers that they are about; none where people did.
+    fn judge_answers(
+        &self,
+        side: &str,
+        by: &str,
+        dataset: &str,
+        part: &str,
+        verdicts: &BlobId,
+    ) -> Result<Option<BlobId>, Failure> {
+        let parsed = self.merge.spec.inputs.get(&format!("parsed/{side}/{dataset}/{part}"));
+        let records = Records::open(self.store, self.manifest)?;
+        let (begins, ends) = (format!("{}/", StepKind::Judge), format!("/{by}/{part}"));
+        let made = |action: &&ActionEntry| action.outputs.iter().any(|output| output.blob == *verdicts);
+        let actions = self.manifest.actions.iter();
+        for action in
+            actions.filter(|action| action.label.starts_with(&begins) && action.label.ends_with(&ends)).filter(made)
+        {
+            let Some(judge) = records.of(action)? else { continue };
+            if judge.spec.inputs.get("parsed") == parsed {
+                return Ok(judge.spec.inputs.get("answers").copied());
+            }
+        }
+        Ok(None)
     }
 
     /// Lists the items whose row has a text in a field.

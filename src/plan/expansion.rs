@@ -86,6 +86,7 @@ impl<'p, 'c> Expansion<'p, 'c> {
         let mut rated = Vec::new();
         let mut infer: BTreeMap<&'static str, Vec<NodeIndex>> = BTreeMap::new();
         let mut judged: BTreeMap<String, Vec<NodeIndex>> = BTreeMap::new();
+        let mut verdicts: Vec<(Name, From)> = Vec::new();
         let mut pairs = Pairs::default();
         for (name, dataset) in &config.datasets {
             let prepare = self.plan.prepare[name];
@@ -129,6 +130,9 @@ impl<'p, 'c> Expansion<'p, 'c> {
                     }
                     for (judge, node) in dataset.judges.iter().zip(&chain.judged[at]) {
                         judged.entry(judge.model.clone()).or_default().push(node.asked);
+                        let of = |what| part_name(&[what, side, &judge.name, name], *part);
+                        verdicts.push((of("judge_requests"), From::Output(node.built, "requests".into())));
+                        verdicts.push((of("judge_answers"), From::Output(node.asked, "answers".into())));
                     }
                 }
                 chains.push((*side, chain));
@@ -192,8 +196,9 @@ impl<'p, 'c> Expansion<'p, 'c> {
                     datasets,
                     cluster: config.analysis.cluster,
                 }),
+                judges: self.judge_rates(),
             },
-            paired(),
+            paired().into_iter().chain(verdicts).collect(),
             &scope,
         )?;
         let pairwise = self.pairwise(pairs, &scope)?;

@@ -38,6 +38,17 @@ pub fn judged_item(name: &str) -> Option<&str> {
     name.split_once('/').map(|(_, item)| item)
 }
 
+/// Returns the draw and the item that a request about a draw names.
+pub fn judged_draw(name: &str) -> Option<(u32, &str)> {
+    let (draw, item) = name.split_once('/')?;
+    Some((draw.parse().ok()?, item))
+}
+
+/// Names a draw of a judge among those who rate an answer.
+pub fn judge_rater(n: u32) -> String {
+    format!("draw {n}")
+}
+
 /// Says how verdicts are read. Inputs `parsed`, `answers` (of `judge_infer`); outputs `scores`, with the one metric `name`, and
 /// `verdicts`: what each draw said.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::asking::keyed_extra;
@@ -6,7 +7,7 @@ use super::graph::{From, Node, NodeIndex};
 use super::plan::Plan;
 use super::selection::max_output_tokens;
 use super::spec::{Name, ParamsDoc};
-use super::{InferParams, JudgeBuildParams, JudgeParams, PlanError, StepKind, is_open};
+use super::{InferParams, JudgeBuildParams, JudgeParams, JudgeRates, PlanError, StepKind, is_open};
 use crate::config::{DatasetConfig, DecodingPoint, SourceFile};
 
 /// Is a scorer by a model, at work on one arm of a dataset.
@@ -19,14 +20,39 @@ pub(super) struct Judge {
     scope: Arc<str>,
 }
 
-/// Is what a judge gave one part: the action that asks, and the one that reads the verdicts.
+/// Is what a judge gave one part: the actions that make its requests, that ask them, and that read the verdicts.
 #[derive(Clone, Copy)]
 pub(super) struct Judged {
+    pub(super) built: NodeIndex,
     pub(super) asked: NodeIndex,
     pub(super) read: NodeIndex,
 }
 
 impl Expansion<'_, '_> {
+    /// Lists the models that judge answers with their prices, by name.
+    pub(super) fn judge_rates(&self) -> Vec<JudgeRates> {
+        let mut all: BTreeMap<&String, JudgeRates> = BTreeMap::new();
+        for (dataset, judge) in self
+            .config
+            .datasets
+            .iter()
+            .flat_map(|(name, dataset)| dataset.judges.iter().map(move |judge| (name, judge)))
+        {
+            let Some(model) = self.config.models.get(&judge.model) else { continue };
+            let rates = all.entry(&judge.model).or_insert_with(|| JudgeRates {
+                name: model.name.clone(),
+                provider: model.provider.clone(),
+                model: model.model.clone(),
+                price: model.price,
+                price_as_of: model.price_as_of.clone(),
+                batch: model.batch_pricing,
+                scorers: Vec::new(),
+            });
+            rates.scorers.push((dataset.clone(), judge.name.clone()));
+        }
+        all.into_values().collect()
+    }
+
     /// Describes the scorers by models of a dataset under an arm.
     pub(super) fn judging(&mut self, dataset: &DatasetConfig, scope: &str) -> Result<Vec<Judge>, PlanError> {
         let mut judges = Vec::with_capacity(dataset.judges.len());
@@ -103,6 +129,6 @@ impl Judge {
         let reading = vec![("parsed".into(), parsed), ("answers".into(), From::Output(asked, "answers".into()))];
         let read = add(StepKind::Judge, &self.read, reading);
         scoring.push((format!("labels/{}", self.name).into(), From::Output(read, "scores".into())));
-        Judged { asked, read }
+        Judged { built, asked, read }
     }
 }

@@ -226,7 +226,8 @@ pub struct StatsParams {
     pub optional: OptionalAnalyses,
 }
 
-/// Says what tokens cost. Input `paired`; output `costs.json`.
+/// Says what tokens cost. Inputs `paired` and, where models judge, `judge_requests/ARM/SCORER/D/NNNNN` and
+/// `judge_answers/ARM/SCORER/D/NNNNN`; output `costs.json`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CostsParams {
@@ -251,6 +252,31 @@ pub struct CostsParams {
     /// What `cost_effectiveness.json` is made of; absent: it is not made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effectiveness: Option<Effectiveness>,
+    /// The models that judge the trial's answers, sorted by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub judges: Vec<JudgeRates>,
+}
+
+/// Names a model that judges, and its price.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JudgeRates {
+    /// The model's name.
+    pub name: String,
+    /// The provider's name.
+    pub provider: String,
+    /// The model's id.
+    pub model: String,
+    /// The price; absent is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
+    /// When the price was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_as_of: Option<String>,
+    /// Prices at the batch rate.
+    pub batch: bool,
+    /// The datasets whose answers it judges, each with the name of the scorer.
+    pub scorers: Vec<(String, String)>,
 }
 
 /// Says whose effects are held against what they cost.

@@ -54,6 +54,8 @@ pub struct AggregateTrial {
     pub note: Option<String>,
     /// What control, treatment and both cost, in US dollars; absent where unknown.
     pub usd: [Option<f64>; 3],
+    /// What models took that judge its answers, likewise; none where nobody does.
+    pub judged_usd: Option<Option<f64>>,
     /// The primary metrics.
     pub rows: Vec<AggregateRow>,
 }
@@ -168,15 +170,24 @@ impl AggregateReport {
             }
         }
         text.push_str("\n## Cost\n\n");
-        let mut table = Table::new(["Trial", ">Control USD", ">Treatment USD", ">Both USD", "Answers"]);
+        let is_judged = self.trials.iter().any(|trial| trial.judged_usd.is_some());
+        let verdicts = is_judged.then_some(">Verdicts USD");
+        let headings = ["Trial", ">Control USD", ">Treatment USD", ">Both USD"].into_iter().chain(verdicts);
+        let mut table = Table::new(headings.chain(["Answers"]));
         for trial in &self.trials {
             let [control, treatment, both] = trial.usd.map(cost_cell);
             let origin = format!("{}/reports/provenance.md", trial.slug);
             let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
             let origin = if origin.chars().all(is_plain) { format!("[provenance]({origin})") } else { code(&origin) };
-            table.row([code(&trial.slug), control, treatment, both, origin]);
+            let verdicts = is_judged.then(|| cost_cell(trial.judged_usd.flatten()));
+            table.row([code(&trial.slug), control, treatment, both].into_iter().chain(verdicts).chain([origin]));
         }
-        text + table.finish().trim_end() + "\n"
+        text.push_str(table.finish().trim_end());
+        text.push('\n');
+        if is_judged {
+            text.push_str("\nVerdicts are what models took that judge the answers; they are in no other column.\n");
+        }
+        text
     }
 
     fn pooled_text(&self) -> String {

@@ -23,6 +23,19 @@ pub struct CostSummary {
     pub unknown_usage: u64,
     /// What an item costs more under treatment.
     pub paired: Option<PairedCostDifference>,
+    /// What the models that judge used, by name; it is in none of the numbers above.
+    pub judges: Vec<JudgeCost>,
+}
+
+/// Is what a model that judges used on a trial.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JudgeCost {
+    /// The model's name.
+    pub model: String,
+    /// How many verdicts it completed; one on an answer that both arms gave counts once.
+    pub verdicts: u64,
+    /// What they took.
+    pub cost: ArmCost,
 }
 
 /// Is what one arm used. What is unknown is absent.
@@ -88,7 +101,25 @@ impl CostSummary {
                 count(paired.n)
             );
         }
-        text
+        text + &self.judge_table()
+    }
+
+    fn judge_table(&self) -> String {
+        if self.judges.is_empty() {
+            return String::new();
+        }
+        let mut table = Table::new(["Judge", ">Verdicts", ">Prompt tokens", ">Completion tokens", ">USD"]);
+        for judge in &self.judges {
+            let tokens = |tokens: Option<u64>| tokens.map_or_else(|| NONE.to_owned(), count);
+            let cost = &judge.cost;
+            let [prompt, completion] = [cost.prompt_tokens, cost.completion_tokens].map(tokens);
+            table.row([code(&judge.model), count(judge.verdicts), prompt, completion, cost_cell(cost.usd)]);
+        }
+        format!(
+            "\nWhat models that judge the answers took is not among these costs. A verdict on an answer that both arms gave counts \
+             once.\n\n{}\n",
+            table.finish().trim_end()
+        )
     }
 }
 

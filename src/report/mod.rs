@@ -32,15 +32,15 @@ mod verdict;
 
 pub use aggregate_report::{AggregateReport, AggregateRow, AggregateTrial, DetectableDifference, InteractionRow};
 pub use cost_effectiveness::{CostEffectiveness, EffectivenessRow};
-pub use cost_summary::{ArmCost, CostSummary, PairedCostDifference};
+pub use cost_summary::{ArmCost, CostSummary, JudgeCost, PairedCostDifference};
 pub use detail::{Detail, DrawsRow, EquivalenceRow, MissingRow};
 pub use further::FurtherAnalyses;
 pub use junit::{Case, End, Suite, junit_xml};
 pub use marginal_models::{FittedModel, MarginalModels};
 pub use metric_row::{Delta, Estimate, MetricRow, Unit};
 pub use page::{
-    DiffPart, ItemList, Methods, PageAnswer, PageItem, PageTrial, PooledEffects, RiskCurve, RunPage, SourceFile,
-    StudyEffect, TokenCounts, word_diff,
+    DiffPart, ItemList, Methods, PageAnswer, PageItem, PageTrial, PageVerdict, PooledEffects, RiskCurve, RunPage,
+    SourceFile, StudyEffect, TokenCounts, word_diff,
 };
 pub use pairwise::{LabelsRow, LengthControl, PairwiseSection, Position, Rate};
 pub use pooled_metric::{PooledMetric, PooledRow};

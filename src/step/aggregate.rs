@@ -56,6 +56,8 @@ pub fn run(params: &AggregateParams, inputs: &Inputs<'_>, outputs: &mut dyn Outp
             prompt_set: trial.label.prompt_set.clone(),
             note: trial.label.note.clone(),
             usd: [control, treatment, trial.costs.usd],
+            judged_usd: (!trial.costs.judges.is_empty())
+                .then(|| trial.costs.judges.values().map(|judge| judge.all.usd).sum::<Option<f64>>()),
             rows: rows.collect(),
         }
     });
@@ -187,6 +189,7 @@ mod tests {
             random_seed: 1,
             alpha: Decimal::new(5, -2),
             effectiveness: None,
+            judges: Vec::new(),
         };
         let mut inputs = vec![("paired", paired.as_str())];
         inputs.extend(plan.map(|plan| ("plan", plan)));

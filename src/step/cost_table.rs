@@ -1,5 +1,7 @@
 //! The layout of `costs.json`. What is unknown is null, never 0.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::significance::Arms;
@@ -30,6 +32,21 @@ pub struct CostTable {
     pub arms: Arms<ArmCosts>,
     /// What an item costs more under treatment; null where that is unknown.
     pub paired_difference: Option<PairedCost>,
+    /// What the models that judge its answers used, by name; their verdicts are in none of the numbers above.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub judges: BTreeMap<String, JudgeCosts>,
+}
+
+/// Is what a model that judges used.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JudgeCosts {
+    /// Its rates.
+    pub pricing: Pricing,
+    /// All its verdicts on the trial; one on an answer that both arms gave is bought once, and counts once.
+    pub all: ArmCosts,
+    /// Its verdicts on each arm's answers; one on an answer of both stands in both.
+    pub arms: Arms<ArmCosts>,
 }
 
 /// Says where counts come from.

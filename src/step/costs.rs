@@ -1,6 +1,7 @@
 //! Prices the tokens.
 
 pub(super) mod effectiveness;
+mod judges;
 
 use super::cost_table::{ArmCosts, CostTable, LongPromptRates, PairedCost, Pricing, UsageSource};
 use super::intervals::Intervals;
@@ -9,14 +10,14 @@ use super::paired_item::{PairedArm, PairedItem};
 use super::significance::Arms;
 use super::{Inputs, Outputs, StepError};
 use crate::digest::Decimal;
-use crate::plan::CostsParams;
+use crate::plan::{CostsParams, Price};
 use crate::stats::{self, Differences, Stream, lattice_round};
 
 /// Writes `costs.json`: the tokens of each arm at the config's rates and mode.
 pub fn run(params: &CostsParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs) -> Result<(), StepError> {
     let text = inputs.text("paired")?;
     let items: Vec<PairedItem<'_>> = read_lines("paired", &text).collect::<Result<_, _>>()?;
-    let rates = Rates::of(params);
+    let rates = Rates::of(params.price, params.batch);
     let arms = [0, 1].map(|arm| {
         let mut draws = items.iter().filter_map(|item| item.arms()[arm]).peekable();
         draws.peek()?;
@@ -35,9 +36,10 @@ pub fn run(params: &CostsParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs)
         usage_records: count(|arm| arm.usage_records),
         unknown_usage: count(|arm| arm.unknown_usage),
         usage_source: UsageSource { kind: "draws".to_owned() },
-        pricing: pricing(params, rates),
+        pricing: pricing((&params.provider, &params.model), (params.batch, params.price_as_of.clone()), rates),
         arms: Arms::new(arms),
         paired_difference: rates.and_then(|rates| paired_difference(params, &items, rates)),
+        judges: judges::judges(&params.judges, inputs)?,
     };
     if let Some(wanted) = &params.effectiveness {
         effectiveness::write(wanted, &items, rates, outputs)?;
@@ -85,9 +87,9 @@ impl Bill {
 
 impl Rates {
     /// Takes the rates of the mode; none where there is no price. A price without a factor for batches has none.
-    fn of(params: &CostsParams) -> Option<Self> {
-        let price = params.price?;
-        let factor = price.batch.filter(|factor| params.batch && *factor != Decimal::ONE);
+    fn of(price: Option<Price>, batch: bool) -> Option<Self> {
+        let price = price?;
+        let factor = price.batch.filter(|factor| batch && *factor != Decimal::ONE);
         let scale = factor.map_or(1.0, |factor| factor.to_f64());
         let rate = |rate: Decimal| lattice_round(rate.to_f64() * scale);
         let long_prompt = price.long_prompt.map(|long| LongRates {
@@ -105,15 +107,15 @@ impl Rates {
     }
 }
 
-fn pricing(params: &CostsParams, rates: Option<Rates>) -> Pricing {
+fn pricing((provider, model): (&str, &str), (batch, as_of): (bool, Option<String>), rates: Option<Rates>) -> Pricing {
     let rate_type = match rates {
         None => "unknown",
         Some(Rates { is_batch: true, .. }) => "batch_discount",
         Some(_) => "standard",
     };
     Pricing {
-        provider: params.provider.clone(),
-        model_key: params.model.clone(),
+        provider: provider.to_owned(),
+        model_key: model.to_owned(),
         input_rate_per_mtok: rates.map(|rates| rates.input),
         output_rate_per_mtok: rates.map(|rates| rates.output),
         long_prompt: rates.and_then(|rates| rates.long_prompt).map(|long| LongPromptRates {
@@ -123,42 +125,62 @@ fn pricing(params: &CostsParams, rates: Option<Rates>) -> Pricing {
         }),
         rate_type: rate_type.to_owned(),
         table_found: rates.is_some(),
-        use_batch_api: params.batch,
-        as_of: params.price_as_of.clone(),
+        use_batch_api: batch,
+        as_of,
+    }
+}
+
+/// Sums up draws.
+#[derive(Default)]
+struct Tally {
+    costs: ArmCosts,
+    bill: Bill,
+}
+
+impl Tally {
+    /// Adds a draw: whether it failed, and what it states that it read and wrote.
+    fn add(&mut self, is_failure: bool, tokens: (Option<u64>, Option<u64>), rates: Option<Rates>) {
+        let costs = &mut self.costs;
+        if is_failure {
+            costs.failed += 1;
+            return;
+        }
+        costs.completed += 1;
+        match tokens.0.zip(tokens.1) {
+            Some((input, output)) => {
+                costs.usage_records += 1;
+                if let Some(rates) = rates {
+                    self.bill.add(input, output, rates);
+                }
+            }
+            None => costs.unknown_usage += 1,
+        }
+        for (total, tokens) in [(&mut costs.prompt_tokens, tokens.0), (&mut costs.completion_tokens, tokens.1)] {
+            if let Some(tokens) = tokens {
+                *total = Some(total.unwrap_or(0) + tokens);
+            }
+        }
+    }
+
+    /// Returns what they come to. Where a completed draw does not state its tokens, the price is not known.
+    fn finish(mut self, rates: Option<Rates>) -> ArmCosts {
+        let costs = &mut self.costs;
+        costs.total_tokens = costs.prompt_tokens.zip(costs.completion_tokens).map(|(input, output)| input + output);
+        if costs.unknown_usage == 0 {
+            costs.usd = rates.map(|rates| rates.usd(self.bill));
+        }
+        self.costs
     }
 }
 
 fn totals<'a>(items: impl Iterator<Item = &'a PairedArm>, rates: Option<Rates>) -> ArmCosts {
-    let mut arm = ArmCosts::default();
-    let mut bill = Bill::default();
+    let mut tally = Tally::default();
     for item in items {
         for ((status, input), output) in item.statuses.iter().zip(&item.input_tokens).zip(&item.output_tokens) {
-            if status.is_failure() {
-                arm.failed += 1;
-                continue;
-            }
-            arm.completed += 1;
-            match input.zip(*output) {
-                Some((input, output)) => {
-                    arm.usage_records += 1;
-                    if let Some(rates) = rates {
-                        bill.add(input, output, rates);
-                    }
-                }
-                None => arm.unknown_usage += 1,
-            }
-            for (total, tokens) in [(&mut arm.prompt_tokens, input), (&mut arm.completion_tokens, output)] {
-                if let Some(tokens) = tokens {
-                    *total = Some(total.unwrap_or(0) + tokens);
-                }
-            }
+            tally.add(status.is_failure(), (*input, *output), rates);
         }
     }
-    arm.total_tokens = arm.prompt_tokens.zip(arm.completion_tokens).map(|(input, output)| input + output);
-    if arm.unknown_usage == 0 {
-        arm.usd = rates.map(|rates| rates.usd(bill));
-    }
-    arm
+    tally.finish(rates)
 }
 
 /// Compares the cost of the items whose draws were all completed; none where a completed draw does not state its tokens.
@@ -198,7 +220,7 @@ fn item_usd(arm: &PairedArm, rates: Rates) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{LongPromptPrice, Price};
+    use crate::plan::LongPromptPrice;
     use crate::step::memory::run_in_memory;
 
     fn params(price: Option<(&str, &str, Option<&str>)>, batch: bool) -> CostsParams {
@@ -220,6 +242,7 @@ mod tests {
             random_seed: 1,
             effectiveness: None,
             alpha: Decimal::new(5, -2),
+            judges: Vec::new(),
         }
     }
 

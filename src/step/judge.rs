@@ -8,7 +8,7 @@ use super::parse::extraction;
 use super::parsed_draw::ParsedDraw;
 use super::verdicts::{Rated, said, worth};
 use super::{Inputs, Outputs, StepError};
-use crate::plan::{JudgeParams, judged_name};
+use crate::plan::{JudgeParams, judge_rater, judged_name};
 use crate::scoring::Extraction;
 
 /// Reads `parsed` and `answers`, and gives `scores` and `verdicts`, a line for each draw of `parsed`.
@@ -22,7 +22,7 @@ pub fn run(params: &JudgeParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs)
         let line = line?;
         let Some(answer) = &line.answer else { continue };
         if let Some(value) = verdict(params, extraction.as_ref(), &answer.text) {
-            all.entry(line.item).or_default().insert(format!("draw {}", line.n), value);
+            all.entry(line.item).or_default().insert(judge_rater(line.n), value);
         }
     }
     let parsed = inputs.text("parsed")?;

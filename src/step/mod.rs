@@ -74,3 +74,4 @@ pub use scored_draw::ScoredDraw;
 pub use scorers::{metric_names, scorer_revision};
 pub use significance::{PooledEffect, Significance};
 pub use stats::OUTPUT_TOKENS;
+pub use verdicts::VerdictsLine;

@@ -1,24 +1,24 @@
 //! Writes a trial's report.
 
+mod cost;
 pub(super) mod further;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::agreement::agreement;
-use super::cost_table::{ArmCosts, CostTable};
+use super::cost_table::CostTable;
 use super::infer::RedrawnItem;
 use super::json_lines::{read_lines, unexpected};
 use super::named_list::NamedList;
 use super::pairwise_results;
-use super::significance::{ArmDraws, Arms, Block, Estimate, FamilyTest, MetricBlock, NO_TEMPERATURE, Significance};
+use super::significance::{ArmDraws, Block, Estimate, FamilyTest, MetricBlock, NO_TEMPERATURE, Significance};
 use super::stats::family::CONFIRMATORY;
 use super::{Inputs, Outputs, StepError};
 use crate::plan::{Multiplicity, ReportParams};
 use crate::report::{
-    self, ArmCost, CostSummary, Delta, Detail, DrawsRow, EquivalenceRow, FamilyNote, MetricRow, MissingRow,
-    PairedCostDifference,
+    self, ArmCounts, Delta, Detail, DrawsRow, EquivalenceRow, FamilyNote, McNemarRow, MetricRow, MissingRow,
+    PromptFile, Section, SectionKind, TrialReport, Verdict,
 };
-use crate::report::{ArmCounts, McNemarRow, PromptFile, Section, SectionKind, TrialReport, Verdict};
 
 /// Writes `report.md`.
 pub fn run(params: &ReportParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs) -> Result<(), StepError> {
@@ -77,7 +77,7 @@ pub fn compose(params: &ReportParams, inputs: &Inputs<'_>) -> Result<TrialReport
         pairwise: pairwise_results::sections(inputs)?,
         redrawn: redrawn(inputs)?,
         further: further::further(inputs)?,
-        cost: cost(&costs),
+        cost: cost::cost(&costs),
     })
 }
 
@@ -274,35 +274,6 @@ fn delta(of: &MetricBlock) -> Delta {
     }
 }
 
-fn cost(table: &CostTable) -> CostSummary {
-    let arm = |arm: Option<&ArmCosts>| {
-        let arm = arm?;
-        Some(ArmCost { prompt_tokens: arm.prompt_tokens, completion_tokens: arm.completion_tokens, usd: arm.usd })
-    };
-    let arms: &Arms<ArmCosts> = &table.arms;
-    let pricing = &table.pricing;
-    CostSummary {
-        total: ArmCost {
-            prompt_tokens: table.prompt_tokens,
-            completion_tokens: table.completion_tokens,
-            usd: table.usd,
-        },
-        arms: arms.both().map(arm),
-        rates: pricing.input_rate_per_mtok.zip(pricing.output_rate_per_mtok),
-        long_prompt: pricing
-            .long_prompt
-            .as_ref()
-            .map(|long| (long.above_tokens, long.input_rate_per_mtok, long.output_rate_per_mtok)),
-        is_batch: table.batch_discount_applied,
-        as_of: pricing.as_of.clone(),
-        unknown_usage: table.unknown_usage,
-        paired: table.paired_difference.as_ref().and_then(|paired| {
-            let interval = ends(paired.ci_95, paired.ci);
-            Some(PairedCostDifference { mean: paired.mean_usd_per_item?, interval, n: paired.n_items })
-        }),
-    }
-}
-
 /// Counts, by status, the items that the inputs `redraws/ARM/DATASET/NNNNN` name; one that both arms name counts once.
 fn redrawn(inputs: &Inputs<'_>) -> Result<Vec<(String, u64)>, StepError> {
     let mut items = BTreeSet::new();
@@ -417,6 +388,7 @@ pub(super) mod tests {
             random_seed: 1,
             alpha: half,
             effectiveness: None,
+            judges: Vec::new(),
         };
         let inputs = [("paired", paired.as_str())];
         let mut stats = run_in_memory(&inputs, |i, o| stats::run(&stats_params, i, o)).unwrap();

@@ -16,16 +16,16 @@ use crate::scoring::{Extraction, split_reasoning};
 /// Is one line of a `verdicts` blob: a draw, and what each rater said of it.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct VerdictsLine {
+pub struct VerdictsLine {
     /// The item's id.
-    pub(super) item: String,
+    pub item: String,
     /// The draw's number.
-    pub(super) n: u32,
+    pub n: u32,
     /// What the raters come to; absent where nobody rated it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) value: Option<f64>,
+    pub value: Option<f64>,
     /// By rater, what their verdict is worth; empty where nobody rated it.
-    pub(super) raters: BTreeMap<String, f64>,
+    pub raters: BTreeMap<String, f64>,
 }
 
 /// Makes the outputs `scores` and `verdicts` of a step by whose raters draws are scored: a line of each for each draw.

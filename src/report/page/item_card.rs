@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use super::{DiffPart, PageItem, escape, word_diff};
+use super::{DiffPart, PageItem, PageVerdict, escape, word_diff};
 use crate::report::Unit;
 use crate::report::number::{NONE, value};
 
@@ -84,6 +84,9 @@ impl PageItem {
                     shown(reasoning)
                 );
             }
+            for verdict in &answer.verdicts {
+                write_verdict(verdict, &mut html);
+            }
             html.push_str("</div>");
         }
         html + "</div>"
@@ -112,6 +115,27 @@ impl PageItem {
     /// Returns the unit in which a metric is written.
     pub fn unit_of(metric: &str) -> Unit {
         if metric == "output_tokens" { Unit::Count } else { Unit::Share }
+    }
+}
+
+/// Writes what an answer was said to be worth, and in a fold the words in which a model said so.
+fn write_verdict(verdict: &PageVerdict, html: &mut String) {
+    let by = escape(&verdict.by);
+    let _ = write!(html, "<p class=\"read\"><code>{by}</code> {}", PageVerdict::worth(verdict.value));
+    if verdict.said.len() > 1 || verdict.said.iter().any(|(rater, ..)| !rater.is_empty()) {
+        let said = verdict.said.iter();
+        let each =
+            said.map(|(rater, worth, _)| format!("<code>{}</code> {}", escape(rater), PageVerdict::worth(*worth)));
+        let _ = write!(html, " ({})", each.collect::<Vec<_>>().join(", "));
+    }
+    html.push_str("</p>");
+    let texts: Vec<&String> = verdict.said.iter().filter_map(|(_, _, text)| text.as_ref()).collect();
+    if !texts.is_empty() {
+        let _ = write!(html, "<details><summary>what <code>{by}</code> said</summary>");
+        for text in texts {
+            let _ = write!(html, "<p class=\"t\" dir=\"auto\">{}</p>", shown(text));
+        }
+        html.push_str("</details>");
     }
 }
 
@@ -155,6 +179,23 @@ fn begun(text: &str, longest: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_verdict_is_shown_with_its_words_as_text() {
+        let said = vec![
+            ("draw 0".to_owned(), Some(1.0), Some("Verdict: <b>Correct</b>\u{202e}".to_owned())),
+            ("draw <1>".to_owned(), None, Some("who knows".to_owned())),
+        ];
+        let mut html = String::new();
+        write_verdict(&PageVerdict { by: "judge&".to_owned(), value: Some(0.5), said }, &mut html);
+        assert_eq!(
+            html,
+            "<p class=\"read\"><code>judge&amp;</code> 0.5 (<code>draw 0</code> 1, <code>draw &lt;1&gt;</code> no verdict)</p>\
+             <details><summary>what <code>judge&amp;</code> said</summary>\
+             <p class=\"t\" dir=\"auto\">Verdict: &lt;b&gt;Correct&lt;/b&gt;[U+202E]</p>\
+             <p class=\"t\" dir=\"auto\">who knows</p></details>"
+        );
+    }
 
     #[test]
     fn a_beginning_ends_with_a_word() {

@@ -18,7 +18,7 @@ mod word_diff;
 
 pub(super) use escape::escape;
 pub use methods::Methods;
-pub use page_item::{ItemList, PageAnswer, PageItem};
+pub use page_item::{ItemList, PageAnswer, PageItem, PageVerdict};
 pub use page_trial::{PageTrial, PooledEffects, RiskCurve, StudyEffect, TokenCounts};
 pub use run_page::{RunPage, SourceFile};
 pub(super) use table::HtmlTable;

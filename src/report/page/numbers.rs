@@ -68,6 +68,18 @@ impl RunPage {
                 tokens(cost.total.prompt_tokens),
                 tokens(cost.total.completion_tokens)
             );
+            for judge in &cost.judges {
+                let usd = judge.cost.usd.map_or_else(|| "cost not known".to_owned(), usd);
+                let _ = write!(
+                    html,
+                    "<p class=\"small\">{} verdicts of {}, apart from these: {}; {} input and {} output tokens.</p>",
+                    count(judge.verdicts),
+                    name(&judge.model),
+                    escape(&usd),
+                    tokens(judge.cost.prompt_tokens),
+                    tokens(judge.cost.completion_tokens)
+                );
+            }
             let panels = report.further.panels();
             if !panels.is_empty() {
                 let names: Vec<&str> = panels.iter().map(|panel| panel.heading).collect();

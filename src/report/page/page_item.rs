@@ -26,7 +26,7 @@ pub struct PageItem {
 }
 
 /// Is one arm's first draw on an item.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PageAnswer {
     /// What became of each draw, by number.
     pub statuses: Vec<String>,
@@ -38,6 +38,26 @@ pub struct PageAnswer {
     pub reasoning: Option<String>,
     /// Which draw is shown, from 0.
     pub draw: u32,
+    /// What people and models said of that draw.
+    pub verdicts: Vec<PageVerdict>,
+}
+
+/// Is what several raters, or several draws of a judge, said of one answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PageVerdict {
+    /// The metric under which it stands.
+    pub by: String,
+    /// What it comes to; absent where nothing was said that counts.
+    pub value: Option<f64>,
+    /// By rater or draw: what the verdict is worth, and the words where a model said it.
+    pub said: Vec<(String, Option<f64>, Option<String>)>,
+}
+
+impl PageVerdict {
+    /// Writes what something is worth: as short as it reads back.
+    pub fn worth(value: Option<f64>) -> String {
+        value.map_or_else(|| "no verdict".to_owned(), |value| value.to_string())
+    }
 }
 
 /// Is the items of one trial that are shown.

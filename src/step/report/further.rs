@@ -204,6 +204,7 @@ mod tests {
                 datasets,
                 cluster: false,
             }),
+            judges: Vec::new(),
         };
         let inputs = [("paired", paired.as_str())];
         let mut made = run_in_memory(&inputs, |i, o| stats::run(&stats_params, i, o)).unwrap();
