@@ -113,8 +113,8 @@ impl Home {
 
     /// Opens the store.
     pub fn open_store(&self, access: Access, out: &Output) -> Result<Store, Failure> {
-        let caches = caches();
-        let opening = Opening { access, sharing: self.sharing, caches: caches.as_deref() };
+        let index_home = index_home();
+        let opening = Opening { access, sharing: self.sharing, index_home: index_home.as_deref() };
         let store = Store::open_as(&self.store_dir, &opening)?;
         out.watch(&store);
         Ok(store)
@@ -126,8 +126,8 @@ impl Home {
     }
 }
 
-/// Finds the user's directory of caches, as the XDG base directory specification says.
-fn caches() -> Option<Utf8PathBuf> {
+/// Finds the directory for what can be made again at any time, where an index may stand: as the XDG base directory specification says.
+fn index_home() -> Option<Utf8PathBuf> {
     let dir = |name: &str| Some(Utf8PathBuf::from(std::env::var(name).ok()?)).filter(|dir| dir.is_absolute());
     dir("XDG_CACHE_HOME").or_else(|| Some(dir("HOME")?.join(".cache")))
 }

@@ -49,7 +49,7 @@ impl Layout {
     /// Opens the store's directory; `None` when it does not exist and may not be created. A store that is made is for whom
     /// `sharing` says; one that is there has to be for the group where that says so.
     pub(super) fn open(dir: &Utf8Path, opening: &Opening<'_>) -> Result<Option<Self>, StoreError> {
-        let Opening { access, sharing, caches } = *opening;
+        let Opening { access, sharing, index_home: above } = *opening;
         let mut root = match (Folder::open_root(dir), access) {
             (Ok(root), _) => root,
             (Err(error), Access::ReadOnly) if error.is_not_found() => return Ok(None),
@@ -64,8 +64,8 @@ impl Layout {
             root.share()?;
         }
         let mut layout = Self::of(root, access);
-        layout.index_home = match caches.filter(|_| place::is_network(&layout.root)) {
-            Some(caches) => index_home(dir, caches, access)?,
+        layout.index_home = match above.filter(|_| place::is_network(&layout.root)) {
+            Some(above) => index_home(dir, above, access)?,
             None => None,
         };
         match (format, access) {
@@ -289,11 +289,11 @@ fn free_name(folder: &Folder, label: &str) -> Result<String, StoreError> {
     Ok(label.to_owned())
 }
 
-/// Opens the directory in the user's cache that the index of a store has; `None` where there is none and none may be made.
-fn index_home(dir: &Utf8Path, caches: &Utf8Path, access: Access) -> Result<Option<Folder>, StoreError> {
+/// Opens the directory, below the user's for what can be made again, that the index of a store has; `None` where there is none and none may be made.
+fn index_home(dir: &Utf8Path, above: &Utf8Path, access: Access) -> Result<Option<Folder>, StoreError> {
     use std::os::unix::fs::DirBuilderExt as _;
     let place = dir.canonicalize_utf8().map_err(StoreError::io("find", dir))?;
-    let home = caches.join("exp").join(format!("index-{}", Digest::of(place.as_str().as_bytes()).short(32)));
+    let home = above.join("exp").join(format!("index-{}", Digest::of(place.as_str().as_bytes()).short(32)));
     if access == Access::ReadWrite {
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&home);
         made.map_err(StoreError::io("make the directory", &home))?;

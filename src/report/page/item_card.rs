@@ -125,14 +125,19 @@ fn write_verdict(verdict: &PageVerdict, html: &mut String) {
     if verdict.said.len() > 1 || verdict.said.iter().any(|(rater, ..)| !rater.is_empty()) {
         let said = verdict.said.iter();
         let each =
-            said.map(|(rater, worth, _)| format!("<code>{}</code> {}", escape(rater), PageVerdict::worth(*worth)));
+            said.map(|(rater, worth, _)| format!("<code>{}</code>: {}", escape(rater), PageVerdict::worth(*worth)));
         let _ = write!(html, " ({})", each.collect::<Vec<_>>().join(", "));
     }
     html.push_str("</p>");
-    let texts: Vec<&String> = verdict.said.iter().filter_map(|(_, _, text)| text.as_ref()).collect();
+    let texts: Vec<(&String, &String)> =
+        verdict.said.iter().filter_map(|(rater, _, text)| Some((rater, text.as_ref()?))).collect();
     if !texts.is_empty() {
+        let is_one = texts.len() == 1;
         let _ = write!(html, "<details><summary>what <code>{by}</code> said</summary>");
-        for text in texts {
+        for (rater, text) in texts {
+            if !is_one {
+                let _ = write!(html, "<p class=\"read\"><code>{}</code></p>", escape(rater));
+            }
             let _ = write!(html, "<p class=\"t\" dir=\"auto\">{}</p>", shown(text));
         }
         html.push_str("</details>");
@@ -190,10 +195,10 @@ mod tests {
         write_verdict(&PageVerdict { by: "judge&".to_owned(), value: Some(0.5), said }, &mut html);
         assert_eq!(
             html,
-            "<p class=\"read\"><code>judge&amp;</code> 0.5 (<code>draw 0</code> 1, <code>draw &lt;1&gt;</code> no verdict)</p>\
+            "<p class=\"read\"><code>judge&amp;</code> 0.5 (<code>draw 0</code>: 1, <code>draw &lt;1&gt;</code>: no verdict)</p>\
              <details><summary>what <code>judge&amp;</code> said</summary>\
-             <p class=\"t\" dir=\"auto\">Verdict: &lt;b&gt;Correct&lt;/b&gt;[U+202E]</p>\
-             <p class=\"t\" dir=\"auto\">who knows</p></details>"
+             <p class=\"read\"><code>draw 0</code></p><p class=\"t\" dir=\"auto\">Verdict: &lt;b&gt;Correct&lt;/b&gt;[U+202E]</p>\
+             <p class=\"read\"><code>draw &lt;1&gt;</code></p><p class=\"t\" dir=\"auto\">who knows</p></details>"
         );
     }
 
