@@ -79,10 +79,11 @@ fn assert_report(project: &Project, built: &Value, dataset: &str) {
     for slug in slugs(built) {
         let of_trial: Vec<_> = rows.iter().filter(|cells| cells[0].trim_matches('`') == slug).collect();
         assert!(!of_trial.is_empty(), "no row for {slug}:\n{report}");
-        for cells in of_trial {
-            let figures = cells.iter().filter(|cell| cell.contains(|c: char| c.is_ascii_digit()));
-            assert!(figures.count() >= 5, "{cells:?}");
-        }
+        // A row of results has both arms, the difference and its interval; one of what can be found has less.
+        let figures =
+            |cells: &&Vec<String>| cells[1..].iter().filter(|cell| cell.contains(|c: char| c.is_ascii_digit())).count();
+        assert!(of_trial.iter().any(|cells| figures(cells) >= 5), "{of_trial:?}");
+        assert!(of_trial.iter().all(|cells| figures(cells) >= 3), "{of_trial:?}");
         let own = project.run_file(built, &format!("{slug}/reports/report.md"));
         assert!(own.contains(dataset) && own.contains(|c: char| c.is_ascii_digit()), "{own}");
     }

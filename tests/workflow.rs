@@ -129,7 +129,7 @@ fn every_command_of_the_guide_as_it_stands() {
         "{text}"
     );
     let text = typed(&project, &format!("exp compare --run1 t15_custom_experiment --run2 t0-07_{second}")).stdout;
-    assert!(text.contains(" · partial · ") && text.contains("rows matched: "), "{text}");
+    assert!(text.contains(" · partial · ") && text.contains("items in both: 116;"), "{text}");
     typed(&project, &format!("exp compare {first} t15_custom_experiment"));
 
     // Clean.
@@ -174,7 +174,9 @@ fn the_guides_treatment_build_needs_no_earlier_run() {
     // Comparing what both have: only the treatments.
     let line = format!("exp compare --run1 t0-07_{run} --run2 {}", whole["run_id"].as_str().unwrap());
     let text = typed(&project, &line).stdout;
-    assert!(text.contains("rows matched: 116; only in A: 0; only in B: 116"), "{text}");
+    assert!(text.contains("items in both: 116; changed: 0; only in A: 0; only in B: 0"), "{text}");
+    assert!(text.contains("answers in A, treatment: ") && !text.contains("answers in A, control: "), "{text}");
+    assert!(text.contains("answers in B, control: "), "{text}");
 }
 
 #[test]
