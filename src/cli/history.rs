@@ -4,7 +4,7 @@ use super::estimate::Estimate;
 use super::estimator::Estimator;
 use super::failure::Failure;
 use super::planning::Planning;
-use super::unaskable::{GROUP, each_answer_of, each_request_of, is_to_run};
+use super::wanted_draws::{GROUP, each_answer_of, each_request_of, is_to_run};
 use crate::ask::{Tariff, Tariffs};
 use crate::digest::ActionKey;
 use crate::engine::{NodeDone, Verdict};

@@ -88,6 +88,7 @@ mod unaskable;
 mod up_to_date;
 mod verify;
 mod verify_args;
+mod wanted_draws;
 mod who;
 mod whose;
 mod why;

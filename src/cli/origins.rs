@@ -2,7 +2,7 @@ use super::build::Building;
 use super::failure::Failure;
 use super::finish::{duration_text, thousands};
 use super::stated::{Stated, UNPINNED};
-use super::unaskable::each_answer_of;
+use super::wanted_draws::each_answer_of;
 use crate::config::{Reaction, Reuse};
 use crate::engine::NodeDone;
 use crate::plan::NodeIndex;

@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 
 use super::planning::Planning;
-use super::unaskable::{each_answer_of, each_request_of};
+use super::wanted_draws::{each_answer_of, each_request_of};
 use crate::engine::NodeDone;
 use crate::plan::{AnalysisPlan, NodeIndex};
 use crate::run::SealEntry;

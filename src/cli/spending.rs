@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::failure::Failure;
 use super::planning::Planning;
-use super::unaskable::{GROUP, each_request_of};
+use super::wanted_draws::{GROUP, each_request_of};
 use crate::ask::{Ceiling, Tariff, Tariffs};
 use crate::digest::{ActionKey, Decimal};
 use crate::engine::NodeDone;

@@ -155,6 +155,17 @@ pub struct DatasetConfig {
     pub at: Location,
 }
 
+impl DatasetConfig {
+    /// Lists the names of all that scores its answers: no two may be the same.
+    pub fn scorer_names(&self) -> impl Iterator<Item = &String> {
+        let metrics = self.scorers.iter().map(|scorer| &scorer.name);
+        let metrics = metrics.chain(self.labels.iter().map(|labels| &labels.name));
+        let metrics = metrics.chain(self.externals.iter().map(|external| &external.name));
+        let metrics = metrics.chain(self.judges.iter().map(|judge| &judge.name));
+        metrics.chain(self.pairwise.iter().map(|judge| &judge.name))
+    }
+}
+
 /// Is a file of recorded answers, and how to read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordingsConfig {

@@ -163,10 +163,9 @@ impl ViewDir {
                     dirs.push(entry.into_path());
                 }
             }
-            fs::File::open(&dir).and_then(|dir| dir.sync_all()).map_err(io("sync", &dir))?;
+            sync_dir(&dir)?;
         }
-        let above = &self.experiments;
-        fs::File::open(above).and_then(|dir| dir.sync_all()).map_err(io("sync", above))
+        sync_dir(&self.experiments)
     }
 
     /// Points `experiments/latest` at this run.
@@ -218,6 +217,15 @@ fn is_copy(path: &Utf8Path, view: &ViewEntry) -> bool {
         && fs::read(path).is_ok_and(|bytes| crate::digest::BlobId::of(&bytes) == view.blob)
 }
 
+/// Makes the names in a directory durable, where its file system can do that for a directory at all (SMB cannot): the next
+/// build puts back what is lost.
+fn sync_dir(dir: &Utf8Path) -> Result<(), RunError> {
+    match fs::File::open(dir).and_then(|dir| dir.sync_all()) {
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Ok(()),
+        synced => synced.map_err(io("sync", dir)),
+    }
+}
+
 fn replace(parent: &Utf8Path, path: &Utf8Path, target: &Utf8Path) -> Result<(), RunError> {
     // What is there is not what should be: a new link is made aside and takes its place in one step.
     let aside = parent.join(format!(".{}.new", path.file_name().unwrap_or("view")));
@@ -244,6 +252,21 @@ pub(super) fn relative(from_dir: &Utf8Path, to: &Utf8Path) -> Utf8PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_that_cannot_be_synced_is_no_error_and_one_that_is_not_there_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(dir.path()).unwrap();
+        assert!(sync_dir(dir).is_ok());
+        assert!(matches!(sync_dir(&dir.join("absent")), Err(RunError::Io { verb: "sync", .. })));
+        if cfg!(target_os = "linux") {
+            // The kernel's own files have no disk to be synced to.
+            let kernels = Utf8Path::new("/proc/self");
+            let said = fs::File::open(kernels).and_then(|dir| dir.sync_all()).unwrap_err();
+            assert_eq!(said.kind(), std::io::ErrorKind::InvalidInput);
+            assert!(sync_dir(kernels).is_ok());
+        }
+    }
 
     #[test]
     fn the_way_between_two_places() {

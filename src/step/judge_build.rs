@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::dataset::Item;
-use super::gold_line::GoldLine;
-use super::json_lines::{read_lines, unexpected};
+use super::json_lines::read_lines;
+use super::judged_items::judged_items;
 use super::outcome::rule_for;
 use super::parsed_draw::ParsedDraw;
 use super::requests::RequestsWriter;
@@ -13,9 +12,6 @@ use super::text_input::{read_text, without_final_newline};
 use super::{InputProblem, Inputs, Outputs, StepError};
 use crate::plan::{JudgeBuildParams, OutcomeRule, judged_name};
 use crate::request::{Message, Request, Role, Terms};
-
-/// Stands for the accepted answers of an item that has none.
-pub(super) const NO_GOLD: &str = "(none: the question cannot be answered)";
 
 /// Reads `items`, `gold`, `parsed` and the templates `user` and `system`, and gives `requests`: one for each answer that no rule
 /// of its status has decided.
@@ -36,26 +32,11 @@ pub fn run(params: &JudgeBuildParams, inputs: &Inputs<'_>, outputs: &mut dyn Out
     }
     let (Some(user), true) = (user, found.is_empty()) else { return Err(StepError::Inputs(found)) };
     let (items, gold, parsed) = (inputs.text("items")?, inputs.text("gold")?, inputs.text("parsed")?);
-    let mut items =
-        items.lines().map(|line| Item::read_question(line).map_err(|problem| unexpected("items", problem.message)));
-    let mut gold = read_lines::<GoldLine<'_>>("gold", &gold);
-    let mut current: Option<(Item<'_>, String)> = None;
+    let mut items = judged_items(&items, &gold);
     let mut writer = RequestsWriter::new(asked(params))?;
     for draw in read_lines::<ParsedDraw<'_>>("parsed", &parsed) {
         let draw = draw?;
-        // Draws stand in the order of the items, and so does what is accepted.
-        let (item, accepted) = loop {
-            if let Some(found) = current.take_if(|(item, _)| item.id == draw.item.as_str()) {
-                break current.insert(found);
-            }
-            let absent = || unexpected("items", format_args!("it has no line for `{}`, or not here", draw.item));
-            let (item, truth) = (items.next().ok_or_else(absent)??, gold.next().ok_or_else(absent)??);
-            if truth.id.as_str() != item.id {
-                return Err(unexpected("gold", "its items are not those of `items`"));
-            }
-            let accepted = if truth.answers.is_empty() { NO_GOLD.to_owned() } else { truth.answers.join("\n") };
-            current = Some((item, accepted));
-        };
+        let (item, accepted) = items.of(&draw.item)?;
         if rule_for(draw.status, draw.answer.is_some(), params.outcomes) != OutcomeRule::AsIs {
             continue;
         }

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use super::dataset::Item;
 use super::draw_status::DrawStatus;
-use super::gold_line::GoldLine;
 use super::json_lines::{read_lines, unexpected, write_line};
-use super::judge_build::{NO_GOLD, asked, template};
+use super::judge_build::{asked, template};
+use super::judged_items::judged_items;
 use super::outcome::rule_for;
 use super::parsed_draw::ParsedDraw;
 use super::requests::RequestsWriter;
@@ -53,10 +53,7 @@ pub fn run(params: &JudgeBuildParams, inputs: &Inputs<'_>, outputs: &mut dyn Out
     let templates = Templates::read(inputs)?;
     let [items, gold, control, treatment] = ["items", "gold", "control", "treatment"].map(|name| inputs.text(name));
     let (items, gold, control, treatment) = (items?, gold?, control?, treatment?);
-    let mut items =
-        items.lines().map(|line| Item::read_question(line).map_err(|problem| unexpected("items", problem.message)));
-    let mut gold = read_lines::<GoldLine<'_>>("gold", &gold);
-    let mut current: Option<(Item<'_>, String)> = None;
+    let mut items = judged_items(&items, &gold);
     let mut writer = RequestsWriter::new(asked(params))?;
     let mut pairs = Vec::new();
     let mut others = read_lines::<ParsedDraw<'_>>("treatment", &treatment);
@@ -66,19 +63,7 @@ pub fn run(params: &JudgeBuildParams, inputs: &Inputs<'_>, outputs: &mut dyn Out
         let Some(other) = other else {
             return Err(unexpected("treatment", "its draws are not those of `control`"));
         };
-        // Draws stand in the order of the items, and so does what is accepted.
-        let (item, accepted) = loop {
-            if let Some(found) = current.take_if(|(item, _)| item.id == draw.item.as_str()) {
-                break current.insert(found);
-            }
-            let absent = || unexpected("items", format_args!("it has no line for `{}`, or not here", draw.item));
-            let (item, truth) = (items.next().ok_or_else(absent)??, gold.next().ok_or_else(absent)??);
-            if truth.id.as_str() != item.id {
-                return Err(unexpected("gold", "its items are not those of `items`"));
-            }
-            let accepted = if truth.answers.is_empty() { NO_GOLD.to_owned() } else { truth.answers.join("\n") };
-            current = Some((item, accepted));
-        };
+        let (item, accepted) = items.of(&draw.item)?;
         let draws = [&draw, &other];
         let decided =
             draws.map(|draw| rule_for(draw.status, draw.answer.is_some(), params.outcomes) != OutcomeRule::AsIs);
@@ -91,8 +76,8 @@ pub fn run(params: &JudgeBuildParams, inputs: &Inputs<'_>, outputs: &mut dyn Out
             is_same: false,
         };
         if is_neither(&decided) {
-            let first = templates.messages((&*item, accepted.as_str()), [&draw, &other])?;
-            let second = templates.messages((&*item, accepted.as_str()), [&other, &draw])?;
+            let first = templates.messages((item, accepted.as_str()), [&draw, &other])?;
+            let second = templates.messages((item, accepted.as_str()), [&other, &draw])?;
             line.is_same = first == second;
             if !line.is_same {
                 for (order, messages) in PairOrder::BOTH.into_iter().zip([first, second]) {

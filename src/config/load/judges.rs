@@ -37,12 +37,7 @@ impl Loader<'_> {
                 }
                 let Some(judge) = self.judge(&scorer.value, models, providers) else { continue };
                 let Some(dataset) = datasets.get_mut(&*entry.key) else { continue };
-                let mut others = dataset.scorers.iter().map(|other| &other.name);
-                let mut people = dataset.labels.iter().map(|other| &other.name);
-                let mut judges = dataset.judges.iter().map(|other| &other.name);
-                let mut externals = dataset.externals.iter().map(|other| &other.name);
-                let is_taken = |name: &String| *name == judge.name;
-                if others.any(is_taken) || people.any(is_taken) || externals.any(is_taken) || judges.any(is_taken) {
+                if dataset.scorer_names().any(|name| *name == judge.name) {
                     let message = format!("two scorers are called `{}`, and their metrics would be too", judge.name);
                     self.error(item.span, message, "name one: `judge: {name: …}`");
                 }

@@ -38,12 +38,7 @@ impl Loader<'_> {
                 }
                 let Some(judge) = self.pairwise(&scorer.value, models, providers) else { continue };
                 let Some(dataset) = datasets.get_mut(&*entry.key) else { continue };
-                let names = dataset.scorers.iter().map(|other| &other.name);
-                let names = names.chain(dataset.labels.iter().map(|other| &other.name));
-                let names = names.chain(dataset.judges.iter().map(|other| &other.name));
-                let names = names.chain(dataset.externals.iter().map(|other| &other.name));
-                let mut names = names.chain(dataset.pairwise.iter().map(|other| &other.name));
-                if names.any(|name| *name == judge.name) {
+                if dataset.scorer_names().any(|name| *name == judge.name) {
                     let message = format!("two scorers are called `{}`", judge.name);
                     self.error(item.span, message, "name one: `judge_pairwise: {name: …}`");
                 }
