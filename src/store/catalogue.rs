@@ -144,7 +144,8 @@ pub(super) fn each_draw(conn: &Connection, mut visit: impl FnMut(DrawId, Locatio
     Ok(())
 }
 
-/// Finds where many answers stand: one pass over the table when that is cheaper than looking each of them up.
+/// Finds where many answers stand: one pass over the table when that is cheaper than looking each of them up. A pass tells
+/// too whether rows are gone that were there.
 pub(super) fn locate_many(conn: &Connection, ids: &[DrawId]) -> rusqlite::Result<Vec<Option<Location>>> {
     let total: i64 = conn.query_row("SELECT coalesce(sum(draws), 0) FROM segments", [], |row| row.get(0))?;
     let mut found = vec![None; ids.len()];
@@ -156,8 +157,12 @@ pub(super) fn locate_many(conn: &Connection, ids: &[DrawId]) -> rusqlite::Result
         }
         return Ok(found);
     }
+    // The rows and what the segments say of them have to be of one moment.
+    let _moment = if conn.is_autocommit() { Some(conn.unchecked_transaction()?) } else { None };
     let mut next = 0;
-    each_draw(conn, |id, location, _| {
+    let mut counted = Counted::default();
+    each_draw(conn, |id, location, sum| {
+        counted.add(location.segment, sum);
         while next < order.len() && ids[order[next]] < id {
             next += 1;
         }
@@ -167,7 +172,29 @@ pub(super) fn locate_many(conn: &Connection, ids: &[DrawId]) -> rusqlite::Result
             same += 1;
         }
     })?;
+    counted.check(conn)?;
     Ok(found)
+}
+
+/// Counts rows of draws and adds their sums up, by segment.
+#[derive(Default)]
+struct Counted(BTreeMap<i64, (i64, i64)>);
+
+impl Counted {
+    fn add(&mut self, segment: i64, sum: i64) {
+        let entry = self.0.entry(segment).or_default();
+        *entry = (entry.0 + 1, entry.1.wrapping_add(sum));
+    }
+
+    /// Fails unless these are the rows that the segments say there are.
+    fn check(mut self, conn: &Connection) -> rusqlite::Result<()> {
+        for row in rows(conn)? {
+            if self.0.remove(&row.n).unwrap_or_default() != (row.draws, row.total) {
+                return Err(schema::unusable("rows of draws are gone"));
+            }
+        }
+        if self.0.is_empty() { Ok(()) } else { Err(schema::unusable("draws stand in a segment that has no row")) }
+    }
 }
 
 /// Says of each segment how many answers the index finds there, and whether one of them is among the given ones.
@@ -220,17 +247,9 @@ fn rows(conn: &Connection) -> rusqlite::Result<Vec<SegmentRow>> {
 /// Checks every row about draws against its checksum, and their number and sum against the segments': no answer that was
 /// indexed has been lost from the index. Done once before money is spent.
 pub(super) fn verify(conn: &Connection) -> rusqlite::Result<()> {
-    let mut sums: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
-    each_draw(conn, |_, location, sum| {
-        let entry = sums.entry(location.segment).or_default();
-        *entry = (entry.0 + 1, entry.1.wrapping_add(sum));
-    })?;
-    for row in rows(conn)? {
-        if sums.remove(&row.n).unwrap_or_default() != (row.draws, row.total) {
-            return Err(schema::unusable("rows of draws are gone"));
-        }
-    }
-    if sums.is_empty() { Ok(()) } else { Err(schema::unusable("draws stand in a segment that has no row")) }
+    let mut counted = Counted::default();
+    each_draw(conn, |_, location, sum| counted.add(location.segment, sum))?;
+    counted.check(conn)
 }
 
 /// Tells whether a segment of a session that is gone has lines that the index does not know.

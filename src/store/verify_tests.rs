@@ -138,6 +138,26 @@ fn every_flipped_bit_of_the_index_is_found_or_means_nothing() {
 }
 
 #[test]
+fn a_page_that_has_lost_its_rows_hides_no_answer() {
+    let place = whole();
+    let index = place.file("index.sqlite");
+    let conn = rusqlite::Connection::open(&index).unwrap();
+    let number = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, u32>(0)).unwrap() as usize;
+    let page = number("SELECT rootpage FROM sqlite_schema WHERE name = 'draws'");
+    let size = number("PRAGMA page_size");
+    drop(conn);
+    // How many cells a page has stands in the third and fourth byte of its header.
+    let mut bytes = fs::read(&index).unwrap();
+    let count = &mut bytes[(page - 1) * size + 3..][..2];
+    assert_eq!(count, [0, 4]);
+    count[1] = 0;
+    fs::write(&index, &bytes).unwrap();
+    assert!(!flaws(&place.read_only()).is_empty());
+    assert_whole(&place.read_only());
+    assert_whole(&place.open());
+}
+
+#[test]
 fn what_is_missing_moved_or_strange_is_found() {
     let place = whole();
     let store = place.read_only();
