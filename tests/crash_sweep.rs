@@ -206,11 +206,18 @@ fn ended_well(output: &Output, errno: &str, reference: &Reference, project: &Pro
     }
 }
 
-fn errors(errno: &'static str, make: fn(&'static str) -> Inject) {
+/// Puts an error in place of calls: a sample the first way, or every one both ways.
+fn errors(errno: &'static str, ways: [fn(&'static str) -> Inject; 2]) {
     if !is_here() {
         return;
     }
     let reference = Reference::new();
+    for make in &ways[..if is_full() { 2 } else { 1 }] {
+        errors_made(errno, *make, &reference);
+    }
+}
+
+fn errors_made(errno: &'static str, make: fn(&'static str) -> Inject, reference: &Reference) {
     let project = project();
     // The loader's files are not ours: only what is in the project counts where files are opened.
     project.build();
@@ -226,7 +233,7 @@ fn errors(errno: &'static str, make: fn(&'static str) -> Inject) {
             if !build.call.contains("write(1<") && !build.call.contains("write(2<") {
                 // Where no call to write comes through, nothing is printed either.
                 let speaks = call != "write" || matches!(make(errno), Inject::Once(_));
-                ended_well(&build.output, errno, &reference, &project, &what, speaks);
+                ended_well(&build.output, errno, reference, &project, &what, speaks);
             }
             reference.resume(&project, &what);
         }
@@ -235,23 +242,23 @@ fn errors(errno: &'static str, make: fn(&'static str) -> Inject) {
 }
 
 #[test]
-fn an_input_output_error_once() {
-    errors("EIO", Inject::Once);
+fn an_input_output_error() {
+    errors("EIO", [Inject::Once, Inject::Forever]);
 }
 
 #[test]
-fn a_full_disk_for_ever() {
-    errors("ENOSPC", Inject::Forever);
+fn a_full_disk() {
+    errors("ENOSPC", [Inject::Forever, Inject::Once]);
 }
 
 #[test]
-fn a_quota_once() {
-    errors("EDQUOT", Inject::Once);
+fn a_quota() {
+    errors("EDQUOT", [Inject::Once, Inject::Forever]);
 }
 
 #[test]
-fn too_many_files_once() {
-    errors("EMFILE", Inject::Once);
+fn too_many_files() {
+    errors("EMFILE", [Inject::Once, Inject::Forever]);
 }
 
 #[test]
