@@ -8,6 +8,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::process::Command;
 
 use support::mills::mills;
 use support::strace::{Inject, all_below, faulted, is_here};
@@ -58,7 +59,10 @@ fn shown(dir: &Path) -> BTreeMap<String, Vec<u8>> {
 
 impl Reference {
     fn new() -> Self {
-        let project = project();
+        Self::of(&project())
+    }
+
+    fn of(project: &Project) -> Self {
         let built = project.build();
         Self { root: built["root"].as_str().unwrap().to_owned(), files: shown(&run_dir(&built)) }
     }
@@ -202,11 +206,18 @@ fn ended_well(output: &Output, errno: &str, reference: &Reference, project: &Pro
     }
 }
 
-fn errors(errno: &'static str, make: fn(&'static str) -> Inject) {
+/// Puts an error in place of calls: a sample the first way, or every one both ways.
+fn errors(errno: &'static str, ways: [fn(&'static str) -> Inject; 2]) {
     if !is_here() {
         return;
     }
     let reference = Reference::new();
+    for make in &ways[..if is_full() { 2 } else { 1 }] {
+        errors_made(errno, *make, &reference);
+    }
+}
+
+fn errors_made(errno: &'static str, make: fn(&'static str) -> Inject, reference: &Reference) {
     let project = project();
     // The loader's files are not ours: only what is in the project counts where files are opened.
     project.build();
@@ -222,7 +233,7 @@ fn errors(errno: &'static str, make: fn(&'static str) -> Inject) {
             if !build.call.contains("write(1<") && !build.call.contains("write(2<") {
                 // Where no call to write comes through, nothing is printed either.
                 let speaks = call != "write" || matches!(make(errno), Inject::Once(_));
-                ended_well(&build.output, errno, &reference, &project, &what, speaks);
+                ended_well(&build.output, errno, reference, &project, &what, speaks);
             }
             reference.resume(&project, &what);
         }
@@ -231,23 +242,23 @@ fn errors(errno: &'static str, make: fn(&'static str) -> Inject) {
 }
 
 #[test]
-fn an_input_output_error_once() {
-    errors("EIO", Inject::Once);
+fn an_input_output_error() {
+    errors("EIO", [Inject::Once, Inject::Forever]);
 }
 
 #[test]
-fn a_full_disk_for_ever() {
-    errors("ENOSPC", Inject::Forever);
+fn a_full_disk() {
+    errors("ENOSPC", [Inject::Forever, Inject::Once]);
 }
 
 #[test]
-fn a_quota_once() {
-    errors("EDQUOT", Inject::Once);
+fn a_quota() {
+    errors("EDQUOT", [Inject::Once, Inject::Forever]);
 }
 
 #[test]
-fn too_many_files_once() {
-    errors("EMFILE", Inject::Once);
+fn too_many_files() {
+    errors("EMFILE", [Inject::Once, Inject::Forever]);
 }
 
 #[test]
@@ -276,6 +287,39 @@ fn an_interrupted_call_is_made_again() {
             build.fired
         },
     );
+}
+
+/// Large groups are made durable by one sync of the file system: a fault there is like one at any file's.
+#[test]
+fn a_fault_where_a_group_is_synced_as_one_loses_nothing() {
+    let parts = || mills(Project::new(), 24, 24);
+    let project = parts();
+    let kind = Command::new("stat").args(["-f", "-c", "%T"]).arg(project.dir()).output().unwrap();
+    let kind = String::from_utf8(kind.stdout).unwrap();
+    if !is_here() || !["ext2/ext3", "xfs", "btrfs"].contains(&kind.trim()) {
+        println!("skipped: where temporary files are ({}), or without strace, no file system is synced", kind.trim());
+        return;
+    }
+    let reference = Reference::of(&parts());
+    for inject in [Inject::Kill, Inject::Once("EIO")] {
+        sweep(&["syncfs"], &|_| 4, &mut |call, n| {
+            Reference::clear(&project);
+            // It is done only while little else waits to be written.
+            assert!(Command::new("sync").arg("-f").arg(project.dir()).status().unwrap().success());
+            let build = faulted(&project, &["build"], call, n, inject, &[]);
+            if build.fired {
+                let what = format!("{inject:?} at {call} {n}: {}", build.call);
+                if let Inject::Once(errno) = inject {
+                    assert_eq!(build.output.code, 7, "{what}\n{}\n{}", build.output.stdout, build.output.stderr);
+                    ended_well(&build.output, errno, &reference, &project, &what, true);
+                }
+                reference.resume(&project, &what);
+            } else {
+                assert_eq!(build.output.code, 0, "{call} {n}: {}", build.output.stderr);
+            }
+            build.fired
+        });
+    }
 }
 
 /// Is a project with all that an archive, a collection and a cleaning have to do: two finished runs, and one that died.

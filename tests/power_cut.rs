@@ -24,8 +24,15 @@ fn cuts() -> u64 {
     std::env::var("EXP_POWER_CUTS").map_or(20, |cuts| cuts.parse().unwrap())
 }
 
-fn project() -> Project {
-    mills(Project::in_memory(), 12, 3)
+/// Makes the project. In many parts, its groups of files are so large that the file system is synced as one for them; in
+/// few, each file is synced by itself.
+fn project(parts: u32) -> Project {
+    mills(Project::in_memory(), 24, parts)
+}
+
+/// Says in how many parts a round is.
+fn parts(seed: u64) -> u32 {
+    if seed.is_multiple_of(2) { 3 } else { 24 }
 }
 
 /// Writes the project as it is for its build number `n`.
@@ -126,8 +133,11 @@ fn exp(project: &Project, disk: &Path, args: &[&str]) -> Command {
 /// Wraps a command so that every fsync says that it is done, and nothing is.
 fn lying(command: &Command) -> Command {
     let mut wrapped = Command::new("strace");
-    wrapped.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync"]);
-    wrapped.args(["-e", "inject=fsync,fdatasync:retval=0", "--"]).arg(command.get_program()).args(command.get_args());
+    wrapped.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync,syncfs"]);
+    wrapped
+        .args(["-e", "inject=fsync,fdatasync,syncfs:retval=0", "--"])
+        .arg(command.get_program())
+        .args(command.get_args());
     wrapped.current_dir(command.get_current_dir().unwrap()).env_clear();
     wrapped.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     wrapped
@@ -158,7 +168,7 @@ fn round(kind: &str, seed: u64, roots: &[String], is_lying: bool) -> Vec<String>
     let mut stream = Stream(seed);
     let disk = Disk::new(kind).unwrap();
     let at = disk.at();
-    let project = project();
+    let project = project(parts(seed));
     let before = stream.below(BEFORE + 1);
     let mut acknowledged = Vec::new();
     for number in 0..before {
@@ -206,7 +216,7 @@ fn round(kind: &str, seed: u64, roots: &[String], is_lying: bool) -> Vec<String>
 
 /// Returns the roots that builds 0 to [`BEFORE`] have where nothing goes wrong.
 fn roots() -> Vec<String> {
-    let project = project();
+    let project = project(3);
     let build = |number| {
         edit(&project, number);
         project.build()["root"].as_str().unwrap().to_owned()

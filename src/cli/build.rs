@@ -166,7 +166,8 @@ impl Building<'_, '_> {
         // The requests are made before there is a run: what is wrong in an input ends here, with nothing shown or sent.
         let built = self.build_requests(&mut done)?;
         refuse_inputs(&built)?;
-        if built.stopped {
+        // A store that could not take the requests is not asked to take a run.
+        if built.stopped || built.failures.iter().any(|(_, failure)| matches!(failure, NodeFailure::Store(_))) {
             return self.early_end(&built);
         }
         // Who cannot be asked here is an error of the config, not of a run.

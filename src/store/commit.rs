@@ -64,6 +64,8 @@ pub(super) fn run(session: &Session, commits: Vec<Commit>) -> Result<()> {
     for (key, piece) in std::mem::take(&mut record_files) {
         unsynced.push((key, 0, false, piece, Tree::Actions));
     }
+    let bytes = unsynced.iter().map(|(_, size, ..)| size).sum();
+    let at_once = session.layout.whole_sync().is_better(unsynced.len(), bytes);
     let synced = Mutex::new(Vec::with_capacity(unsynced.len()));
     in_parallel(unsynced, |(digest, size, read_back, mut piece, tree)| {
         match &mut piece {
@@ -71,8 +73,11 @@ pub(super) fn run(session: &Session, commits: Vec<Commit>) -> Result<()> {
                 if tree == Tree::Blobs {
                     check(temp, &BlobId::new(digest), size, read_back)?;
                 }
-                temp.sync()?;
+                if !at_once {
+                    temp.sync()?;
+                }
             }
+            Piece::There if at_once => {}
             Piece::There => sync_existing(session, &digest)?,
         }
         synced.lock().unwrap_or_else(PoisonError::into_inner).push((digest, piece, tree));
@@ -84,10 +89,13 @@ pub(super) fn run(session: &Session, commits: Vec<Commit>) -> Result<()> {
             Tree::Actions => record_files.insert(digest, piece),
         };
     }
-    publish(session, Tree::Blobs, blob_files)?;
+    if at_once {
+        session.layout.whole_sync().sync(session.layout.root())?;
+    }
+    publish(session, Tree::Blobs, blob_files, at_once)?;
     session.known().extend(ids);
     forget_replaced(session, &records)?;
-    publish(session, Tree::Actions, record_files)?;
+    publish(session, Tree::Actions, record_files, at_once)?;
     if records.is_empty() {
         return Ok(());
     }
@@ -189,8 +197,8 @@ fn sync_existing(session: &Session, digest: &Digest) -> Result<()> {
     file.sync_all().map_err(StoreError::io("sync", shard.path().join(&name)))
 }
 
-/// Gives files their names, and makes the names durable: each directory once.
-fn publish(session: &Session, tree: Tree, files: BTreeMap<Digest, Piece>) -> Result<()> {
+/// Gives files their names, and makes the names durable: each directory once, or all at once.
+fn publish(session: &Session, tree: Tree, files: BTreeMap<Digest, Piece>, at_once: bool) -> Result<()> {
     let mut shards: Vec<(u8, Vec<(String, Piece)>)> = Vec::new();
     for (digest, piece) in files {
         let (byte, name) = place(&digest);
@@ -199,6 +207,7 @@ fn publish(session: &Session, tree: Tree, files: BTreeMap<Digest, Piece>) -> Res
             _ => shards.push((byte, vec![(name, piece)])),
         }
     }
+    let Some(&(last, _)) = shards.last() else { return Ok(()) };
     in_parallel(shards, |(byte, files)| {
         let folder: Folder = session.layout.shard_to_fill(tree, byte)?;
         for (name, piece) in files {
@@ -206,8 +215,14 @@ fn publish(session: &Session, tree: Tree, files: BTreeMap<Digest, Piece>) -> Res
                 temp.publish(&folder, &name)?;
             }
         }
-        folder.sync()
-    })
+        if at_once { Ok(()) } else { folder.sync() }
+    })?;
+    if at_once {
+        session.layout.whole_sync().sync(session.layout.root())?;
+        // Names are in the journal alone, and one that has broken off is told of here if not before.
+        session.layout.shard_to_fill(tree, last)?.sync()?;
+    }
+    Ok(())
 }
 
 /// Does something to each of the items, on several threads when there are several; returns the first failure and leaves

@@ -185,6 +185,18 @@ impl Folder {
         retry_on_intr(|| rustix::fs::fsync(&self.fd)).map_err(|e| fail("sync", &self.path, e))
     }
 
+    /// Makes everything durable that was written to the file system that it is on.
+    #[cfg(target_os = "linux")]
+    pub(super) fn sync_file_system(&self) -> Result<()> {
+        rustix::fs::syncfs(&self.fd).map_err(|e| fail("sync the file system of", &self.path, e))
+    }
+
+    /// Fails: there is no such call here.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn sync_file_system(&self) -> Result<()> {
+        Err(fail("sync the file system of", &self.path, rustix::io::Errno::NOSYS))
+    }
+
     /// Lists the names inside, sorted; names that are not UTF-8 are not ours and are left out.
     pub(super) fn names(&self) -> Result<Vec<String>> {
         let failed = |e| fail("list", &self.path, e);

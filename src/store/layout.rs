@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::folder::{Folder, SEALED};
+use super::whole_sync::WholeSync;
 use super::{Format, Opening, Sharing, StoreError, place};
 use crate::digest::Digest;
 
@@ -24,6 +25,7 @@ pub(super) struct Layout {
     /// Where the index is that is not in the store: beside a network file system.
     index_home: Option<Folder>,
     access: Access,
+    whole_sync: WholeSync,
     tmp: OnceLock<Folder>,
     blobs: OnceLock<Folder>,
     actions: OnceLock<Folder>,
@@ -86,6 +88,7 @@ impl Layout {
 
     fn of(root: Folder, access: Access) -> Self {
         Self {
+            whole_sync: WholeSync::of(&root),
             root,
             index_home: None,
             access,
@@ -150,6 +153,11 @@ impl Layout {
     /// Returns the store's directory.
     pub(super) fn root(&self) -> &Folder {
         &self.root
+    }
+
+    /// Returns what syncs the file system that all of it is on.
+    pub(super) fn whole_sync(&self) -> &WholeSync {
+        &self.whole_sync
     }
 
     /// Returns where the index is.

@@ -70,6 +70,7 @@ mod verify_index;
 mod verify_logs;
 #[cfg(test)]
 mod verify_tests;
+mod whole_sync;
 mod written;
 
 pub use batch::{BatchHead, BatchState, BatchStep, Brought, StoredBatch};

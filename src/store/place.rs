@@ -53,6 +53,11 @@ pub(super) fn is_network(handle: impl std::os::fd::AsFd) -> bool {
     file_system(handle).is_some_and(|kind| kind.is_shared)
 }
 
+/// Says whether one sync of the file system that a directory is on makes all durable that is in it, and tells what went wrong.
+pub(super) fn syncs_as_one(handle: impl std::os::fd::AsFd) -> bool {
+    file_system(handle).is_some_and(|kind| matches!(kind.name, "ext4" | "xfs" | "btrfs"))
+}
+
 /// Names a file system by the number that Linux gives its kind (`statfs(2)`, `linux/magic.h`).
 #[cfg(target_os = "linux")]
 fn file_system(handle: impl std::os::fd::AsFd) -> Option<FileSystem> {

@@ -105,9 +105,12 @@ impl Temp {
     }
 
     /// Returns the size on disk.
-    pub(super) fn size(&mut self) -> Result<u64, StoreError> {
-        let path = self.path();
-        Ok(self.reopened()?.metadata().map_err(StoreError::io("read the size of", path))?.len())
+    pub(super) fn size(&self) -> Result<u64, StoreError> {
+        if let Some(file) = &self.file {
+            return Ok(file.metadata().map_err(StoreError::io("read the size of", self.path()))?.len());
+        }
+        let gone = || StoreError::io("read the size of", self.path())(io::ErrorKind::NotFound.into());
+        Ok(self.layout.tmp()?.stat(&self.name)?.ok_or_else(gone)?.st_size as u64)
     }
 
     fn reopened(&mut self) -> Result<&mut File, StoreError> {
