@@ -75,7 +75,7 @@ pub struct JudgeRates {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Effectiveness {
-    /// The temperature, as in [`MergeParams`].
+    /// The temperature, as in [`super::MergeParams`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature: Option<Decimal>,
     /// The datasets, sorted by name.
