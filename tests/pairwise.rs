@@ -106,6 +106,52 @@ fn counts<const N: usize>(of: &Value, names: [&str; N]) -> [u64; N] {
     names.map(|name| of[name].as_u64().unwrap_or_else(|| panic!("{name}: {of:#}")))
 }
 
+fn costs_of(project: &Project, built: &Value, slug: &str) -> Value {
+    serde_json::from_str(&project.run_file(built, &format!("{slug}/results/costs.json"))).unwrap()
+}
+
+/// Sums up the tokens that a server has billed: input, output.
+fn tokens(server: &ModelServer) -> [u64; 2] {
+    let book = server.book();
+    // A dollar for each token that is read, and then for each that is written.
+    [book.cost(1e6, 0.0), book.cost(0.0, 1e6)].map(|dollars| dollars.round() as u64)
+}
+
+/// As [`project`], with a second prompt set: it answers as the first does but for item `e`.
+fn two_trials(server: &ModelServer) -> Project {
+    let made = project(server, &small(), SCORER, "");
+    made.file("prompts/terse.txt", "Be terse.\n")
+        .file("data/terse.jsonl", made.read("data/brief.jsonl").replace("Quito", "Lomé"));
+    let brief = "        brief: {path: data/brief.jsonl, fields: {key: id, text: text}}\n";
+    let config = made.read("config/eval_config.yaml");
+    let config = config.replace(brief, &(brief.to_owned() + &brief.replace("brief", "terse")));
+    made.config(&config.replace("brief: prompts/brief.txt", "brief: prompts/brief.txt, terse: prompts/terse.txt"));
+    made
+}
+
+/// Two trials share the verdicts on items b and c: each has all six, and the run counts them once.
+#[test]
+fn what_verdicts_cost_is_counted_once_in_a_run() {
+    let server = judge_by(false, fair);
+    let made = two_trials(&server);
+    let built = made.json(&["build", "--yes"]);
+    assert_eq!(server.sent(), 8);
+    let spent = built["cost_usd"]["spent"].as_f64().unwrap();
+    let mut each = Vec::new();
+    for slug in slugs(&built) {
+        let costs = costs_of(&made, &built, &slug);
+        assert_eq!(counts(&costs["judges"]["ours"]["pairs"], ["completed", "failed"]), [6, 0], "{slug}");
+        each.push(costs["judges"]["ours"]["all"]["usd"].as_f64().unwrap());
+    }
+    assert_eq!(each.len(), 2);
+    assert!(each.iter().all(|usd| *usd < spent) && each.iter().sum::<f64>() > spent, "{each:?} {spent}");
+    let [input, output] = tokens(&server);
+    let aggregate = made.run_file(&built, "aggregate_report.md");
+    let row = format!("| `ours` | 8 | 8 | {input} | {output} | ${spent:.6} |");
+    assert!(aggregate.contains(&row), "{row}\n{aggregate}");
+    made.exp(&["audit", "--rerun"]).expect_code(0);
+}
+
 #[test]
 fn every_pair_is_asked_about_in_both_orders_and_once() {
     let server = judge_by(false, fair);
@@ -152,8 +198,22 @@ fn every_pair_is_asked_about_in_both_orders_and_once() {
     assert_eq!(shown, expected);
     let report = made.run_file(&built, &format!("{slug}/reports/report.md"));
     assert!(report.contains("### Preferred answers: `judge_pairwise` on `d`"), "{report}");
+    // Three pairs, both orders of each: what was billed.
+    let costs = costs_of(&made, &built, slug);
+    let ours = &costs["judges"]["ours"];
+    let [input, output] = tokens(&server);
+    assert_eq!(counts(&ours["pairs"], ["completed", "prompt_tokens", "completion_tokens"]), [6, input, output]);
+    assert_eq!((&ours["all"], &ours["arms"]), (&ours["pairs"], &serde_json::json!({})), "{costs:#}");
+    assert!((ours["pairs"]["usd"].as_f64().unwrap() - spent).abs() < 1e-12, "{costs:#}");
+    assert_eq!(costs["usd"], Value::Null, "they are in no other number");
+    let row = format!("| `ours` | 6 | 6 | {input} | {output} | ${spent:.6} |");
+    assert!(report.contains("| Judge | Verdicts | On pairs |") && report.contains(&row), "{row}\n{report}");
+    let aggregate = made.run_file(&built, "aggregate_report.md");
+    assert!(aggregate.contains(&row) && aggregate.contains(&format!("| – | – | – | ${spent:.6} |")), "{aggregate}");
     let page = std::fs::read_to_string(run_dir(&built).join("report.html")).unwrap();
     assert!(page.contains("<h2>Preferred answers</h2>"), "the page says nothing of it");
+    let priced = "6 verdicts of <code>ours</code> (6 on pairs of answers), apart from these: ";
+    assert!(page.contains(priced), "the page says nothing of what they cost");
     let show = made.exp(&["show", built["run_id"].as_str().unwrap()]).expect_code(0);
     assert!(show.stdout.contains("preferred by"), "{}", show.stdout);
     made.exp(&["audit", "--rerun"]).expect_code(0);
@@ -184,7 +244,7 @@ fn every_pair_is_asked_about_in_both_orders_and_once() {
     let changed = made.json(&["build", "--yes"]);
     assert_eq!((server.sent(), changed["requests"]["sent"].as_u64()), (12, Some(6)));
     let ran = made.ran(&changed);
-    let known = ["pairwise_build/", "judge_infer/", "pairwise/", "report/"];
+    let known = ["pairwise_build/", "judge_infer/", "pairwise/", "costs/", "report/", "aggregate"];
     assert!(ran.iter().all(|label| known.iter().any(|step| label.starts_with(step))), "{ran:?}");
     let block = &results(&made, &changed)["datasets"]["d"]["judge_pairwise"];
     assert_eq!(counts(block, ["wins", "ties", "losses"]), [0, 3, 1]);
@@ -206,7 +266,8 @@ fn a_dataset_that_is_compared_as_well_is_scored_as_before() {
     with.config(&format!("{before}]\n{}", rest.split_once("]\n").unwrap().1));
     let without = with.build();
     let ran = with.ran(&without);
-    assert!(ran.iter().all(|label| label.starts_with("report/")), "{ran:?}");
+    let priced = ["costs/", "report/", "aggregate"];
+    assert!(ran.iter().all(|label| priced.iter().any(|step| label.starts_with(step))), "{ran:?}");
     assert_ne!(built["root"], without["root"]);
     assert!(!run_dir(&without).join(&slugs(&without)[0]).join("results/pairwise.json").exists());
 }

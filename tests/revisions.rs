@@ -19,16 +19,16 @@ const TABLE: [(&str, u32, &str); 17] = [
     ("labels", 1, "2e38dd13efcb2fab6f91274dab876da302ee7db5b95ae9e20579cf5d34cadf5e"),
     ("judge_build", 1, "7313f8f3e6c102b9f7835520d74b29d3730b78919e10d122b780821b15a556ca"),
     ("pairwise_build", 1, "246e367773936f7893a77dbd26e5d3f073e88c1690ccf416e7f92a45642d96e6"),
-    ("judge_infer", 1, "f242899af4b7313e0d8b84905b6d4a19c2d73f642bd11de9d9d0b4dbe60f3ce7"),
+    ("judge_infer", 1, "e90bd534b14c83a2f1bba399993087de9d83290c89f599b7c5456c8f11f65d3a"),
     ("judge", 1, "ca96553e47bdf73ad1086abf7acc99025373022e0c91ea4d708c5f3191d9a49a"),
     ("external", 1, "a6cce1d5b95b6a53276755b87f49a8a4e737e453282002b940775b7c7ccdb13a"),
     ("score", 2, "14ca4c1bd4e0814781024b55f00c2de9ea2f2c24771ac03b9ba1764692d67f7e"),
     ("merge", 2, "e740366964c703a59cd0644316d6fe4a597ecb30fecf061bdae01879d550c256"),
     ("stats", 3, "86c7523947f1a05304f0dacec549013759bd4cb7117e1a6a3668634b6f9b25ba"),
-    ("costs", 2, "8757f3767ecefb384b5078d50cf0ed260d988bd859991c64e9a0b5b8a4e5a0ac"),
+    ("costs", 3, "0a9e90254633a64e9055bc33dc64d4f8a9f5630815cb074d0468331cc4e213ce"),
     ("pairwise", 1, "bade844d9a9c7cecaf2e77a7ea9e030db4520fdca320b2f8f7307d3ec74fda9d"),
-    ("report", 4, "5c0955d4d8927b1e22bfd412746c6282dc78021e7586e8dcf19f33b30ae05ca6"),
-    ("aggregate", 5, "6ec38eb21bafa741d69ab05516635da6a978bc8fb261034503a8f70b56808f40"),
+    ("report", 4, "ca56a3d1977f10a86396b2850232a3faa4a667a68323c77f2351f7ea852179b3"),
+    ("aggregate", 5, "3233f27c84ee057fd7e3632eacd4358518cec62e51faaa649da73b10683f0fe4"),
 ];
 
 #[derive(Default)]
@@ -150,6 +150,7 @@ fn pipeline() -> BTreeMap<&'static str, String> {
     let parts: Vec<String> =
         prepared.keys().filter_map(|name| name.strip_prefix("items/")).map(str::to_owned).collect();
     let instructions = p.add(b"Answer from the passage.");
+    let mut priced_inputs: Vec<(String, BlobId)> = Vec::new();
     let mut merge_inputs: Vec<(String, BlobId)> = vec![("order/d".to_owned(), prepared["order"])];
     let mut compared: Vec<(String, BlobId)> = Vec::new();
     for part in &parts {
@@ -209,6 +210,8 @@ fn pipeline() -> BTreeMap<&'static str, String> {
                 &serde_json::json!({"generation": 0, "draws": 1}),
                 &[("requests", to_judge["requests"])],
             );
+            priced_inputs.push((format!("judge_requests/{side}/judge/d/{part}"), to_judge["requests"]));
+            priced_inputs.push((format!("judge_answers/{side}/judge/d/{part}"), verdicts["answers"]));
             p.run(
                 StepKind::Judge,
                 &serde_json::json!({"name": "judge", "reading": {"rule": "majority", "values": {"ada stone": 1}}}),
@@ -268,7 +271,15 @@ fn pipeline() -> BTreeMap<&'static str, String> {
         });
         compared.push((format!("gold/d/{part}"), prepared[&format!("gold/{part}")]));
         compared.push((format!("pairs/j/d/{part}"), paired["pairs"]));
-        compared.push((format!("answers/j/d/{part}"), p.add(verdicts.concat().as_bytes())));
+        let verdicts = p.add(verdicts.concat().as_bytes());
+        compared.push((format!("answers/j/d/{part}"), verdicts));
+        let asked = p.run(
+            StepKind::JudgeInfer,
+            &serde_json::json!({"generation": 0, "draws": 1}),
+            &[("requests", paired["requests"])],
+        );
+        priced_inputs.push((format!("pair_requests/j/d/{part}"), paired["requests"]));
+        priced_inputs.push((format!("pair_answers/j/d/{part}"), asked["answers"]));
     }
     let metrics = ["em", "f1", "abstain_rate", "false_answer_rate", "unsupported_rate"];
     let datasets = serde_json::json!([{"name": "d", "open": true, "metrics": metrics}]);
@@ -293,14 +304,17 @@ fn pipeline() -> BTreeMap<&'static str, String> {
         }),
         &[("paired", merged["paired"])],
     );
+    let priced_model = serde_json::json!({"provider": "lexical", "model": "m", "price": {"input": 0.4, "output": 1.6}, "batch": false});
+    priced_inputs.push(("paired".to_owned(), merged["paired"]));
+    let inputs: Vec<(&str, BlobId)> = priced_inputs.iter().map(|(name, blob)| (name.as_str(), *blob)).collect();
     let priced = p.run(
         StepKind::Costs,
         &serde_json::json!({
-            "provider": "lexical", "model": "m", "price": {"input": 0.4, "output": 1.6}, "batch": false,
+            "model": priced_model, "judges": [{"name": "j", "model": priced_model, "scorers": [["d", "judge"]], "pairs": [["d", "j"]]}],
             "bootstrap_samples": 200, "random_seed": 7, "alpha": 0.05,
             "effectiveness": {"temperature": 0.7, "datasets": datasets, "cluster": true},
         }),
-        &[("paired", merged["paired"])],
+        &inputs,
     );
     let label = serde_json::json!({
         "slug": "m-s", "model": "m", "provider": "lexical", "prompt_set": "s", "point": "t07",
@@ -334,6 +348,7 @@ fn pipeline() -> BTreeMap<&'static str, String> {
             ("significance/m-s", tested["significance.json"]),
             ("differences/m-s", tested["differences"]),
             ("costs/m-s", priced["costs.json"]),
+            ("verdict_tokens/m-s", priced["verdict_tokens"]),
         ],
     );
     p.digests

@@ -9,8 +9,8 @@ use super::plan::{Facts, Plan, Sources, TrialPlan, View, arm_files, is_open};
 use super::selection::{SelectedTrial, Side};
 use super::spec::{Name, ParamsDoc};
 use super::{
-    CostsParams, Effectiveness, InferParams, MergeParams, ParseParams, PlanError, RatedDataset, ReportParams,
-    RevisedScorer, ScoreParams, StatsParams, StepKind, TrialDataset, TrialLabel,
+    CostsParams, Effectiveness, InferParams, MergeParams, ParseParams, PlanError, PricedModel, RatedDataset,
+    ReportParams, RevisedScorer, ScoreParams, StatsParams, StepKind, TrialDataset, TrialLabel,
 };
 use crate::config::{ArmConfig, Config, DatasetConfig, OptionalAnalyses, SourceFile};
 use crate::digest::{Digest, Encoder};
@@ -180,14 +180,12 @@ impl<'p, 'c> Expansion<'p, 'c> {
         };
         let stats = self.node(StepKind::Stats, &stats_params, stats_inputs, &scope)?;
         let is_priced = config.optional.cost_effectiveness;
+        let judges = self.judge_rates(sides.len() == 2);
+        let is_judged = !judges.is_empty();
         let costs = self.node(
             StepKind::Costs,
             &CostsParams {
-                provider: trial.provider.name.clone(),
-                model: trial.model.model.clone(),
-                price: trial.model.price,
-                price_as_of: trial.model.price_as_of.clone(),
-                batch: trial.model.batch_pricing,
+                model: PricedModel::of(trial.model),
                 bootstrap_samples: config.analysis.bootstrap_samples,
                 random_seed: config.analysis.random_seed,
                 alpha: config.analysis.alpha,
@@ -196,9 +194,9 @@ impl<'p, 'c> Expansion<'p, 'c> {
                     datasets,
                     cluster: config.analysis.cluster,
                 }),
-                judges: self.judge_rates(),
+                judges,
             },
-            paired().into_iter().chain(verdicts).collect(),
+            paired().into_iter().chain(verdicts).chain(std::mem::take(&mut pairs.priced)).collect(),
             &scope,
         )?;
         let pairwise = self.pairwise(pairs, &scope)?;
@@ -279,7 +277,7 @@ impl<'p, 'c> Expansion<'p, 'c> {
             infer,
             judged,
         });
-        Ok(Reported { label, stats, costs, control })
+        Ok(Reported { label, stats, costs, is_judged, control })
     }
 
     pub(super) fn node<T: serde::Serialize>(

@@ -7,7 +7,7 @@ use super::graph::{From, Node, NodeIndex};
 use super::plan::Plan;
 use super::selection::max_output_tokens;
 use super::spec::{Name, ParamsDoc};
-use super::{InferParams, JudgeBuildParams, JudgeParams, JudgeRates, PlanError, StepKind, is_open};
+use super::{InferParams, JudgeBuildParams, JudgeParams, JudgeRates, PlanError, PricedModel, StepKind, is_open};
 use crate::config::{DatasetConfig, DecodingPoint, SourceFile};
 
 /// Is a scorer by a model, at work on one arm of a dataset.
@@ -29,26 +29,23 @@ pub(super) struct Judged {
 }
 
 impl Expansion<'_, '_> {
-    /// Lists the models that judge answers with their prices, by name.
-    pub(super) fn judge_rates(&self) -> Vec<JudgeRates> {
+    /// Lists the models that judge answers with their prices, by name; those that compare the arms', where both are asked.
+    pub(super) fn judge_rates(&self, has_both: bool) -> Vec<JudgeRates> {
         let mut all: BTreeMap<&String, JudgeRates> = BTreeMap::new();
-        for (dataset, judge) in self
-            .config
-            .datasets
-            .iter()
-            .flat_map(|(name, dataset)| dataset.judges.iter().map(move |judge| (name, judge)))
-        {
-            let Some(model) = self.config.models.get(&judge.model) else { continue };
-            let rates = all.entry(&judge.model).or_insert_with(|| JudgeRates {
-                name: model.name.clone(),
-                provider: model.provider.clone(),
-                model: model.model.clone(),
-                price: model.price,
-                price_as_of: model.price_as_of.clone(),
-                batch: model.batch_pricing,
-                scorers: Vec::new(),
-            });
-            rates.scorers.push((dataset.clone(), judge.name.clone()));
+        for (name, dataset) in &self.config.datasets {
+            let scorers = dataset.judges.iter().map(|judge| (false, &judge.model, &judge.name));
+            let pairs = dataset.pairwise.iter().filter(|_| has_both).map(|judge| (true, &judge.model, &judge.name));
+            for (is_pair, judge, setting) in scorers.chain(pairs) {
+                let Some(model) = self.config.models.get(judge) else { continue };
+                let rates = all.entry(judge).or_insert_with(|| JudgeRates {
+                    name: judge.clone(),
+                    model: PricedModel::of(model),
+                    scorers: Vec::new(),
+                    pairs: Vec::new(),
+                });
+                let places = if is_pair { &mut rates.pairs } else { &mut rates.scorers };
+                places.push((name.clone(), setting.clone()));
+            }
         }
         all.into_values().collect()
     }

@@ -2,6 +2,7 @@
 
 mod asked_model;
 mod asking;
+mod cost_params;
 mod error;
 mod expansion;
 mod external;
@@ -21,15 +22,16 @@ mod spec;
 mod step_kind;
 
 pub use asked_model::AskedModel;
+pub use cost_params::{CostsParams, Effectiveness, JudgeRates, PricedModel};
 pub use error::PlanError;
 pub use external::ExternalParams;
 pub use graph::{From, Graph, Node, NodeIndex, SourceBlob};
 pub use judge_params::{JudgeBuildParams, JudgeParams, judge_rater, judged_draw, judged_item, judged_name};
 pub use pairwise_params::{ComparedBy, ComparedDataset, PairOrder, PairwiseParams};
 pub use params::{
-    AggregateParams, BuildParams, CostsParams, Effectiveness, FetchParams, Frame, InferParams, JudgeRates,
-    LabelsParams, MergeParams, ParseParams, PrepareParams, RatedDataset, ReplayParams, ReportParams, RevisedScorer,
-    ScoreParams, StatsParams, TrialDataset, TrialLabel,
+    AggregateParams, BuildParams, FetchParams, Frame, InferParams, LabelsParams, MergeParams, ParseParams,
+    PrepareParams, RatedDataset, ReplayParams, ReportParams, RevisedScorer, ScoreParams, StatsParams, TrialDataset,
+    TrialLabel,
 };
 pub use plan::{Facts, Plan, Sources, TrialPlan, View, is_open, needed_files};
 pub use selection::{SelectedTrial, Selection, Side, select};

@@ -15,6 +15,8 @@ pub(super) struct Reported {
     pub(super) stats: NodeIndex,
     /// Its `costs` action.
     pub(super) costs: NodeIndex,
+    /// Whether models judge its answers.
+    pub(super) is_judged: bool,
     /// The `infer` actions of the control: trials that have the same share it.
     pub(super) control: Vec<NodeIndex>,
 }
@@ -28,6 +30,10 @@ impl Expansion<'_, '_> {
             inputs.push((format!("significance/{slug}").into(), From::Output(trial.stats, "significance.json".into())));
             inputs.push((format!("differences/{slug}").into(), From::Output(trial.stats, "differences".into())));
             inputs.push((format!("costs/{slug}").into(), From::Output(trial.costs, "costs.json".into())));
+            if trial.is_judged {
+                let tokens = From::Output(trial.costs, "verdict_tokens".into());
+                inputs.push((format!("verdict_tokens/{slug}").into(), tokens));
+            }
         }
         if let Some(lock) = &self.config.plan_lock {
             inputs.push(("plan".into(), self.plan.graph.source(find(self.sources, lock)?)));

@@ -30,6 +30,8 @@ pub(super) struct ArmNodes<'n> {
 pub(super) struct Pairs {
     datasets: Vec<ComparedDataset>,
     inputs: Vec<(Name, From)>,
+    /// What is asked and answered, for the costs.
+    pub(super) priced: Vec<(Name, From)>,
     /// The actions that ask, with the name of the model that judges.
     pub(super) asked: Vec<(String, NodeIndex)>,
 }
@@ -74,10 +76,11 @@ impl Expansion<'_, '_> {
                 let parsed = arms.each_ref().map(|arm| arm.parse[at]);
                 let (built, asked) = pairing.add(self.plan, (&items, &gold, parsed), *part);
                 let by = pairing.judge.name.as_str();
-                let inputs = [("pairs", built, "pairs"), ("answers", asked, "answers")];
-                pairs.inputs.extend(inputs.map(|(kind, node, output)| {
+                let of = |kind, node, output: &'static str| {
                     (part_name(&[kind, by, name], *part), From::Output(node, output.into()))
-                }));
+                };
+                pairs.inputs.extend([of("pairs", built, "pairs"), of("answers", asked, "answers")]);
+                pairs.priced.extend([of("pair_requests", built, "requests"), of("pair_answers", asked, "answers")]);
                 pairs.asked.push((pairing.judge.model.clone(), asked));
             }
         }

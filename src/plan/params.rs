@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use crate::config::{
     Analysis, AnswerConfig, Condition, DatasetFormat, DuplicateIds, Exclusions, FieldMap, LabelReading,
-    OptionalAnalyses, Outcomes, Parts, Price, RecordingMapping, ScorerConfig,
+    OptionalAnalyses, Outcomes, Parts, RecordingMapping, ScorerConfig,
 };
 use crate::digest::Decimal;
 use crate::request::{Decoding, ProviderIdentity};
@@ -226,72 +226,6 @@ pub struct StatsParams {
     pub optional: OptionalAnalyses,
 }
 
-/// Says what tokens cost. Inputs `paired` and, where models judge, `judge_requests/ARM/SCORER/D/NNNNN` and
-/// `judge_answers/ARM/SCORER/D/NNNNN`; output `costs.json`.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CostsParams {
-    /// The provider's name.
-    pub provider: String,
-    /// The model's id.
-    pub model: String,
-    /// The price; absent is unknown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub price: Option<Price>,
-    /// When the price was read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub price_as_of: Option<String>,
-    /// Prices at the batch rate.
-    pub batch: bool,
-    /// Resamples of the interval of the paired cost difference.
-    pub bootstrap_samples: u32,
-    /// The seed of its stream.
-    pub random_seed: u64,
-    /// The level of tests; intervals are at 1 − alpha.
-    pub alpha: Decimal,
-    /// What `cost_effectiveness.json` is made of; absent: it is not made.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub effectiveness: Option<Effectiveness>,
-    /// The models that judge the trial's answers, sorted by name.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub judges: Vec<JudgeRates>,
-}
-
-/// Names a model that judges, and its price.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct JudgeRates {
-    /// The model's name.
-    pub name: String,
-    /// The provider's name.
-    pub provider: String,
-    /// The model's id.
-    pub model: String,
-    /// The price; absent is unknown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub price: Option<Price>,
-    /// When the price was read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub price_as_of: Option<String>,
-    /// Prices at the batch rate.
-    pub batch: bool,
-    /// The datasets whose answers it judges, each with the name of the scorer.
-    pub scorers: Vec<(String, String)>,
-}
-
-/// Says whose effects are held against what they cost.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Effectiveness {
-    /// The temperature, as in [`MergeParams`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub temperature: Option<Decimal>,
-    /// The datasets, sorted by name.
-    pub datasets: Vec<TrialDataset>,
-    /// Whether items of one group count as dependent.
-    pub cluster: bool,
-}
-
 /// Describes a trial in words, for reports.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -328,8 +262,8 @@ pub struct ReportParams {
     pub alpha: Decimal,
 }
 
-/// Says what the run's report is about. Inputs `significance/SLUG`, `differences/SLUG` and `costs/SLUG`, and `plan` where
-/// one is sealed; outputs `aggregate_report.md`, `multiplicity.json`, `effects.json`.
+/// Says what the run's report is about. Inputs `significance/SLUG`, `differences/SLUG` and `costs/SLUG`,
+/// `verdict_tokens/SLUG` where models judge, and `plan` where one is sealed; outputs `aggregate_report.md`, `multiplicity.json`, `effects.json`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AggregateParams {

@@ -126,8 +126,8 @@ impl StepKind {
             | Self::Judge
             | Self::External
             | Self::Pairwise => 1,
-            Self::Score | Self::Merge | Self::Costs => 2,
-            Self::Stats => 3,
+            Self::Score | Self::Merge => 2,
+            Self::Stats | Self::Costs => 3,
             Self::Report => 4,
             Self::Aggregate => 5,
         }

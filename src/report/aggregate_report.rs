@@ -3,7 +3,7 @@ use std::fmt::Write;
 use super::cost_summary::cost_cell;
 use super::markdown::{Table, code, prose};
 use super::number::{count, difference, level, p_cell};
-use super::{FamilyNote, MetricRow, PooledMetric};
+use super::{FamilyNote, JudgeCost, MetricRow, PooledMetric};
 
 /// Is all that a run's report says.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +20,8 @@ pub struct AggregateReport {
     pub deviations: Option<Vec<[String; 3]>>,
     /// Whether trials share a control.
     pub has_shared_control: bool,
+    /// What the models that judge took over all trials, by name: what trials share once.
+    pub judges: Vec<JudgeCost>,
 }
 
 /// Says whether the effect of a prompt set on one metric differs between models.
@@ -185,7 +187,12 @@ impl AggregateReport {
         text.push_str(table.finish().trim_end());
         text.push('\n');
         if is_judged {
-            text.push_str("\nVerdicts are what models took that judge the answers; they are in no other column.\n");
+            let _ = write!(
+                text,
+                "\nVerdicts are what models took that judge the answers; they are in no other column. All verdicts of the run, one \
+                 that several trials share once:\n\n{}",
+                JudgeCost::table(&self.judges)
+            );
         }
         text
     }

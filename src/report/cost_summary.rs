@@ -34,6 +34,8 @@ pub struct JudgeCost {
     pub model: String,
     /// How many verdicts it completed; one on an answer that both arms gave counts once.
     pub verdicts: u64,
+    /// How many of them are on pairs of answers.
+    pub on_pairs: u64,
     /// What they took.
     pub cost: ArmCost,
 }
@@ -108,18 +110,29 @@ impl CostSummary {
         if self.judges.is_empty() {
             return String::new();
         }
-        let mut table = Table::new(["Judge", ">Verdicts", ">Prompt tokens", ">Completion tokens", ">USD"]);
-        for judge in &self.judges {
+        format!(
+            "\nWhat models that judge the answers took is not among these costs. A verdict on an answer that both arms gave counts \
+             once.\n\n{}",
+            JudgeCost::table(&self.judges)
+        )
+    }
+}
+
+impl JudgeCost {
+    /// Renders what models that judge took, a row for each.
+    pub(super) fn table(judges: &[Self]) -> String {
+        let on_pairs = judges.iter().any(|judge| judge.on_pairs > 0).then_some(">On pairs");
+        let headings = ["Judge", ">Verdicts"].into_iter().chain(on_pairs);
+        let mut table = Table::new(headings.chain([">Prompt tokens", ">Completion tokens", ">USD"]));
+        for judge in judges {
             let tokens = |tokens: Option<u64>| tokens.map_or_else(|| NONE.to_owned(), count);
             let cost = &judge.cost;
             let [prompt, completion] = [cost.prompt_tokens, cost.completion_tokens].map(tokens);
-            table.row([code(&judge.model), count(judge.verdicts), prompt, completion, cost_cell(cost.usd)]);
+            let on_pairs = on_pairs.map(|_| count(judge.on_pairs));
+            let cells = [code(&judge.model), count(judge.verdicts)].into_iter().chain(on_pairs);
+            table.row(cells.chain([prompt, completion, cost_cell(cost.usd)]));
         }
-        format!(
-            "\nWhat models that judge the answers took is not among these costs. A verdict on an answer that both arms gave counts \
-             once.\n\n{}\n",
-            table.finish().trim_end()
-        )
+        table.finish().trim_end().to_owned() + "\n"
     }
 }
 

@@ -8,13 +8,17 @@ mod trial;
 use multiplicity::{Multiplicities, TrialTest};
 use trial::Trial;
 
+use super::costs::verdict_tokens::{VERDICT_TOKENS, all_verdicts};
 use super::json_lines::write_document;
+use super::report::cost::judge_cost;
 use super::report::further::pooled;
 use super::report::{correction, primary};
 use super::sealed_plan::sealed_plan;
 use super::{Inputs, Outputs, StepError};
 use crate::plan::{AggregateParams, Multiplicity};
-use crate::report::{AggregateReport, AggregateRow, AggregateTrial, DetectableDifference, FamilyNote, InteractionRow};
+use crate::report::{
+    AggregateReport, AggregateRow, AggregateTrial, DetectableDifference, FamilyNote, InteractionRow, JudgeCost,
+};
 
 /// Writes `aggregate_report.md`, `multiplicity.json` and `effects.json`.
 ///
@@ -86,11 +90,25 @@ pub fn run(params: &AggregateParams, inputs: &Inputs<'_>, outputs: &mut dyn Outp
         deviations: multiplicities.deviations(),
         trials: shown,
         has_shared_control: !params.shared_controls.is_empty(),
+        judges: judges(&trials, inputs)?,
     };
     outputs.put("multiplicity.json", write_document("multiplicity.json", &multiplicities)?)?;
     outputs.put("effects.json", write_document("effects.json", &effects)?)?;
     outputs.put("aggregate_report.md", report.render().into_bytes())
 }
+
+/// Sums up what the models that judge took over all trials.
+fn judges(trials: &[Trial<'_>], inputs: &Inputs<'_>) -> Result<Vec<JudgeCost>, StepError> {
+    let mut judged = Vec::new();
+    for trial in trials.iter().filter(|trial| !trial.costs.judges.is_empty()) {
+        let name = format!("{VERDICT_TOKENS}/{}", trial.label.slug);
+        let text = inputs.text(&name)?;
+        judged.push((&trial.costs, (name, text)));
+    }
+    let all = all_verdicts(&judged)?;
+    Ok(all.iter().map(|(model, found)| judge_cost(model, &found.costs, found.on_pairs)).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -100,7 +118,9 @@ mod tests {
 
     use super::*;
     use crate::digest::Decimal;
-    use crate::plan::{Analysis, AnalysisPlan, CostsParams, OptionalAnalyses, StatsParams, TrialDataset, TrialLabel};
+    use crate::plan::{
+        Analysis, AnalysisPlan, CostsParams, OptionalAnalyses, PricedModel, StatsParams, TrialDataset, TrialLabel,
+    };
     use crate::step::memory::run_in_memory;
     use crate::step::report::tests::{HOSTILE, label, outside_code, results_and_differences};
     use crate::step::{costs, stats};
@@ -180,11 +200,13 @@ mod tests {
             optional: OptionalAnalyses::default(),
         };
         let costs_params = CostsParams {
-            provider: "p".to_owned(),
-            model: "m".to_owned(),
-            price: None,
-            price_as_of: None,
-            batch: false,
+            model: PricedModel {
+                provider: "p".to_owned(),
+                model: "m".to_owned(),
+                price: None,
+                price_as_of: None,
+                batch: false,
+            },
             bootstrap_samples: 50,
             random_seed: 1,
             alpha: Decimal::new(5, -2),

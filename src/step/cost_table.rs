@@ -47,6 +47,9 @@ pub struct JudgeCosts {
     pub all: ArmCosts,
     /// Its verdicts on each arm's answers; one on an answer of both stands in both.
     pub arms: Arms<ArmCosts>,
+    /// Its verdicts on pairs of the arms' answers, in both orders, each once; absent where it compares none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<ArmCosts>,
 }
 
 /// Says where counts come from.

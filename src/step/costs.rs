@@ -2,6 +2,9 @@
 
 pub(super) mod effectiveness;
 mod judges;
+pub(super) mod verdict_tokens;
+
+use verdict_tokens::VERDICT_TOKENS;
 
 use super::cost_table::{ArmCosts, CostTable, LongPromptRates, PairedCost, Pricing, UsageSource};
 use super::intervals::Intervals;
@@ -10,14 +13,17 @@ use super::paired_item::{PairedArm, PairedItem};
 use super::significance::Arms;
 use super::{Inputs, Outputs, StepError};
 use crate::digest::Decimal;
-use crate::plan::{CostsParams, Price};
+use crate::plan::{CostsParams, Price, PricedModel};
 use crate::stats::{self, Differences, Stream, lattice_round};
+
+/// Names the kind of rates that are those of batches.
+const BATCH_RATES: &str = "batch_discount";
 
 /// Writes `costs.json`: the tokens of each arm at the config's rates and mode.
 pub fn run(params: &CostsParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs) -> Result<(), StepError> {
     let text = inputs.text("paired")?;
     let items: Vec<PairedItem<'_>> = read_lines("paired", &text).collect::<Result<_, _>>()?;
-    let rates = Rates::of(params.price, params.batch);
+    let rates = Rates::of(params.model.price, params.model.batch);
     let arms = [0, 1].map(|arm| {
         let mut draws = items.iter().filter_map(|item| item.arms()[arm]).peekable();
         draws.peek()?;
@@ -27,6 +33,7 @@ pub fn run(params: &CostsParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs)
     let sum = |of: fn(&ArmCosts) -> Option<u64>| both().filter_map(of).reduce(|a, b| a + b);
     let count = |of: fn(&ArmCosts) -> u64| both().map(of).sum();
     let usd = both().map(|arm| arm.usd).sum::<Option<f64>>().filter(|_| rates.is_some());
+    let (judges, tokens) = judges::judges(&params.judges, inputs)?;
     let document = CostTable {
         prompt_tokens: sum(|arm| arm.prompt_tokens),
         completion_tokens: sum(|arm| arm.completion_tokens),
@@ -36,11 +43,14 @@ pub fn run(params: &CostsParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs)
         usage_records: count(|arm| arm.usage_records),
         unknown_usage: count(|arm| arm.unknown_usage),
         usage_source: UsageSource { kind: "draws".to_owned() },
-        pricing: pricing((&params.provider, &params.model), (params.batch, params.price_as_of.clone()), rates),
+        pricing: pricing(&params.model, rates),
         arms: Arms::new(arms),
         paired_difference: rates.and_then(|rates| paired_difference(params, &items, rates)),
-        judges: judges::judges(&params.judges, inputs)?,
+        judges,
     };
+    if !params.judges.is_empty() {
+        outputs.put(VERDICT_TOKENS, tokens)?;
+    }
     if let Some(wanted) = &params.effectiveness {
         effectiveness::write(wanted, &items, rates, outputs)?;
     }
@@ -100,6 +110,21 @@ impl Rates {
         Some(Self { input: rate(price.input), output: rate(price.output), long_prompt, is_batch: factor.is_some() })
     }
 
+    /// Takes those that a table states; none where it states none.
+    fn stated(pricing: &Pricing) -> Option<Self> {
+        let long_prompt = pricing.long_prompt.as_ref().map(|long| LongRates {
+            above: long.above_tokens,
+            input: long.input_rate_per_mtok,
+            output: long.output_rate_per_mtok,
+        });
+        Some(Self {
+            input: pricing.input_rate_per_mtok?,
+            output: pricing.output_rate_per_mtok?,
+            long_prompt,
+            is_batch: pricing.rate_type == BATCH_RATES,
+        })
+    }
+
     fn usd(self, bill: Bill) -> f64 {
         let short = bill.input as f64 * self.input + bill.output as f64 * self.output;
         let long = |rates: LongRates| bill.long_input as f64 * rates.input + bill.long_output as f64 * rates.output;
@@ -107,15 +132,15 @@ impl Rates {
     }
 }
 
-fn pricing((provider, model): (&str, &str), (batch, as_of): (bool, Option<String>), rates: Option<Rates>) -> Pricing {
+fn pricing(model: &PricedModel, rates: Option<Rates>) -> Pricing {
     let rate_type = match rates {
         None => "unknown",
-        Some(Rates { is_batch: true, .. }) => "batch_discount",
+        Some(Rates { is_batch: true, .. }) => BATCH_RATES,
         Some(_) => "standard",
     };
     Pricing {
-        provider: provider.to_owned(),
-        model_key: model.to_owned(),
+        provider: model.provider.clone(),
+        model_key: model.model.clone(),
         input_rate_per_mtok: rates.map(|rates| rates.input),
         output_rate_per_mtok: rates.map(|rates| rates.output),
         long_prompt: rates.and_then(|rates| rates.long_prompt).map(|long| LongPromptRates {
@@ -125,8 +150,8 @@ fn pricing((provider, model): (&str, &str), (batch, as_of): (bool, Option<String
         }),
         rate_type: rate_type.to_owned(),
         table_found: rates.is_some(),
-        use_batch_api: batch,
-        as_of,
+        use_batch_api: model.batch,
+        as_of: model.price_as_of.clone(),
     }
 }
 
@@ -226,18 +251,20 @@ mod tests {
     fn params(price: Option<(&str, &str, Option<&str>)>, batch: bool) -> CostsParams {
         let decimal = |text: &str| text.parse::<Decimal>().unwrap();
         CostsParams {
-            provider: "p".to_owned(),
-            model: "m".to_owned(),
-            price: price.map(|(input, output, batch)| Price {
-                input: decimal(input),
-                output: decimal(output),
-                cached_input: None,
-                cache_write: None,
-                batch: batch.map(decimal),
-                long_prompt: None,
-            }),
-            price_as_of: Some("2026-11-01".to_owned()),
-            batch,
+            model: PricedModel {
+                provider: "p".to_owned(),
+                model: "m".to_owned(),
+                price: price.map(|(input, output, batch)| Price {
+                    input: decimal(input),
+                    output: decimal(output),
+                    cached_input: None,
+                    cache_write: None,
+                    batch: batch.map(decimal),
+                    long_prompt: None,
+                }),
+                price_as_of: Some("2026-11-01".to_owned()),
+                batch,
+            },
             bootstrap_samples: 200,
             random_seed: 1,
             effectiveness: None,
@@ -287,7 +314,7 @@ mod tests {
         let decimal = |text: &str| text.parse::<Decimal>().unwrap();
         let mut params = params(Some(("1", "2", Some("0.5"))), false);
         let long = LongPromptPrice { above: 1000, input: decimal("10"), output: decimal("20") };
-        params.price.as_mut().unwrap().long_prompt = Some(long);
+        params.model.price.as_mut().unwrap().long_prompt = Some(long);
         let paired = line(0, &draw("stop", "1000", "10"), &draw("stop", "1001", "10"));
         let table = costs(&params, &paired);
         let [control, treatment] = table.arms.both().map(|arm| arm.unwrap().usd);
@@ -295,7 +322,7 @@ mod tests {
         let rates = LongPromptRates { above_tokens: 1000, input_rate_per_mtok: 10.0, output_rate_per_mtok: 20.0 };
         assert_eq!(table.pricing.long_prompt, Some(rates));
         assert_eq!(table.paired_difference.unwrap().mean_usd_per_item, Some(0.00919));
-        params.batch = true;
+        params.model.batch = true;
         assert_eq!(costs(&params, &paired).usd, Some(0.005615));
     }
 

@@ -1,6 +1,6 @@
 //! Writes a trial's report.
 
-mod cost;
+pub(super) mod cost;
 pub(super) mod further;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -317,7 +317,9 @@ fn prompts(inputs: &Inputs<'_>) -> Result<Vec<PromptFile>, StepError> {
 pub(super) mod tests {
     use super::*;
     use crate::digest::Decimal;
-    use crate::plan::{Analysis, CostsParams, OptionalAnalyses, Price, StatsParams, TrialDataset, TrialLabel};
+    use crate::plan::{
+        Analysis, CostsParams, OptionalAnalyses, Price, PricedModel, StatsParams, TrialDataset, TrialLabel,
+    };
     use crate::step::memory::run_in_memory;
     use crate::step::{costs, stats};
 
@@ -372,18 +374,20 @@ pub(super) mod tests {
             optional: OptionalAnalyses::default(),
         };
         let costs_params = CostsParams {
-            provider: "p".to_owned(),
-            model: "m".to_owned(),
-            price: price.then_some(Price {
-                input: Decimal::ONE,
-                output: Decimal::ONE,
-                cached_input: None,
-                cache_write: None,
-                batch: None,
-                long_prompt: None,
-            }),
-            price_as_of: Some(HOSTILE.to_owned()),
-            batch: false,
+            model: PricedModel {
+                provider: "p".to_owned(),
+                model: "m".to_owned(),
+                price: price.then_some(Price {
+                    input: Decimal::ONE,
+                    output: Decimal::ONE,
+                    cached_input: None,
+                    cache_write: None,
+                    batch: None,
+                    long_prompt: None,
+                }),
+                price_as_of: Some(HOSTILE.to_owned()),
+                batch: false,
+            },
             bootstrap_samples: 200,
             random_seed: 1,
             alpha: half,

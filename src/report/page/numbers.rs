@@ -69,10 +69,14 @@ impl RunPage {
                 tokens(cost.total.completion_tokens)
             );
             for judge in &cost.judges {
+                let on_pairs = match judge.on_pairs {
+                    0 => String::new(),
+                    n => format!(" ({} on pairs of answers)", count(n)),
+                };
                 let usd = judge.cost.usd.map_or_else(|| "cost not known".to_owned(), usd);
                 let _ = write!(
                     html,
-                    "<p class=\"small\">{} verdicts of {}, apart from these: {}; {} input and {} output tokens.</p>",
+                    "<p class=\"small\">{} verdicts of {}{on_pairs}, apart from these: {}; {} input and {} output tokens.</p>",
                     count(judge.verdicts),
                     name(&judge.model),
                     escape(&usd),

@@ -5,15 +5,8 @@ use crate::step::significance::Arms;
 
 /// Collects what a report says of costs.
 pub(super) fn cost(table: &CostTable) -> CostSummary {
-    let used = |arm: &ArmCosts| ArmCost {
-        prompt_tokens: arm.prompt_tokens,
-        completion_tokens: arm.completion_tokens,
-        usd: arm.usd,
-    };
-    let judge = |(model, judge): (&String, &JudgeCosts)| JudgeCost {
-        model: model.clone(),
-        verdicts: judge.all.completed,
-        cost: used(&judge.all),
+    let judge = |(model, judge): (&String, &JudgeCosts)| {
+        judge_cost(model, &judge.all, judge.pairs.as_ref().map_or(0, |pairs| pairs.completed))
     };
     let arms: &Arms<ArmCosts> = &table.arms;
     let pricing = &table.pricing;
@@ -38,4 +31,13 @@ pub(super) fn cost(table: &CostTable) -> CostSummary {
             Some(PairedCostDifference { mean: paired.mean_usd_per_item?, interval, n: paired.n_items })
         }),
     }
+}
+
+/// Collects what a report says of what a model that judges took; `on_pairs` of its verdicts are on pairs of answers.
+pub(in crate::step) fn judge_cost(model: &str, costs: &ArmCosts, on_pairs: u64) -> JudgeCost {
+    JudgeCost { model: model.to_owned(), verdicts: costs.completed, on_pairs, cost: used(costs) }
+}
+
+fn used(arm: &ArmCosts) -> ArmCost {
+    ArmCost { prompt_tokens: arm.prompt_tokens, completion_tokens: arm.completion_tokens, usd: arm.usd }
 }

@@ -140,7 +140,8 @@ mod tests {
 
     use crate::digest::Decimal;
     use crate::plan::{
-        Analysis, CostsParams, Effectiveness, OptionalAnalyses, Price, ReportParams, StatsParams, TrialDataset,
+        Analysis, CostsParams, Effectiveness, OptionalAnalyses, Price, PricedModel, ReportParams, StatsParams,
+        TrialDataset,
     };
     use crate::step::memory::run_in_memory;
     use crate::step::report::tests::{HOSTILE, label, outside_code};
@@ -184,18 +185,20 @@ mod tests {
         };
         let million = Decimal::new(1, 6);
         let costs_params = CostsParams {
-            provider: "p".to_owned(),
-            model: "m".to_owned(),
-            price: price.then_some(Price {
-                input: million,
-                output: million,
-                cached_input: None,
-                cache_write: None,
-                batch: None,
-                long_prompt: None,
-            }),
-            price_as_of: None,
-            batch: false,
+            model: PricedModel {
+                provider: "p".to_owned(),
+                model: "m".to_owned(),
+                price: price.then_some(Price {
+                    input: million,
+                    output: million,
+                    cached_input: None,
+                    cache_write: None,
+                    batch: None,
+                    long_prompt: None,
+                }),
+                price_as_of: None,
+                batch: false,
+            },
             bootstrap_samples: 200,
             random_seed: 1,
             alpha: Decimal::new(5, -2),
