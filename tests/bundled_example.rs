@@ -73,12 +73,8 @@ fn measure(reader: &Lexical, arm: &str, is_open: bool, temperature: &str, draws:
     for row in &rows {
         let request = Request {
             terms: Terms {
-                provider: reader.identity().clone(),
-                model: "lexical-baseline".into(),
-                revision: None,
                 decoding: Decoding { temperature: Some(temperature), ..Decoding::default() },
-                extra: BTreeMap::new(),
-                draw_salt: None,
+                ..Terms::new(reader.identity().clone(), "lexical-baseline")
             }
             .into(),
             messages: messages(arm, row, is_open),

@@ -1,7 +1,6 @@
 //! The embedded reader on real questions: good enough to be a baseline, the same every time, and told what to do by words.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use exp::digest::Decimal;
@@ -48,12 +47,8 @@ fn request(reader: &Lexical, instructions: &str, asked: &Asked, temperature: Opt
     let user = format!("{instructions}\n\nCONTEXT:\n{}\n\nQUESTION:\n{}", asked.context, asked.question);
     Request {
         terms: Terms {
-            provider: reader.identity().clone(),
-            model: "lexical-baseline".into(),
-            revision: None,
             decoding: Decoding { temperature, ..Decoding::default() },
-            extra: BTreeMap::new(),
-            draw_salt: None,
+            ..Terms::new(reader.identity().clone(), "lexical-baseline")
         }
         .into(),
         messages: vec![Message::new(Role::System, "You answer questions."), Message::new(Role::User, user)],

@@ -165,12 +165,8 @@ mod tests {
     fn request(text: &str, max_output_tokens: Option<u32>) -> Request {
         Request {
             terms: Terms {
-                provider: provider("p"),
-                model: "m".into(),
-                revision: None,
                 decoding: Decoding { max_output_tokens, ..Decoding::default() },
-                extra: BTreeMap::default(),
-                draw_salt: None,
+                ..Terms::new(provider("p"), "m")
             }
             .into(),
             messages: vec![Message::new(Role::System, "S"), Message::new(Role::User, text)],

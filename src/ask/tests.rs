@@ -10,8 +10,8 @@ use crate::digest::DrawId;
 use crate::flow::{Budget, Clock, Event, Money, StopFlag};
 use crate::provider::{Advice, Given, Line, LookError, Provider, RateLimits, Served};
 use crate::request::{
-    Answer, AnswerStatus, Billed, Circumstances, Decoding, DrawAddress, FailureCode, Message, Outcome,
-    ProviderIdentity, Request, Role, Terms, Usage,
+    Answer, AnswerStatus, Billed, Circumstances, DrawAddress, FailureCode, Message, Outcome, ProviderIdentity, Request,
+    Role, Terms, Usage,
 };
 use crate::store::{Access, Store};
 
@@ -81,15 +81,7 @@ fn scripted(name: &str, script: impl Fn(&str, u32) -> Given + Send + Sync + 'sta
 
 fn wanted(provider: &str, text: &str, turn: u64) -> WantedDraw {
     let request = Request {
-        terms: Terms {
-            provider: ProviderIdentity(provider.into()),
-            model: "m".into(),
-            revision: None,
-            decoding: Decoding::default(),
-            extra: BTreeMap::new(),
-            draw_salt: None,
-        }
-        .into(),
+        terms: Terms::new(ProviderIdentity(provider.into()), "m").into(),
         messages: vec![Message::new(Role::User, text)],
         recording: None,
     };

@@ -267,12 +267,9 @@ mod tests {
     fn past(arm: &str, question: &str, number: u32, input: u64, output: u64) -> Past {
         let request = Request {
             terms: Terms {
-                provider: identity(),
-                model: "m".into(),
-                revision: None,
                 decoding: Decoding { max_output_tokens: Some(1024), ..Decoding::default() },
-                extra: BTreeMap::new(),
                 draw_salt: Some(arm.to_owned()),
+                ..Terms::new(identity(), "m")
             }
             .into(),
             messages: vec![Message::new(Role::System, "Answer."), Message::new(Role::User, question)],

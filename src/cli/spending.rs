@@ -302,12 +302,8 @@ mod tests {
         // The overhead is 256 for the request and 32 for the message: with 112 bytes, 400 tokens, and 60 for the answer.
         let request = Request {
             terms: Terms {
-                provider: ProviderIdentity(provider.into()),
-                model: "m".into(),
-                revision: None,
                 decoding: Decoding { max_output_tokens: limit, ..Decoding::default() },
-                extra: std::collections::BTreeMap::new(),
-                draw_salt: None,
+                ..Terms::new(ProviderIdentity(provider.into()), "m")
             }
             .into(),
             messages: vec![Message::new(Role::User, format!("{n:0112}"))],

@@ -11,7 +11,7 @@ use super::batch_service::{
     unfit_for_batch,
 };
 use super::{Line, Online, Protocol, wire_body};
-use crate::request::{Billed, DrawAddress, FailureCode, ProviderIdentity, Request};
+use crate::request::{Billed, DrawAddress, FailureCode, Request};
 
 /// Takes batches as Anthropic does.
 pub struct AnthropicBatches {
@@ -80,8 +80,8 @@ struct OneResult<'a> {
 }
 
 impl BatchService for AnthropicBatches {
-    fn identity(&self) -> &ProviderIdentity {
-        self.calls.identity()
+    fn online(&self) -> &Online {
+        self.calls.online()
     }
 
     fn name(&self) -> &'static str {
@@ -98,14 +98,6 @@ impl BatchService for AnthropicBatches {
 
     fn framing(&self) -> Framing {
         Framing { before: "{\"requests\":[", between: ",", after: "]}" }
-    }
-
-    fn open(&self) -> Line {
-        self.calls.open()
-    }
-
-    fn account(&self, salt: &str) -> String {
-        self.calls.account(salt)
     }
 
     fn line(&self, request: &Request, draw: &DrawAddress) -> Result<String, String> {

@@ -4,12 +4,12 @@ use std::io::{self, Read, Write};
 use serde_json::Value;
 
 use super::batch_service::{BatchTicket, BatchTrouble, BatchTroubleKind};
-use super::http::{Call, Client, Reply};
+use super::http::{Call, Reply};
 use super::lines::Lines;
 use super::online::complaint_of;
 use super::verdict::{of_failure, of_status};
 use super::{Advice, Given, Line, Online, RateLimits, Redaction, SendFailure, Trouble, json};
-use crate::request::{Billed, Circumstances, FailureCode, Outcome, ProviderIdentity};
+use crate::request::{Billed, Circumstances, FailureCode, Outcome};
 
 /// Makes calls about batches with the key, headers and timeouts of who answers, and says what their troubles mean.
 pub(super) struct Calls {
@@ -54,6 +54,20 @@ pub(super) fn seconds(value: Option<&Value>) -> Option<i64> {
     }
 }
 
+/// Hashes the key that somebody is asked with, and what names an organisation or project, with a salt.
+pub(super) fn account(online: &Online, salt: &str) -> String {
+    let settings = online.settings();
+    let mut hasher = blake3::Hasher::new_derive_key("exp 2026-11 account");
+    let names = ["openai-organization", "openai-project", "anthropic-workspace"];
+    let headers = settings.headers.iter().filter(|(name, _)| names.contains(&name.to_ascii_lowercase().as_str()));
+    let key = settings.key.as_ref().map(super::Secret::expose).unwrap_or_default();
+    for part in [salt, key].into_iter().chain(headers.flat_map(|(name, value)| [name.as_str(), value.as_str()])) {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hasher.finalize().to_hex()[..16].to_owned()
+}
+
 type Result<T> = std::result::Result<T, BatchTrouble>;
 
 impl Calls {
@@ -63,28 +77,6 @@ impl Calls {
 
     pub fn online(&self) -> &Online {
         &self.online
-    }
-
-    pub fn identity(&self) -> &ProviderIdentity {
-        &self.online.settings().identity
-    }
-
-    pub fn open(&self) -> Line {
-        Line::new(Client::new(self.online.settings().client.clone()))
-    }
-
-    /// Hashes the key and what names an organisation or project, with a salt.
-    pub fn account(&self, salt: &str) -> String {
-        let settings = self.online.settings();
-        let mut hasher = blake3::Hasher::new_derive_key("exp 2026-11 account");
-        let names = ["openai-organization", "openai-project", "anthropic-workspace"];
-        let headers = settings.headers.iter().filter(|(name, _)| names.contains(&name.to_ascii_lowercase().as_str()));
-        let key = settings.key.as_ref().map(super::Secret::expose).unwrap_or_default();
-        for part in [salt, key].into_iter().chain(headers.flat_map(|(name, value)| [name.as_str(), value.as_str()])) {
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part.as_bytes());
-        }
-        hasher.finalize().to_hex()[..16].to_owned()
     }
 
     pub fn get(&self, line: &mut Line, url: &str) -> Result<Value> {

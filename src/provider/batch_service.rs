@@ -1,7 +1,8 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use super::{Given, Line, Protocol};
+use super::http::Client;
+use super::{Given, Line, Online, Protocol};
 use crate::request::{DrawAddress, ProviderIdentity, Request};
 
 /// Says how an input is written around its lines, so that it can be counted before it is sent.
@@ -173,8 +174,13 @@ pub fn unfit_for_batch(protocol: Protocol, request: &Request) -> Option<String> 
 ///
 /// A call does what it says once and returns; waiting, trying again, finding again and every decision are in `ask/batches`.
 pub trait BatchService: Send + Sync {
+    /// Returns who answers its requests one by one: the same key, headers and timeouts.
+    fn online(&self) -> &Online;
+
     /// Returns the identity that its requests carry: the same as that of who answers them one by one.
-    fn identity(&self) -> &ProviderIdentity;
+    fn identity(&self) -> &ProviderIdentity {
+        &self.online().settings().identity
+    }
 
     /// Returns the name of the API in files.
     fn name(&self) -> &'static str;
@@ -189,10 +195,14 @@ pub trait BatchService: Send + Sync {
     fn framing(&self) -> Framing;
 
     /// Opens what calls go through.
-    fn open(&self) -> Line;
+    fn open(&self) -> Line {
+        Line::new(Client::new(self.online().settings().client.clone()))
+    }
 
     /// Returns a hash of the key and organisation that it sends under, salted.
-    fn account(&self, salt: &str) -> String;
+    fn account(&self, salt: &str) -> String {
+        super::batch_calls::account(self.online(), salt)
+    }
 
     /// Writes the line of a request in an input, without its end; the error says why it cannot be sent in a batch.
     fn line(&self, request: &Request, draw: &DrawAddress) -> Result<String, String>;

@@ -12,7 +12,7 @@ use super::batch_service::{
     Recognition, RemoteBatch, RemotePhase, unfit_for_batch,
 };
 use super::{Line, Online, Protocol, wire_body};
-use crate::request::{Decoding, DrawAddress, FailureCode, ProviderIdentity, Request};
+use crate::request::{Decoding, DrawAddress, FailureCode, Request};
 
 /// Takes batches as Fireworks does.
 pub struct FireworksBatches {
@@ -176,8 +176,8 @@ struct ResultWire<'a> {
 }
 
 impl BatchService for FireworksBatches {
-    fn identity(&self) -> &ProviderIdentity {
-        self.calls.identity()
+    fn online(&self) -> &Online {
+        self.calls.online()
     }
 
     fn name(&self) -> &'static str {
@@ -195,14 +195,6 @@ impl BatchService for FireworksBatches {
 
     fn framing(&self) -> Framing {
         Framing { before: "", between: "\n", after: "\n" }
-    }
-
-    fn open(&self) -> Line {
-        self.calls.open()
-    }
-
-    fn account(&self, salt: &str) -> String {
-        self.calls.account(salt)
     }
 
     fn line(&self, request: &Request, draw: &DrawAddress) -> Result<String, String> {

@@ -12,7 +12,7 @@ use super::batch_service::{
 };
 use super::body::quoted;
 use super::{Given, Line, Online, Protocol, wire_body};
-use crate::request::{DrawAddress, FailureCode, ProviderIdentity, Request};
+use crate::request::{DrawAddress, FailureCode, Request};
 
 /// Says how a service differs from OpenAI's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,8 +144,8 @@ struct ResponseWire<'a> {
 }
 
 impl BatchService for OpenAiBatches {
-    fn identity(&self) -> &ProviderIdentity {
-        self.calls.identity()
+    fn online(&self) -> &Online {
+        self.calls.online()
     }
 
     fn name(&self) -> &'static str {
@@ -163,14 +163,6 @@ impl BatchService for OpenAiBatches {
 
     fn framing(&self) -> Framing {
         Framing { before: "", between: "\n", after: "\n" }
-    }
-
-    fn open(&self) -> Line {
-        self.calls.open()
-    }
-
-    fn account(&self, salt: &str) -> String {
-        self.calls.account(salt)
     }
 
     fn line(&self, request: &Request, draw: &DrawAddress) -> Result<String, String> {

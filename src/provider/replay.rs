@@ -40,22 +40,13 @@ impl Provider for Replay {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use super::*;
-    use crate::request::{Decoding, RecordedAnswer, Recording, Terms, Usage};
+    use crate::request::{RecordedAnswer, Recording, Terms, Usage};
 
     fn request(recording: Option<Recording>) -> Request {
         Request {
-            terms: Terms {
-                provider: Replay::new("x").identity().clone(),
-                model: "m".into(),
-                revision: None,
-                decoding: Decoding::default(),
-                extra: BTreeMap::new(),
-                draw_salt: None,
-            }
-            .into(),
+            terms: Terms::new(Replay::new("x").identity().clone(), "m").into(),
             messages: vec![],
             recording: recording.map(Box::new),
         }

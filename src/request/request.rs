@@ -77,6 +77,20 @@ pub struct Terms {
     pub draw_salt: Option<String>,
 }
 
+impl Terms {
+    /// Asks a model with nothing stated beyond its name.
+    pub fn new(provider: ProviderIdentity, model: impl Into<String>) -> Self {
+        Self {
+            provider,
+            model: model.into(),
+            revision: None,
+            decoding: Decoding::default(),
+            extra: BTreeMap::new(),
+            draw_salt: None,
+        }
+    }
+}
+
 /// Is one resolved call: all that decides what is asked, and nothing else.
 ///
 /// Its terms are read as if they were its own fields. They are in memory once for all requests that share them, since all
@@ -164,14 +178,7 @@ mod tests {
     use crate::request::{DrawAddress, Role, SeedPolicy};
 
     fn request() -> Request {
-        let terms = Terms {
-            provider: ProviderIdentity("openai https://api.example/v1".into()),
-            model: "m".into(),
-            revision: None,
-            decoding: Decoding::default(),
-            extra: BTreeMap::new(),
-            draw_salt: None,
-        };
+        let terms = Terms::new(ProviderIdentity("openai https://api.example/v1".into()), "m");
         let messages = vec![Message::new(Role::System, "S"), Message::new(Role::User, "U")];
         Request { terms: terms.into(), messages, recording: None }
     }

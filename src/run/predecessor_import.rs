@@ -60,23 +60,9 @@ pub fn import_predecessor(
         let blob = staged.blob().id;
         session.commit(vec![Commit { record: None, blobs: vec![staged] }])?;
         let record = RunRecord {
-            schema_version: RunRecord::SCHEMA_VERSION,
             run_id: run_id.clone(),
-            state: manifest.state,
-            session: session.id().to_owned(),
-            sessions: Vec::new(),
-            plan: manifest.plan,
-            created_at: manifest.created_utc.clone(),
-            updated_at: manifest.updated_utc.clone(),
-            config: manifest.config.blob,
-            parent: None,
-            root: manifest.root,
-            manifest: Some(blob),
-            cost_usd: None,
-            served: Vec::new(),
             imported: Some(ImportTrust::Unverified),
-            records: None,
-            signatures: Vec::new(),
+            ..RunRecord::of(&manifest, blob, session.id())
         };
         session.write_run(&run_id, &record.to_text()?)?;
     }

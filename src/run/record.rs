@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{CostSummary, RunError, ServedModel};
+use super::{CostSummary, Manifest, RunError, ServedModel};
 use crate::digest::{BlobId, PlanId, RootId};
 use crate::plan::path_segment;
 
@@ -109,6 +109,29 @@ pub enum ImportTrust {
 impl RunRecord {
     /// Is the version that this program writes.
     pub const SCHEMA_VERSION: u32 = 1;
+
+    /// Is the record of a run as its manifest has it, which stands in a blob; the session is the one that writes it down.
+    pub(super) fn of(manifest: &Manifest, blob: BlobId, session: &str) -> Self {
+        Self {
+            schema_version: Self::SCHEMA_VERSION,
+            run_id: manifest.run_id.clone(),
+            state: manifest.state,
+            session: session.to_owned(),
+            sessions: Vec::new(),
+            plan: manifest.plan,
+            created_at: manifest.created_utc.clone(),
+            updated_at: manifest.updated_utc.clone(),
+            config: manifest.config.blob,
+            parent: None,
+            root: manifest.root,
+            manifest: Some(blob),
+            cost_usd: None,
+            served: Vec::new(),
+            imported: None,
+            records: None,
+            signatures: Vec::new(),
+        }
+    }
 
     /// Names the blobs that the record itself names, but for the config.
     pub fn blobs(&self) -> impl Iterator<Item = BlobId> {

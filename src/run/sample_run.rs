@@ -299,25 +299,8 @@ pub(super) fn publish(place: &Place, session: &Session, manifest: &Manifest) {
     let staged = session.stage(text.as_bytes()).unwrap();
     let blob = staged.blob().id;
     session.commit(vec![Commit { record: None, blobs: vec![staged] }]).unwrap();
-    let record = RunRecord {
-        schema_version: RunRecord::SCHEMA_VERSION,
-        run_id: manifest.run_id.clone(),
-        state: manifest.state,
-        session: session.id().to_owned(),
-        sessions: vec![session.id().to_owned()],
-        plan: manifest.plan,
-        created_at: manifest.created_utc.clone(),
-        updated_at: manifest.updated_utc.clone(),
-        config: manifest.config.blob,
-        parent: None,
-        root: manifest.root,
-        manifest: Some(blob),
-        served: Vec::new(),
-        signatures: Vec::new(),
-        cost_usd: None,
-        imported: None,
-        records: None,
-    };
+    let sessions = vec![session.id().to_owned()];
+    let record = RunRecord { sessions, ..RunRecord::of(manifest, blob, session.id()) };
     session.write_run(&manifest.run_id, &record.to_text().unwrap()).unwrap();
     let dir = ViewDir::new(&place.experiments, &manifest.run_id);
     dir.write(MANIFEST_NAME, &text).unwrap();

@@ -5,9 +5,9 @@ use super::super::Settled;
 use super::driving::{Driving, Result};
 use crate::digest::{BlobId, DrawId};
 use crate::flow::Money;
-use crate::provider::{Advice, BatchComplaint, BatchResult, Given, RemoteBatch};
+use crate::provider::{Advice, BatchComplaint, Given, RemoteBatch};
 use crate::request::{Billed, Circumstances, DrawAddress, FailureCode, Outcome};
-use crate::store::{BatchState, BatchStep, Brought, Commit, LoggedDraw, LoggedFailure, StoreError};
+use crate::store::{BatchState, BatchStep, BlobReader, Brought, Commit, LoggedDraw, LoggedFailure, StoreError};
 
 /// How many results share one write, at most.
 const GROUP: usize = 512;
@@ -42,6 +42,22 @@ struct Tally {
     unpriced: u64,
     /// Draws that are to be asked again, and why they have no answer.
     again: Vec<(DrawId, FailureCode)>,
+}
+
+/// Reads results from a blob, line by line.
+struct Results {
+    reader: BufReader<BlobReader>,
+    line: Vec<u8>,
+}
+
+impl Results {
+    /// Returns the next line without its end.
+    fn next(&mut self) -> Result<Option<&[u8]>> {
+        self.line.clear();
+        let read = self.reader.read_until(b'\n', &mut self.line);
+        let n = read.map_err(|source| StoreError::Unfit { why: format!("results cannot be read: {source}") })?;
+        Ok((n > 0).then(|| self.line.strip_suffix(b"\n").unwrap_or(&self.line)))
+    }
 }
 
 impl Driving<'_, '_> {
@@ -103,25 +119,10 @@ impl Driving<'_, '_> {
         self.end(at, &seen, tally)
     }
 
-    /// Visits the results in a blob, each with its line.
-    fn each_result(
-        &self,
-        blob: &BlobId,
-        mut visit: impl FnMut(&[u8], std::result::Result<BatchResult, String>) -> Result<()>,
-    ) -> Result<()> {
+    /// Opens the results in a blob.
+    fn results(&self, blob: &BlobId) -> Result<Results> {
         let reader = self.lane.asker.session.store().open_blob(blob)?;
-        let mut reader = BufReader::with_capacity(1 << 18, reader);
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            let read = reader.read_until(b'\n', &mut line);
-            let n = read.map_err(|source| StoreError::Unfit { why: format!("results cannot be read: {source}") })?;
-            if n == 0 {
-                return Ok(());
-            }
-            let text = line.strip_suffix(b"\n").unwrap_or(&line);
-            visit(text, self.lane.service.read(text))?;
-        }
+        Ok(Results { reader: BufReader::with_capacity(1 << 18, reader), line: Vec::new() })
     }
 
     /// Finds out which draws have results, and which have two that differ.
@@ -133,26 +134,26 @@ impl Driving<'_, '_> {
         tally: &mut Tally,
     ) -> Result<()> {
         let mut unread = None;
-        self.each_result(blob, |_, result| {
-            let result = match result {
+        let mut results = self.results(blob)?;
+        while let Some(line) = results.next()? {
+            let result = match self.lane.service.read(line) {
                 Ok(result) => result,
                 Err(why) => {
                     tally.brought.unknown += 1;
                     unread.get_or_insert(why);
-                    return Ok(());
+                    continue;
                 }
             };
             let Some(n) = place(&result.custom_id, own) else {
                 tally.brought.unknown += 1;
-                return Ok(());
+                continue;
             };
             let hash = hash_of(&result.given);
             match &mut seen[n] {
                 Some(first) => first.is_conflict |= first.hash != hash,
                 none => *none = Some(Seen { hash, is_conflict: false, is_logged: false }),
             }
-            Ok(())
-        })?;
+        }
         if let Some(why) = unread {
             self.tell(format!("a line of the results cannot be read ({why}); its request is asked again"));
         }
@@ -167,21 +168,10 @@ impl Driving<'_, '_> {
         models: &[String],
         tally: &mut Tally,
     ) -> Result<()> {
-        let mut groups: Vec<Group> = Vec::new();
         let mut group = Group::default();
-        // Closures cannot log while the results are visited by `self`: a group is handed out as soon as it is full.
-        let store = self.lane.asker.session.store().clone();
-        let reader = store.open_blob(blob)?;
-        let mut reader = BufReader::with_capacity(1 << 18, reader);
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            let read = reader.read_until(b'\n', &mut line);
-            let n = read.map_err(|source| StoreError::Unfit { why: format!("results cannot be read: {source}") })?;
-            let text = line.strip_suffix(b"\n").unwrap_or(&line);
-            let is_end = n == 0;
-            if !is_end
-                && let Ok(result) = self.lane.service.read(text)
+        let mut results = self.results(blob)?;
+        while let Some(line) = results.next()? {
+            if let Ok(result) = self.lane.service.read(line)
                 && let Some(n) = place(&result.custom_id, own)
                 && let Some(known) = &mut seen[n]
                 && !known.is_logged
@@ -189,20 +179,15 @@ impl Driving<'_, '_> {
                 known.is_logged = true;
                 let is_conflict = known.is_conflict;
                 if let Some(address) = DrawAddress::from_custom_id(&result.custom_id) {
-                    group.bytes += text.len();
-                    self.sort_in(address, result.given, is_conflict.then_some(text), &mut group, tally);
+                    group.bytes += line.len();
+                    self.sort_in(address, result.given, is_conflict.then_some(line), &mut group, tally);
                 }
             }
-            if is_end || group.draws.len() + group.failures.len() >= GROUP || group.bytes >= GROUP_BYTES {
-                groups.push(std::mem::take(&mut group));
-            }
-            for group in groups.drain(..) {
-                self.log_group(group, models, tally)?;
-            }
-            if is_end {
-                return Ok(());
+            if group.draws.len() + group.failures.len() >= GROUP || group.bytes >= GROUP_BYTES {
+                self.log_group(std::mem::take(&mut group), models, tally)?;
             }
         }
+        self.log_group(group, models, tally)
     }
 
     /// Puts one result into a group. Of a draw with two results that differ nobody can say which is meant: it is an error.

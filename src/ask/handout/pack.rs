@@ -51,23 +51,15 @@ pub fn put_line(out: &mut Vec<u8>, address: &DrawAddress, url: &str, body: &str)
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeSet;
     use std::sync::Arc;
 
     use super::*;
-    use crate::request::{Decoding, Message, ProviderIdentity, Request, Role, Terms};
+    use crate::request::{Message, ProviderIdentity, Request, Role, Terms};
 
     fn draw(model: &str, item: u64, arm: &str, number: u32) -> WantedDraw {
         let request = Request {
-            terms: Terms {
-                provider: ProviderIdentity("p".into()),
-                model: model.into(),
-                revision: None,
-                decoding: Decoding::default(),
-                extra: BTreeMap::new(),
-                draw_salt: None,
-            }
-            .into(),
+            terms: Terms::new(ProviderIdentity("p".into()), model).into(),
             messages: vec![Message::new(Role::System, arm), Message::new(Role::User, item.to_string())],
             recording: None,
         };

@@ -12,6 +12,7 @@ use super::decoding::{Draft, read_fields};
 use super::loader::TextFile;
 use super::models::Models;
 use super::resolve::Resolve;
+use super::scorers::of_kind;
 use super::trials::Asked;
 
 /// Says whether a template names the answer that is to be judged.
@@ -29,20 +30,14 @@ impl Loader<'_> {
         providers: &BTreeMap<String, ProviderConfig>,
         datasets: &mut BTreeMap<String, DatasetConfig>,
     ) {
-        for entry in root.get("datasets").map(Node::entries).unwrap_or_default() {
-            for item in entry.value.get("scorers").map(Node::items).unwrap_or_default() {
-                let [scorer] = item.entries() else { continue };
-                if &*scorer.key != "judge" {
-                    continue;
-                }
-                let Some(judge) = self.judge(&scorer.value, models, providers) else { continue };
-                let Some(dataset) = datasets.get_mut(&*entry.key) else { continue };
-                if dataset.scorer_names().any(|name| *name == judge.name) {
-                    let message = format!("two scorers are called `{}`, and their metrics would be too", judge.name);
-                    self.error(item.span, message, "name one: `judge: {name: …}`");
-                }
-                dataset.judges.push(judge);
+        for (dataset, item, settings) in of_kind(root, "judge") {
+            let Some(judge) = self.judge(settings, models, providers) else { continue };
+            let Some(dataset) = datasets.get_mut(dataset) else { continue };
+            if dataset.scorer_names().any(|name| *name == judge.name) {
+                let message = format!("two scorers are called `{}`, and their metrics would be too", judge.name);
+                self.error(item.span, message, "name one: `judge: {name: …}`");
             }
+            dataset.judges.push(judge);
         }
     }
 

@@ -6,6 +6,7 @@ use super::super::tree::Node;
 use super::super::{DatasetConfig, PairwiseConfig, PairwiseReading, Preferred, ProviderConfig};
 use super::Loader;
 use super::models::Models;
+use super::scorers::of_kind;
 
 /// Says what a template lacks that is to show two answers, and the remedy.
 fn lacks_an_answer(template: &str) -> Option<(&'static str, &'static str)> {
@@ -30,32 +31,23 @@ impl Loader<'_> {
         providers: &BTreeMap<String, ProviderConfig>,
         datasets: &mut BTreeMap<String, DatasetConfig>,
     ) {
-        for entry in root.get("datasets").map(Node::entries).unwrap_or_default() {
-            for item in entry.value.get("scorers").map(Node::items).unwrap_or_default() {
-                let [scorer] = item.entries() else { continue };
-                if &*scorer.key != "judge_pairwise" {
-                    continue;
-                }
-                let Some(judge) = self.pairwise(&scorer.value, models, providers) else { continue };
-                let Some(dataset) = datasets.get_mut(&*entry.key) else { continue };
-                if dataset.scorer_names().any(|name| *name == judge.name) {
-                    let message = format!("two scorers are called `{}`", judge.name);
-                    self.error(item.span, message, "name one: `judge_pairwise: {name: …}`");
-                }
-                let has_metrics = !dataset.scorers.is_empty()
-                    || !dataset.labels.is_empty()
-                    || !dataset.judges.is_empty()
-                    || !dataset.externals.is_empty();
-                if !has_metrics {
-                    let message = "`judge_pairwise` compares two answers and scores none";
-                    self.error(
-                        item.span,
-                        message,
-                        "name a scorer beside it, as in `scorers: [qa, {judge_pairwise: {…}}]`",
-                    );
-                }
-                dataset.pairwise.push(judge);
+        for (dataset, item, settings) in of_kind(root, "judge_pairwise") {
+            let Some(judge) = self.pairwise(settings, models, providers) else { continue };
+            let Some(dataset) = datasets.get_mut(dataset) else { continue };
+            if dataset.scorer_names().any(|name| *name == judge.name) {
+                let message = format!("two scorers are called `{}`", judge.name);
+                self.error(item.span, message, "name one: `judge_pairwise: {name: …}`");
             }
+            let has_metrics = !dataset.scorers.is_empty()
+                || !dataset.labels.is_empty()
+                || !dataset.judges.is_empty()
+                || !dataset.externals.is_empty();
+            if !has_metrics {
+                let message = "`judge_pairwise` compares two answers and scores none";
+                let remedy = "name a scorer beside it, as in `scorers: [qa, {judge_pairwise: {…}}]`";
+                self.error(item.span, message, remedy);
+            }
+            dataset.pairwise.push(judge);
         }
     }
 

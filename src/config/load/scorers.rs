@@ -10,6 +10,19 @@ use super::datasets::extension;
 use super::providers::suggest;
 use crate::digest::Decimal;
 
+/// Lists the scorers of a kind that have settings, of all datasets: the dataset's name, the scorer as it stands in the list, and
+/// its settings.
+pub(super) fn of_kind<'n>(root: &'n Node, kind: &str) -> impl Iterator<Item = (&'n str, &'n Node, &'n Node)> {
+    let datasets = root.get("datasets").map(Node::entries).unwrap_or_default();
+    datasets.iter().flat_map(move |dataset| {
+        let items = dataset.value.get("scorers").map(Node::items).unwrap_or_default();
+        items.iter().filter_map(move |item| match item.entries() {
+            [scorer] if &*scorer.key == kind => Some((&*dataset.key, item, &scorer.value)),
+            _ => None,
+        })
+    })
+}
+
 impl Loader<'_> {
     /// Reads the scorers of a dataset; absent, it is `qa`.
     pub fn scorers(&mut self, node: Option<&Node>, root: &Node) -> Vec<ScorerConfig> {

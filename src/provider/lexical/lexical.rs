@@ -178,7 +178,6 @@ impl fmt::Debug for Lexical {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use proptest::prelude::*;
@@ -194,15 +193,7 @@ mod tests {
 
     fn request(system: &str, user: &str) -> Request {
         Request {
-            terms: Terms {
-                provider: ProviderIdentity("lexical".into()),
-                model: "m".into(),
-                revision: None,
-                decoding: Decoding::default(),
-                extra: BTreeMap::new(),
-                draw_salt: None,
-            }
-            .into(),
+            terms: Terms::new(ProviderIdentity("lexical".into()), "m").into(),
             messages: vec![Message::new(Role::System, system), Message::new(Role::User, user)],
             recording: None,
         }
