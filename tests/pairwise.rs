@@ -167,9 +167,19 @@ fn two_trials(server: &ModelServer) -> Project {
 fn what_verdicts_cost_is_counted_once_in_a_run() {
     let server = judge_by(false, fair);
     let made = two_trials(&server);
+    // One trial has its verdicts, the other its answers: four verdicts of six are there. A plan counts what both want once.
+    made.exp(&["build", "--prompt-sets", "brief", "--yes"]).expect_code(0);
+    made.exp(&["build", "--prompt-sets", "terse", "--to-step", "parse"]).expect_code(0);
+    let wanted = |reused: u64, to_send: u64| serde_json::json!({"total": 15 + 8, "reused": reused, "in_batches": 0, "to_send": to_send});
+    assert_eq!(made.json(&["plan"])["requests"], wanted(21, 2));
     let built = made.json(&["build", "--yes"]);
-    assert_eq!(server.sent(), 8);
-    let spent = built["cost_usd"]["spent"].as_f64().unwrap();
+    assert_eq!((server.sent(), built["requests"]["sent"].as_u64()), (8, Some(2)));
+    // So does one that has nothing to do, and so do builds.
+    assert_eq!(made.json(&["plan"])["requests"], wanted(23, 0));
+    for build in [&built, &made.json(&["build"]), &made.json(&["build"])] {
+        assert_eq!(build["requests"]["total"], 15 + 8, "{build:#}");
+    }
+    let spent = server.book().cost(1.0, 10.0);
     let mut each = Vec::new();
     for slug in slugs(&built) {
         let costs = costs_of(&made, &built, &slug);
