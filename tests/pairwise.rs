@@ -106,6 +106,39 @@ fn counts<const N: usize>(of: &Value, names: [&str; N]) -> [u64; N] {
     names.map(|name| of[name].as_u64().unwrap_or_else(|| panic!("{name}: {of:#}")))
 }
 
+/// What was asked about a pair, what was said, and what that comes to, is shown by the names of the prompt set and of the setting.
+fn expect_requests(made: &Project) {
+    let answer = made.exp(&["show", "--request", "b", "brief"]).expect_code(0);
+    assert!(answer.stderr.contains("`--request b brief/judge_pairwise` shows what it was asked"), "{}", answer.stderr);
+    let shown = made.json(&["show", "--request", "b", "brief/judge_pairwise"]);
+    let [first, second] = shown.as_array().unwrap().as_slice() else { panic!("{shown:#}") };
+    for (one, order, [a, b], word, prefers) in [
+        (first, "control_first", ["Paris", "Rome"], "Second", "b"),
+        (second, "treatment_first", ["Rome", "Paris"], "First", "a"),
+    ] {
+        let texts = ["order", "verdict", "outcome"].map(|name| one[name].as_str().unwrap());
+        assert_eq!((texts, one["draw"].as_u64()), ([order, "win", "win"], Some(0)), "{one:#}");
+        let question = format!("Question: Qb?\n[gold]\nRome\n[a]\n{a}\n[b]\n{b}\n[end]\nWhich is better?");
+        assert_eq!(one["body"]["messages"][0]["content"], question);
+        let said = serde_json::json!([{"draw": 0, "status": "stop", "failure": null, "reasoning": null, "prefers": prefers,
+                                       "text": format!("I read both.\nVerdict: **{word}**.")}]);
+        assert_eq!(one["answers"], said);
+    }
+    let exact = made.exp(&["show", "--request", "b", "brief/judge_pairwise", "--exact"]).expect_code(0).stdout;
+    let bodies: Vec<&str> = [first, second].map(|one| one["exact"].as_str().unwrap()).to_vec();
+    assert_eq!(exact.lines().collect::<Vec<_>>(), bodies);
+    for (item, arm, said) in [
+        ("a", "brief/judge_pairwise", "that is a tie, about which nobody is asked"),
+        ("d", "brief/judge_pairwise", "decides that the pair is not compared: treatment:empty"),
+        ("x", "brief/judge_pairwise", "asks `judge_pairwise` nothing about the answers to item `x` under `brief`"),
+        ("b", "control/judge_pairwise", "a pair of answers is named by its prompt set, as in `brief/judge_pairwise`"),
+        ("b", "brief/jury", "has no arm `brief/jury`"),
+    ] {
+        let none = made.exp(&["show", "--request", item, arm]).expect_code(2).stderr;
+        assert!(none.contains(said), "{none}");
+    }
+}
+
 fn costs_of(project: &Project, built: &Value, slug: &str) -> Value {
     serde_json::from_str(&project.run_file(built, &format!("{slug}/results/costs.json"))).unwrap()
 }
@@ -216,6 +249,7 @@ fn every_pair_is_asked_about_in_both_orders_and_once() {
     assert!(page.contains(priced), "the page says nothing of what they cost");
     let show = made.exp(&["show", built["run_id"].as_str().unwrap()]).expect_code(0);
     assert!(show.stdout.contains("preferred by"), "{}", show.stdout);
+    expect_requests(&made);
     made.exp(&["audit", "--rerun"]).expect_code(0);
 
     // Gates know it.
@@ -248,6 +282,17 @@ fn every_pair_is_asked_about_in_both_orders_and_once() {
     assert!(ran.iter().all(|label| known.iter().any(|step| label.starts_with(step))), "{ran:?}");
     let block = &results(&made, &changed)["datasets"]["d"]["judge_pairwise"];
     assert_eq!(counts(block, ["wins", "ties", "losses"]), [0, 3, 1]);
+    let [before, after] = [&built, &changed].map(|run| run["run_id"].as_str().unwrap());
+    let compared = made.json(&["compare", before, after]);
+    let [pair] = compared["trials"][0]["pairwise"].as_array().unwrap().as_slice() else { panic!("{compared:#}") };
+    let sides = ["a", "b"].map(|side| counts(&pair[side], ["compared", "wins", "ties", "losses"]));
+    assert_eq!(sides, [[4, 1, 2, 1], [4, 0, 3, 1]]);
+    assert_eq!(pair["change"], serde_json::json!({"wins": -1, "ties": 1, "losses": 0, "win_rate": -0.125}));
+    let text = made.exp(&["compare", before, after]).expect_code(0).stdout;
+    let expected = "  preferred answers, as each run found them\n    d judge_pairwise, by ours: 1 wins, 2 ties, 1 losses, win rate 0.5000 \
+                    (p 1.0000) -> 0 wins, 3 ties, 1 losses, win rate 0.3750 (p 1.0000); change: -1 wins, +1 ties, +0 losses, win \
+                    rate -0.1250\n";
+    assert!(text.contains(expected), "{text}");
 
     // What it was told of an item goes with that item.
     let forgotten = made.exp(&["forget", "--dataset", "d", "--item", "b"]).expect_code(0);
@@ -270,6 +315,20 @@ fn a_dataset_that_is_compared_as_well_is_scored_as_before() {
     assert!(ran.iter().all(|label| priced.iter().any(|step| label.starts_with(step))), "{ran:?}");
     assert_ne!(built["root"], without["root"]);
     assert!(!run_dir(&without).join(&slugs(&without)[0]).join("results/pairwise.json").exists());
+    // What only one run asked is listed, and nothing else is said of it.
+    let [a, b] = [&built, &without].map(|run| run["run_id"].as_str().unwrap());
+    let compared = with.json(&["compare", b, a]);
+    let trial = &compared["trials"][0];
+    let pair = &trial["pairwise"][0];
+    assert_eq!((&pair["name"], &pair["a"], &pair["change"]), (&"judge_pairwise".into(), &Value::Null, &Value::Null));
+    assert_eq!((counts(&pair["b"], ["wins", "ties", "losses"]), &trial["notes"]), ([1, 2, 1], &serde_json::json!([])));
+    let text = with.exp(&["compare", b, a]).expect_code(0).stdout;
+    assert!(
+        text.contains(
+            "    d judge_pairwise, by ours, only in B: 1 wins, 2 ties, 1 losses, win rate 0.5000 (p 1.0000)\n"
+        ),
+        "{text}"
+    );
 }
 
 #[test]

@@ -59,6 +59,15 @@ datasets:
           version: <<external.version>>
           environment: {MISS: '<<external.environment>>'}
           time_limit: <<external.time_limit>>
+      - judge_pairwise:
+          name: <<judge_pairwise.name>>
+          model: <<judge_pairwise.model>>
+          user: <<judge_pairwise.user>>
+          system: <<judge_pairwise.system>>
+          decoding: {temperature: <<judge_pairwise.decoding>>, max_output_tokens: 60}
+          draws: <<judge_pairwise.draws>>
+          verdict: {extract: '<<judge_pairwise.verdict.extract>>', pick: <<judge_pairwise.verdict.pick>>, if_absent: <<judge_pairwise.verdict.if_absent>>}
+          values: {first: a, second: <<judge_pairwise.values>>, neither: tie}
 sweep: {models: [recorded]}
 control: null
 prompt_sets: {brief: prompts/brief.txt}
@@ -74,6 +83,12 @@ const ASKED: &[&str] = &["judge_build/*/*/*/*/judge/*"];
 const DRAWN: &[&str] = &["judge_infer/*/*/*/*/judge/*"];
 const READ: &[&str] = &["judge/*/*/*/*/judge/*"];
 const RUN: &[&str] = &["external/*/*/*/*/word/*"];
+/// Of what is done about pairs, everything has another key; where the words are read, what is made of them alone.
+const COMPARED: &[&str] = &["pairwise_build/*/*/*/*/pair/*", "judge_infer/*/*/*/*/pair/*", "pairwise/*", "costs/*"];
+const COMPARED_AGAIN: &[&str] = &["judge_infer/*/*/*/*/pair/*", "pairwise/*", "costs/*"];
+const COUNTED: &[&str] = &["pairwise/*"];
+/// What may have other keys then, since it reads results.
+const REPORTED: &[&str] = &["report/*", "aggregate"];
 
 #[rustfmt::skip] // A table: one input a line.
 const SETTINGS: &[Setting] = &[
@@ -124,20 +139,41 @@ const EDITS: &[Setting] = &[
     ("data/word.txt", "Rome", "Oslo", RUN),
 ];
 
+/// The settings of who compares pairs, as [`SETTINGS`]: but for the reports nothing else has another key, or waits.
+#[rustfmt::skip]
+const PAIR_SETTINGS: &[Setting] = &[
+    // What its requests are is not told by its name.
+    ("judge_pairwise.name", "pair", "duel", &["pairwise/*", "costs/*"]),
+    ("judge_pairwise.model", "theirs", "ours", COMPARED),
+    ("judge_pairwise.user", "prompts/pair.txt", "prompts/pair_copy.txt", &[]),
+    ("judge_pairwise.user", "prompts/pair.txt", "prompts/strict_pair.txt", COMPARED),
+    ("judge_pairwise.system", "prompts/referee.txt", "null", COMPARED),
+    ("judge_pairwise.decoding", "0", "0.1", COMPARED),
+    ("judge_pairwise.draws", "1", "2", COMPARED_AGAIN),
+    ("judge_pairwise.verdict.extract", "(?m)^Better: (.+)$", "(?m)^Better: *(.+)$", COUNTED),
+    ("judge_pairwise.verdict.pick", "last", "first", COUNTED),
+    ("judge_pairwise.verdict.if_absent", "missing", "whole", COUNTED),
+    ("judge_pairwise.values", "b", "tie", COUNTED),
+];
+
+/// As [`EDITS`], of what pairs are compared by.
+const PAIR_EDITS: &[Setting] =
+    &[("prompts/pair.txt", "Which", "Say which", COMPARED), ("prompts/referee.txt", "compare", "judge", COMPARED)];
+
 /// The kinds of step, in their order: what follows a change may have other keys, what is before it has none.
 const ORDER: [&[&str]; 7] = [
     &["prepare", "build", "infer", "parse"],
-    &["judge_build"],
+    &["judge_build", "pairwise_build"],
     &["judge_infer"],
     &["judge", "labels", "external"],
-    &["score"],
+    &["score", "pairwise"],
     &["merge", "stats", "costs"],
     &["report", "aggregate"],
 ];
 
 fn config(url: &str, changed: Option<(&str, &str)>) -> String {
     let mut text = CONFIG.replace("<<url>>", url);
-    for (name, value, ..) in SETTINGS {
+    for (name, value, ..) in SETTINGS.iter().chain(PAIR_SETTINGS) {
         let value = changed.filter(|(other, _)| other == name).map_or(*value, |(_, value)| value);
         text = text.replace(&format!("<<{name}>>"), value);
     }
@@ -187,6 +223,26 @@ fn expect(
     }
 }
 
+/// Holds the keys after a change of who compares pairs against those before it: the ones that have to be others are, and but for the
+/// reports no other is.
+fn expect_pairs(
+    what: &str,
+    before: &BTreeMap<String, Option<String>>,
+    after: &BTreeMap<String, Option<String>>,
+    first: &[&str],
+) {
+    let known: BTreeSet<&String> = before.values().flatten().collect();
+    let mut reached: BTreeSet<&str> = BTreeSet::new();
+    for (label, key) in after {
+        let is_new = key.as_ref().is_none_or(|key| !known.contains(key));
+        let pattern = first.iter().find(|pattern| matches(pattern, label));
+        reached.extend(pattern);
+        let may_be = !first.is_empty() && REPORTED.iter().any(|pattern| matches(pattern, label));
+        assert!(may_be || is_new == pattern.is_some(), "{what}: {label} has another key, or waits: {is_new}");
+    }
+    assert_eq!(reached.len(), first.len(), "{what}: {first:?} are not all there: {reached:?}");
+}
+
 fn project(url: &str) -> Project {
     let project = Project::in_memory();
     let items = [("a", "Ann"), ("b", "Rome")];
@@ -205,6 +261,9 @@ fn project(url: &str) -> Project {
     let script =
         "#!/bin/sh\nsed -E 's/^\\{\"item\":(\"[^\"]*\"),\"n\":([0-9]+),.*/{\"item\":\\1,\"n\":\\2,\"score\":1}/'\n";
     project.file("scorers/word.sh", script).file("scorers/other.sh", script);
+    let pair = "{{question}}\n{{answer_a}}\n{{answer_b}}\nWhich is better?\n";
+    project.file("prompts/pair.txt", pair).file("prompts/pair_copy.txt", pair);
+    project.file("prompts/referee.txt", "You compare.\n").file("prompts/strict_pair.txt", format!("Strictly.\n{pair}"));
     project.file("data/word.txt", "Rome").file("data/words.txt", "Rome").file("prompts/brief.txt", "Be brief.\n");
     project.config(&config(url, None));
     project
@@ -212,7 +271,7 @@ fn project(url: &str) -> Project {
 
 #[test]
 fn every_setting_of_people_judges_and_processes_counts_where_it_is_read() {
-    let says = |_: &[String]| "Verdict: Correct".to_owned();
+    let says = |_: &[String]| "Verdict: Correct\nBetter: first\nBetter: second".to_owned();
     let server = ModelServer::start(Options { says: Some(Arc::new(says)), ..Options::default() }, |_| None);
     let project = project(&server.origin());
     let built = project.json(&["build", "--yes"]);
@@ -232,6 +291,18 @@ fn every_setting_of_people_judges_and_processes_counts_where_it_is_read() {
         expect(&format!("{path}: {to:?}"), &before, &keys(&project), first);
         project.file(path, text);
     }
+    for (name, _, other, first) in PAIR_SETTINGS {
+        project.config(&config(&server.origin(), Some((*name, *other))));
+        expect_pairs(&format!("{name}: {other}"), &before, &keys(&project), first);
+    }
+    project.config(&config(&server.origin(), None));
+    for (path, from, to, first) in PAIR_EDITS {
+        let text = project.read(path);
+        assert!(text.contains(from), "{path} does not hold {from:?}");
+        project.file(path, text.replacen(from, to, 1));
+        expect_pairs(&format!("{path}: {to:?}"), &before, &keys(&project), first);
+        project.file(path, text);
+    }
     assert_eq!((keys(&project), server.sent()), (before, sent), "a plan asks nobody");
 }
 
@@ -244,7 +315,7 @@ fn no_setting_is_left_out() {
         "/properties/datasets/anyOf/0/additionalProperties/properties/scorers/anyOf/0/items/anyOf/1/properties";
     let scorers = schema.pointer(scorers).unwrap();
     let of = |table: &Value| table["anyOf"][0]["properties"].as_object().unwrap().clone();
-    for kind in ["labels", "judge", "external"] {
+    for kind in ["labels", "judge", "judge_pairwise", "external"] {
         let mut names: Vec<String> = of(&scorers[kind]).keys().cloned().collect();
         if kind == "labels" {
             names.retain(|name| name != "fields");
@@ -254,7 +325,7 @@ fn no_setting_is_left_out() {
         for name in names {
             let name = format!("{kind}.{name}");
             let is_it = |known: &str| known == name || known.starts_with(&format!("{name}."));
-            assert!(SETTINGS.iter().any(|(known, ..)| is_it(known)), "`{name}` stands nowhere");
+            assert!(SETTINGS.iter().chain(PAIR_SETTINGS).any(|(known, ..)| is_it(known)), "`{name}` stands nowhere");
         }
     }
 }

@@ -9,8 +9,8 @@ use super::project::Home;
 use super::records::Records;
 use super::spending;
 use crate::run::{
-    ArchiveFile, Catalog, Comparison, DrawnArm, Effect, Manifest, MatchedItems, RunBlobs, RunSide, TrialComparison,
-    compare as both, find_archive,
+    ArchiveFile, Catalog, Comparison, DrawnArm, Effect, Manifest, MatchedItems, Preference, PreferencePair, RunBlobs,
+    RunSide, TrialComparison, compare as both, find_archive,
 };
 use crate::store::{Access, Store};
 
@@ -177,6 +177,38 @@ fn drawn_text(arm: &DrawnArm) -> String {
     format!("{}{dates}{models}", thousands(arm.draws))
 }
 
+/// Writes which arm's answers a model prefers on both sides, and the change; or in which alone it was asked.
+fn preferred_text(found: &PreferencePair) -> String {
+    let of = |side: &Preference| {
+        let rate = side.win_rate.map_or_else(|| "–".to_owned(), |rate| format!("{rate:.4}"));
+        let p = p_text(side.p_value);
+        format!(
+            "{} wins, {} ties, {} losses, win rate {rate} (p {p})",
+            thousands(side.wins),
+            thousands(side.ties),
+            thousands(side.losses)
+        )
+    };
+    let name = format!("{} {}", found.dataset, found.name);
+    match (&found.a, &found.b, &found.change) {
+        (Some(a), Some(b), Some(change)) => {
+            let rate = change.win_rate.map_or_else(|| "–".to_owned(), |rate| format!("{rate:+.4}"));
+            let by = if a.model == b.model { a.model.clone() } else { format!("{} (A) and {} (B)", a.model, b.model) };
+            format!(
+                "{name}, by {by}: {} -> {}; change: {:+} wins, {:+} ties, {:+} losses, win rate {rate}",
+                of(a),
+                of(b),
+                change.wins,
+                change.ties,
+                change.losses
+            )
+        }
+        (Some(a), ..) => format!("{name}, by {}, only in A: {}", a.model, of(a)),
+        (_, Some(b), _) => format!("{name}, by {}, only in B: {}", b.model, of(b)),
+        (None, None, _) => name,
+    }
+}
+
 fn p_text(p: Option<f64>) -> String {
     p.map_or_else(|| "–".to_owned(), |p| if p < 1e-4 { format!("{p:.1e}") } else { format!("{p:.4}") })
 }
@@ -238,6 +270,12 @@ fn print_trial(trial: &TrialComparison, out: &Output) {
     }
     for effect in &trial.significance {
         out.line(&format!("    {} {}: {} -> {}", effect.scope, effect.metric, words(&effect.a), words(&effect.b)));
+    }
+    if !trial.pairwise.is_empty() {
+        out.line("  preferred answers, as each run found them");
+    }
+    for found in &trial.pairwise {
+        out.line(&format!("    {}", printable(&preferred_text(found))));
     }
     for cost in
         trial.costs.iter().filter(|cost| matches!(cost.name.as_str(), "usd" | "prompt_tokens" | "completion_tokens"))

@@ -49,6 +49,7 @@ mod list;
 mod online;
 mod origins;
 mod output;
+mod pair_verdicts;
 mod pilot;
 mod pin;
 mod plan;

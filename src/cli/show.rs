@@ -5,7 +5,7 @@ use super::output::Output;
 use super::project::Home;
 use super::records::Records;
 use super::show_args::ShowArgs;
-use super::show_verdicts::{JudgedItem, judges_of, verdicts};
+use super::show_verdicts::{JudgedItem, compared_under, judges_of, verdicts};
 use crate::config::Config;
 use crate::digest::{BlobId, RequestKey};
 use crate::plan::{InferParams, StepKind};
@@ -196,7 +196,12 @@ fn request_body(
         } else {
             format!("run `{}` has no arm `{arm}`; its arms are {}", manifest.run_id, arms.join(", "))
         };
-        return Err(Failure::usage(message).hint("ids stand in the column item_id of predictions.csv"));
+        let pair =
+            arm.rsplit_once('/').and_then(|(_, judge)| Some((judge, compared_under(manifest, judge).pop_first()?)));
+        return Err(Failure::usage(message).hint(match pair {
+            Some((judge, set)) => format!("a pair of answers is named by its prompt set, as in `{set}/{judge}`"),
+            None => "ids stand in the column item_id of predictions.csv".to_owned(),
+        }));
     }
     let mut documents = Vec::new();
     for (label, line) in &found {

@@ -10,7 +10,8 @@ pub struct ShowArgs {
     #[arg(long, conflicts_with = "request")]
     pub items: bool,
     /// Print the exact body of a request: an item's id, and an arm (`control`, or a prompt set's name); with `ARM/SCORER` what a
-    /// model that judges was asked about the answers, and what it said
+    /// model that judges was asked about the answers, and what it said; with `PROMPT_SET/NAME`, NAME that of a `judge_pairwise`,
+    /// what was asked of its answer beside the control's, in both orders
     #[arg(long, num_args = 2, value_names = ["ITEM", "ARM"])]
     pub request: Option<Vec<String>>,
     /// Print the body's bytes as they are sent, one body a line

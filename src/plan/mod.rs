@@ -27,7 +27,7 @@ pub use error::PlanError;
 pub use external::ExternalParams;
 pub use graph::{From, Graph, Node, NodeIndex, SourceBlob};
 pub use judge_params::{JudgeBuildParams, JudgeParams, judge_rater, judged_draw, judged_item, judged_name};
-pub use pairwise_params::{ComparedBy, ComparedDataset, PairOrder, PairwiseParams};
+pub use pairwise_params::{ComparedBy, ComparedDataset, PairOrder, PairwiseParams, compared_pair};
 pub use params::{
     AggregateParams, BuildParams, FetchParams, Frame, InferParams, LabelsParams, MergeParams, ParseParams,
     PrepareParams, RatedDataset, ReplayParams, ReportParams, RevisedScorer, ScoreParams, StatsParams, TrialDataset,

@@ -54,10 +54,37 @@ impl PairOrder {
 
     /// Names the item of a request about a pair of draws in this order. Nothing of the name is sent.
     pub fn compared_name(self, n: u32, item: &str) -> String {
-        let order = match self {
+        format!("{n}.{}/{item}", self.as_str())
+    }
+
+    /// Returns its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::ControlFirst => "control_first",
             Self::TreatmentFirst => "treatment_first",
-        };
-        format!("{n}.{order}/{item}")
+        }
+    }
+}
+
+/// Returns the draws' number, the order and the item that a request about a pair of draws names.
+pub fn compared_pair(name: &str) -> Option<(u32, PairOrder, &str)> {
+    let (place, item) = name.split_once('/')?;
+    let (n, order) = place.split_once('.')?;
+    let order = PairOrder::BOTH.into_iter().find(|known| known.as_str() == order)?;
+    Some((n.parse().ok()?, order, item))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_named_is_read_back() {
+        for order in PairOrder::BOTH {
+            let name = order.compared_name(7, "a.b/c/");
+            assert_eq!(compared_pair(&name), Some((7, order, "a.b/c/")));
+        }
+        assert_eq!(compared_pair("7/a"), None);
+        assert_eq!(compared_pair("7.first/a"), None);
     }
 }

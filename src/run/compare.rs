@@ -7,7 +7,11 @@ use super::compare_items::compare_items;
 use super::item_contents::item_contents;
 use super::item_table::ItemTable;
 use super::matched_items::{SideItems, match_items};
-use super::{CostSummary, Drawn, Manifest, MatchedItems, MetricComparison, RunBlobs, RunError, TrialEntry, loose_json};
+use super::preference_pair::{preferences, side_by_side};
+use super::{
+    CostSummary, Drawn, Manifest, MatchedItems, MetricComparison, PreferencePair, RunBlobs, RunError, TrialEntry,
+    loose_json,
+};
 use crate::digest::RootId;
 
 /// Is one side of a comparison: a run, or one trial of it.
@@ -93,6 +97,8 @@ pub struct TrialComparison {
     pub costs: Vec<NumberPair>,
     /// The effects of treatment that each found.
     pub significance: Vec<EffectPair>,
+    /// Which arm's answers models prefer, as each found it.
+    pub pairwise: Vec<PreferencePair>,
     /// What could not be read, and is therefore not compared.
     pub notes: Vec<String>,
 }
@@ -236,6 +242,7 @@ fn compare_trials(a: &RunSide<'_>, one: &TrialEntry, b: &RunSide<'_>, other: &Tr
         metrics: Vec::new(),
         costs: Vec::new(),
         significance: Vec::new(),
+        pairwise: Vec::new(),
         notes: Vec::new(),
     };
     let mut view = |name: &str| -> Option<[Vec<u8>; 2]> {
@@ -301,6 +308,21 @@ fn compare_trials(a: &RunSide<'_>, one: &TrialEntry, b: &RunSide<'_>, other: &Tr
             })
             .collect();
     }
+    // Few runs have any: what shows none has none.
+    let mut preferred = |side: &RunSide<'_>, slug: &str| {
+        let name = "results/pairwise.json";
+        let Some(found) = side.manifest.views.iter().find(|view| view.slug == slug && view.name == name) else {
+            return BTreeMap::new();
+        };
+        let read = side.blobs.read(&found.blob).map_err(|error| error.to_string());
+        let read = read.and_then(|bytes| preferences(&bytes).ok_or_else(|| "its layout is not known".to_owned()));
+        read.unwrap_or_else(|why| {
+            compared.notes.push(format!("`{name}` of {}: {why}", side.name));
+            BTreeMap::new()
+        })
+    };
+    let (one, other) = (preferred(a, &one.slug), preferred(b, &other.slug));
+    compared.pairwise = side_by_side(&one, &other);
     compared
 }
 

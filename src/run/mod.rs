@@ -62,6 +62,7 @@ mod named_blobs;
 mod on_disk;
 mod predecessor_import;
 mod predecessor_tree;
+mod preference_pair;
 mod provenance;
 mod public_key;
 mod record;
@@ -113,6 +114,7 @@ pub use manifest::{
 pub use matched_items::{ChangedItem, MatchedItems, RenamedItem};
 pub use predecessor_import::{ImportedTree, import_predecessor};
 pub use predecessor_tree::predecessor_trees;
+pub use preference_pair::{Preference, PreferenceChange, PreferencePair};
 pub use provenance::{ArmProvenance, Gap, Provenance};
 pub use public_key::PublicKey;
 pub use record::{ImportTrust, RunRecord, RunState, check_run_id, fresh_run_id};

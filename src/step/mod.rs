@@ -68,6 +68,7 @@ pub use infer::{Demand, RedrawnItem, Wanted, collect, demand, each_wanted, redra
 pub use input::{Input, Inputs, ReadBlobs};
 pub use output::Outputs;
 pub use paired_item::{PairedArm, PairedItem};
+pub use pairwise::PreferenceReader;
 pub use pairwise_results::{PairwiseBlock, PairwiseResults};
 pub use parsed_draw::ParsedDraw;
 pub use requests::{ItemRequest, REQUESTS_FORMAT, RequestsReader, RequestsWriter};

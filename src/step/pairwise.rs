@@ -1,12 +1,14 @@
 //! Reads and counts the verdicts on the arms' answers.
 
 mod pair;
+mod preference;
 mod tally;
 
 use std::collections::{BTreeMap, HashMap};
 
 use csv::{QuoteStyle, Terminator, Writer, WriterBuilder};
 use pair::{Outcome, Pair, Standing, Votes};
+pub use preference::PreferenceReader;
 use tally::{Rated, Tally};
 
 use super::answers::AnswersReader;
@@ -15,12 +17,10 @@ use super::json_lines::{read_lines, write_document};
 use super::named_list::NamedList;
 use super::pairwise_build::PairLine;
 use super::pairwise_results::{PairwiseResults, VerdictCounts};
-use super::parse::extraction;
 use super::parts::{Parts, part_names};
 use super::scored_draw::ScoredDraw;
-use super::verdicts::said;
 use super::{Inputs, Outputs, StepError};
-use crate::plan::{ComparedBy, ComparedDataset, PairOrder, PairwiseParams, PairwiseReading, Preferred};
+use crate::plan::{ComparedBy, ComparedDataset, PairOrder, PairwiseParams, PairwiseReading};
 
 const RESULTS: &str = "pairwise.json";
 const TABLE: &str = "pairwise.csv";
@@ -127,7 +127,7 @@ fn votes(
     reading: &PairwiseReading,
     counts: &mut VerdictCounts,
 ) -> Result<HashMap<String, Votes>, StepError> {
-    let extraction = reading.extraction.as_ref().map(extraction).transpose()?;
+    let reader = PreferenceReader::new(reading)?;
     let mut votes: HashMap<String, Votes> = HashMap::new();
     for line in AnswersReader::new(inputs.open(answers)?) {
         let line = line?;
@@ -136,7 +136,7 @@ fn votes(
             *counts.failed.entry(failure.as_str().to_owned()).or_default() += 1;
         }
         let Some(answer) = &line.answer else { continue };
-        match said(extraction.as_ref(), &answer.text).and_then(|word| preferred(&reading.values, &word)) {
+        match reader.read(&answer.text) {
             Some(preferred) => {
                 counts.read += 1;
                 votes.entry(line.item).or_default().add(preferred);
@@ -145,11 +145,6 @@ fn votes(
         }
     }
     Ok(votes)
-}
-
-/// Returns what a word says; none where it is none of the known ones.
-fn preferred(values: &BTreeMap<String, Preferred>, word: &str) -> Option<Preferred> {
-    if values.is_empty() { Preferred::parse(word) } else { values.get(word).copied() }
 }
 
 /// Builds `pairwise.csv`.
