@@ -299,8 +299,8 @@ fn every_pair_is_asked_about_in_both_orders_and_once() {
     assert_eq!(sides, [[4, 1, 2, 1], [4, 0, 3, 1]]);
     assert_eq!(pair["change"], serde_json::json!({"wins": -1, "ties": 1, "losses": 0, "win_rate": -0.125}));
     let text = made.exp(&["compare", before, after]).expect_code(0).stdout;
-    let expected = "  preferred answers, as each run found them\n    d judge_pairwise, by ours: 1 wins, 2 ties, 1 losses, win rate 0.5000 \
-                    (p 1.0000) -> 0 wins, 3 ties, 1 losses, win rate 0.3750 (p 1.0000); change: -1 wins, +1 ties, +0 losses, win \
+    let expected = "  preferred answers, as each run found them\n    d judge_pairwise, by ours: wins 1, ties 2, losses 1, win rate 0.5000 \
+                    (p 1.0000) -> wins 0, ties 3, losses 1, win rate 0.3750 (p 1.0000); change: wins -1, ties +1, losses +0, win \
                     rate -0.1250\n";
     assert!(text.contains(expected), "{text}");
 
@@ -335,7 +335,7 @@ fn a_dataset_that_is_compared_as_well_is_scored_as_before() {
     let text = with.exp(&["compare", b, a]).expect_code(0).stdout;
     assert!(
         text.contains(
-            "    d judge_pairwise, by ours, only in B: 1 wins, 2 ties, 1 losses, win rate 0.5000 (p 1.0000)\n"
+            "    d judge_pairwise, by ours, only in B: wins 1, ties 2, losses 1, win rate 0.5000 (p 1.0000)\n"
         ),
         "{text}"
     );

@@ -229,7 +229,7 @@ impl State<'_> {
         });
         match read {
             Some(_) => {
-                self.asked += addresses.into_iter().filter(|address| self.counted.insert(*address)).count() as u64
+                self.asked += addresses.into_iter().filter(|address| self.counted.insert(*address)).count() as u64;
             }
             // Whoever reads them says what is wrong with them.
             None => self.asked += row.draws,
