@@ -128,8 +128,7 @@ impl StepKind {
             | Self::Pairwise => 1,
             Self::Score | Self::Merge => 2,
             Self::Stats | Self::Costs => 3,
-            Self::Report => 4,
-            Self::Aggregate => 5,
+            Self::Report | Self::Aggregate => 5,
         }
     }
 }
