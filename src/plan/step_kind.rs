@@ -129,7 +129,7 @@ impl StepKind {
             Self::Score | Self::Merge => 2,
             Self::Stats | Self::Costs => 3,
             Self::Report => 4,
-            Self::Aggregate => 5,
+            Self::Aggregate => 6,
         }
     }
 }
