@@ -99,6 +99,10 @@ fn a_judge_is_asked_once_and_a_new_rubric_asks_nobody_else() {
 
     let again = project.json(&["build"]);
     assert_eq!((again["up_to_date"].as_bool(), server.sent()), (Some(true), 5));
+    // Seven verdicts are read, and two of them are those of the other arm.
+    let plan = project.json(&["plan"]);
+    assert_eq!(plan["requests"], serde_json::json!({"total": 13, "reused": 13, "in_batches": 0, "to_send": 0}));
+    assert_eq!((&built["requests"]["total"], &again["requests"]["total"]), (&13.into(), &13.into()));
     let scored = project.json(&["score"]);
     assert_eq!((scored["requests"]["sent"].as_u64(), server.sent()), (Some(0), 5));
 

@@ -167,9 +167,19 @@ fn two_trials(server: &ModelServer) -> Project {
 fn what_verdicts_cost_is_counted_once_in_a_run() {
     let server = judge_by(false, fair);
     let made = two_trials(&server);
+    // One trial has its verdicts, the other its answers: four verdicts of six are there. A plan counts what both want once.
+    made.exp(&["build", "--prompt-sets", "brief", "--yes"]).expect_code(0);
+    made.exp(&["build", "--prompt-sets", "terse", "--to-step", "parse"]).expect_code(0);
+    let wanted = |reused: u64, to_send: u64| serde_json::json!({"total": 15 + 8, "reused": reused, "in_batches": 0, "to_send": to_send});
+    assert_eq!(made.json(&["plan"])["requests"], wanted(21, 2));
     let built = made.json(&["build", "--yes"]);
-    assert_eq!(server.sent(), 8);
-    let spent = built["cost_usd"]["spent"].as_f64().unwrap();
+    assert_eq!((server.sent(), built["requests"]["sent"].as_u64()), (8, Some(2)));
+    // So does one that has nothing to do, and so do builds.
+    assert_eq!(made.json(&["plan"])["requests"], wanted(23, 0));
+    for build in [&built, &made.json(&["build"]), &made.json(&["build"])] {
+        assert_eq!(build["requests"]["total"], 15 + 8, "{build:#}");
+    }
+    let spent = server.book().cost(1.0, 10.0);
     let mut each = Vec::new();
     for slug in slugs(&built) {
         let costs = costs_of(&made, &built, &slug);
@@ -289,8 +299,8 @@ fn every_pair_is_asked_about_in_both_orders_and_once() {
     assert_eq!(sides, [[4, 1, 2, 1], [4, 0, 3, 1]]);
     assert_eq!(pair["change"], serde_json::json!({"wins": -1, "ties": 1, "losses": 0, "win_rate": -0.125}));
     let text = made.exp(&["compare", before, after]).expect_code(0).stdout;
-    let expected = "  preferred answers, as each run found them\n    d judge_pairwise, by ours: 1 wins, 2 ties, 1 losses, win rate 0.5000 \
-                    (p 1.0000) -> 0 wins, 3 ties, 1 losses, win rate 0.3750 (p 1.0000); change: -1 wins, +1 ties, +0 losses, win \
+    let expected = "  preferred answers, as each run found them\n    d judge_pairwise, by ours: wins 1, ties 2, losses 1, win rate 0.5000 \
+                    (p 1.0000) -> wins 0, ties 3, losses 1, win rate 0.3750 (p 1.0000); change: wins -1, ties +1, losses +0, win \
                     rate -0.1250\n";
     assert!(text.contains(expected), "{text}");
 
@@ -325,7 +335,7 @@ fn a_dataset_that_is_compared_as_well_is_scored_as_before() {
     let text = with.exp(&["compare", b, a]).expect_code(0).stdout;
     assert!(
         text.contains(
-            "    d judge_pairwise, by ours, only in B: 1 wins, 2 ties, 1 losses, win rate 0.5000 (p 1.0000)\n"
+            "    d judge_pairwise, by ours, only in B: wins 1, ties 2, losses 1, win rate 0.5000 (p 1.0000)\n"
         ),
         "{text}"
     );

@@ -183,7 +183,7 @@ fn preferred_text(found: &PreferencePair) -> String {
         let rate = side.win_rate.map_or_else(|| "–".to_owned(), |rate| format!("{rate:.4}"));
         let p = p_text(side.p_value);
         format!(
-            "{} wins, {} ties, {} losses, win rate {rate} (p {p})",
+            "wins {}, ties {}, losses {}, win rate {rate} (p {p})",
             thousands(side.wins),
             thousands(side.ties),
             thousands(side.losses)
@@ -195,7 +195,7 @@ fn preferred_text(found: &PreferencePair) -> String {
             let rate = change.win_rate.map_or_else(|| "–".to_owned(), |rate| format!("{rate:+.4}"));
             let by = if a.model == b.model { a.model.clone() } else { format!("{} (A) and {} (B)", a.model, b.model) };
             format!(
-                "{name}, by {by}: {} -> {}; change: {:+} wins, {:+} ties, {:+} losses, win rate {rate}",
+                "{name}, by {by}: {} -> {}; change: wins {:+}, ties {:+}, losses {:+}, win rate {rate}",
                 of(a),
                 of(b),
                 change.wins,

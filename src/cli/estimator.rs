@@ -79,11 +79,6 @@ impl<'a> Estimator<'a> {
         Self { tariffs, pools: BTreeMap::new(), counted: on_their_way, unpriced: BTreeMap::new(), unbilled: 0 }
     }
 
-    /// Says whether a draw was taken already, or is on its way.
-    pub fn knows(&self, address: &DrawAddress) -> bool {
-        self.counted.contains(address)
-    }
-
     /// Takes draws that are wanted, each once: those that were found are answers to go by, the rest are to be bought.
     pub fn take(&mut self, scope: &str, draws: &[Wanted], found: &[Option<LoggedDraw>]) {
         for (wanted, found) in draws.iter().zip(found) {

@@ -10,6 +10,7 @@ use super::planning::Planning;
 use super::project::Project;
 use super::reasons::Reasons;
 use super::spending;
+use super::wanted_draws::count_distinct;
 use crate::ask::Counts;
 use crate::digest::{BlobId, hex};
 use crate::engine::{NodeDone, RangeResult, Verdict, spec_of};
@@ -86,38 +87,41 @@ pub fn all_done(planning: &Planning<'_>, done: &[Option<NodeDone>]) -> bool {
 
 /// Counts the draws that have no answer.
 pub fn failed_draws(planning: &Planning<'_>, done: &[Option<NodeDone>]) -> u64 {
-    distinct_infer(planning, done).map(|node| node.row.failures).sum()
+    distinct_infer(planning, done).map(|(_, node)| node.row.failures).sum()
 }
 
 /// Lists the actions that ask and are done, equal ones once.
-fn distinct_infer<'d>(planning: &'d Planning<'_>, done: &'d [Option<NodeDone>]) -> impl Iterator<Item = &'d NodeDone> {
+fn distinct_infer<'d>(
+    planning: &'d Planning<'_>,
+    done: &'d [Option<NodeDone>],
+) -> impl Iterator<Item = (NodeIndex, &'d NodeDone)> {
     let mut seen = HashSet::new();
     done.iter().enumerate().filter_map(move |(at, node)| {
         let node = node.as_ref()?;
-        let asks = planning.plan.graph.node(NodeIndex(at as u32)).step.asks();
-        (asks && seen.insert(node.key)).then_some(node)
+        let index = NodeIndex(at as u32);
+        let asks = planning.plan.graph.node(index).step.asks();
+        (asks && seen.insert(node.key)).then_some((index, node))
     })
 }
 
-/// Sums up the draws of a build: those of actions that were hits count as reused.
-pub fn requests(planning: &Planning<'_>, done: &[Option<NodeDone>], counts: Counts) -> RequestCounts {
-    let total: u64 = distinct_infer(planning, done).map(|node| node.row.draws).sum();
+/// Sums up the draws of a build, what several actions want once: those of actions that were hits count as reused.
+pub fn requests(planning: &Planning<'_>, store: &Store, done: &[Option<NodeDone>], counts: Counts) -> RequestCounts {
+    let actions = distinct_infer(planning, done).map(|(index, node)| (index, &*node.row));
+    let total = count_distinct(planning, store, done, actions);
     let total = total.max(counts.reused + counts.sent + counts.failed);
     RequestCounts { total, reused: total - counts.sent - counts.failed, sent: counts.sent, failed: counts.failed }
 }
 
 /// Sums up the draws of a build in which everything was a hit.
-pub fn hit_requests(planning: &Planning<'_>) -> RequestCounts {
+pub fn hit_requests(planning: &Planning<'_>, store: &Store) -> RequestCounts {
     let mut seen = HashSet::new();
-    let mut total = 0;
-    for (at, verdict) in planning.resolution.verdicts.iter().enumerate() {
-        if let Verdict::Hit(row) = verdict
-            && planning.plan.graph.node(NodeIndex(at as u32)).step.asks()
-            && seen.insert(row.key)
-        {
-            total += row.draws;
-        }
-    }
+    let hits = planning.resolution.verdicts.iter().enumerate().filter_map(|(at, verdict)| {
+        let index = NodeIndex(at as u32);
+        let Verdict::Hit(row) = verdict else { return None };
+        let asks = planning.plan.graph.node(index).step.asks();
+        (asks && seen.insert(row.key)).then_some((index, &**row))
+    });
+    let total = count_distinct(planning, store, &[], hits);
     RequestCounts { total, reused: total, ..RequestCounts::default() }
 }
 
@@ -259,7 +263,7 @@ pub fn manifest(
             size: project.config_bytes.len() as u64,
         },
         num_trials: planning.plan.trials.len(),
-        requests: requests(planning, done, result.counts),
+        requests: requests(planning, store, done, result.counts),
         order_seed: project.config.analysis.random_seed,
         anonymous_of: None,
         served: record.served.clone(),

@@ -4,7 +4,7 @@ use super::estimate::Estimate;
 use super::estimator::Estimator;
 use super::failure::Failure;
 use super::planning::Planning;
-use super::wanted_draws::{GROUP, each_answer_of, each_request_of, is_to_run};
+use super::wanted_draws::{each_answer_of, each_group, each_request_of, is_to_run};
 use crate::ask::{Tariff, Tariffs};
 use crate::digest::ActionKey;
 use crate::engine::{NodeDone, Verdict};
@@ -148,14 +148,15 @@ fn observe_action(store: &Store, scope: &str, key: &ActionKey, estimator: &mut E
     }
     let params: InferParams = serde_json::from_value(spec.params).ok()?;
     let redraws = spec.inputs.get("redraws").and_then(|blob| Redraws::parse(&store.read(blob).ok()?).ok());
-    let wanted = step::demand(store.open_blob(requests).ok()?, redraws.as_ref(), &params).ok()?.wanted;
-    for wanted in wanted.chunks(GROUP) {
-        let addresses: Vec<_> = wanted.iter().map(|wanted| wanted.address).collect();
-        for (wanted, draw) in wanted.iter().zip(store.draws(&addresses).ok()?) {
+    let requests = store.open_blob(requests).ok()?;
+    let walk = |take: &mut dyn FnMut(step::Wanted)| step::each_wanted(requests, redraws.as_ref(), &params, take);
+    let walked = each_group(store, walk, |wanted, found| {
+        for (wanted, draw) in wanted.iter().zip(found) {
             if let Some(draw) = draw {
                 estimator.observe(scope, wanted, &draw);
             }
         }
-    }
+    });
+    walked.ok()?.ok()?;
     Some(())
 }

@@ -8,14 +8,15 @@ use super::failure::Failure;
 use super::online::unfit;
 use super::planning::Planning;
 use super::reasons::Reasons;
+use super::wanted_draws::GROUP;
 use super::{history, prices, who};
 use crate::digest::{ActionKey, BlobId};
 use crate::engine::{MissReason, key_of, output_of, spec_of};
-use crate::plan::{From, InferParams, NodeIndex, StepKind};
+use crate::plan::{From, InferParams, Node, NodeIndex, StepKind};
 use crate::request::DrawAddress;
 use crate::run::Catalog;
 use crate::step::{self, Input, Inputs, Outputs, ReadBlobs, StepError, Wanted};
-use crate::store::{ActionRow, ActionState, NamedBlob, Store};
+use crate::store::{ActionRow, ActionState, LoggedDraw, NamedBlob, Store};
 
 /// Says what a build would do about one node.
 #[derive(Clone, Debug)]
@@ -116,7 +117,7 @@ fn look(
         estimator: Estimator::new(&tariffs, under_way.clone()),
         under_way,
         in_batches: 0,
-        waiting: HashSet::new(),
+        counted: HashSet::new(),
         unfit: BTreeMap::new(),
         gathered,
     };
@@ -169,15 +170,71 @@ struct State<'t> {
     keys: Vec<Option<ActionKey>>,
     asked: u64,
     missing: HashMap<ActionKey, u64>,
+    /// The draws that were counted, but for those of answers to items that are done.
+    counted: HashSet<DrawAddress>,
     /// The draws of batches that are not over.
     under_way: HashSet<DrawAddress>,
     in_batches: u64,
-    /// Those of them that are wanted.
-    waiting: HashSet<DrawAddress>,
     estimator: Estimator<'t>,
     unfit: BTreeMap<String, u64>,
     /// Every draw that is wanted, where they are to be listed.
     gathered: Option<Vec<WantedHere>>,
+}
+
+impl State<'_> {
+    /// Counts draws that an action wants, and returns how many of them would be sent. What several actions want (a verdict on an
+    /// answer that both arms gave, or on a pair that two trials have) counts once.
+    fn take(&mut self, planning: &Planning<'_>, scope: &str, wanted: &[Wanted], found: &[Option<LoggedDraw>]) -> u64 {
+        // All of an action are asked of one provider.
+        let identity = wanted.first().map(|wanted| &wanted.request.provider);
+        let mut trials = planning.trials.iter();
+        let trial = trials.find(|trial| Some(&who::identity(trial.provider, None)) == identity);
+        let mut to_send = 0;
+        for (wanted, found) in wanted.iter().zip(found) {
+            let is_new = self.counted.insert(wanted.address);
+            self.asked += u64::from(is_new);
+            if !is_new || found.is_some() {
+                continue;
+            }
+            if self.under_way.contains(&wanted.address) {
+                self.in_batches += 1;
+                continue;
+            }
+            to_send += 1;
+            if let Some(why) = trial.and_then(|trial| unfit(trial.provider, &wanted.request)) {
+                *self.unfit.entry(format!("to `{}`: {why}", wanted.request.provider.0)).or_default() += 1;
+            }
+        }
+        self.estimator.take(scope, wanted, found);
+        to_send
+    }
+
+    /// Counts the draws of an action that is done. Its record knows how many; which they are is looked up of verdicts alone, since
+    /// arms and trials share them though their actions are others.
+    fn count_done(
+        &mut self,
+        node: &Node,
+        row: &ActionRow,
+        memory: &Memory<'_>,
+        output: &dyn Fn(NodeIndex, &str) -> Option<BlobId>,
+    ) {
+        let requests = node.inputs.iter().find_map(|(name, from)| match from {
+            From::Output(from, made) if name == "requests" => output(*from, made),
+            _ => None,
+        });
+        let mut addresses = Vec::new();
+        let read = requests.filter(|_| node.step == StepKind::JudgeInfer).and_then(|requests| {
+            let params: InferParams = node.params.read().ok()?;
+            step::each_wanted(memory.open(&requests).ok()?, None, &params, |wanted| addresses.push(wanted.address)).ok()
+        });
+        match read {
+            Some(_) => {
+                self.asked += addresses.into_iter().filter(|address| self.counted.insert(*address)).count() as u64;
+            }
+            // Whoever reads them says what is wrong with them.
+            None => self.asked += row.draws,
+        }
+    }
 }
 
 fn walk(
@@ -209,9 +266,10 @@ fn walk(
                             Fate::Hit
                         }
                         None => {
-                            if node.step.asks() && !state.missing.contains_key(&key) {
-                                state.asked += row.as_ref().map_or(0, |row: &Arc<ActionRow>| row.draws);
-                                state.missing.insert(key, 0);
+                            if let Some(row) = row.as_ref().filter(|_| node.step.asks())
+                                && state.missing.insert(key, 0).is_none()
+                            {
+                                state.count_done(node, row, memory, &output);
                             }
                             Fate::Hit
                         }
@@ -287,52 +345,35 @@ fn compute(
             let params: InferParams = node.params.read()?;
             let redraws = step::redraws(&inputs)?;
             let demand = step::demand(inputs.open("requests")?, redraws.as_ref(), &params)?;
-            let addresses: Vec<DrawAddress> = demand.wanted.iter().map(|wanted| wanted.address).collect();
-            let found = memory.store.draws(&addresses)?;
-            let is_missing = found.iter().any(Option::is_none);
-            let waits = |address: &DrawAddress, found: &Option<_>| found.is_none() && state.under_way.contains(address);
-            let waits: Vec<bool> = addresses.iter().zip(&found).map(|(address, found)| waits(address, found)).collect();
-            draws = addresses.len() as u64;
-            if !state.missing.contains_key(&key) {
-                // What another action wants too (a verdict on an answer that both arms gave) is asked once.
-                let is_new: Vec<bool> = (addresses.iter().zip(&waits))
-                    .map(
-                        |(address, waits)| {
-                            if *waits { state.waiting.insert(*address) } else { !state.estimator.knows(address) }
-                        },
-                    )
-                    .collect();
-                let count = |is_it: &dyn Fn(usize) -> bool| {
-                    (0..is_new.len()).filter(|at| is_new[*at] && is_it(*at)).count() as u64
-                };
-                let to_send = count(&|at| found[at].is_none() && !waits[at]);
-                state.missing.insert(key, to_send);
-                state.asked += count(&|_| true);
-                state.in_batches += count(&|at| waits[at]);
-                state.estimator.take(&node.scope, &demand.wanted, &found);
-                // All of an action are asked of one provider.
-                let identity = demand.wanted.first().map(|wanted| &wanted.request.provider);
-                let mut trials = planning.trials.iter();
-                let trial = trials.find(|trial| Some(&who::identity(trial.provider, None)) == identity);
-                let unsent = demand.wanted.iter().enumerate();
-                for (_, wanted) in unsent.filter(|(at, _)| is_new[*at] && found[*at].is_none() && !waits[*at]) {
-                    if let Some(why) = trial.and_then(|trial| unfit(trial.provider, &wanted.request)) {
-                        *state.unfit.entry(format!("to `{}`: {why}", wanted.request.provider.0)).or_default() += 1;
-                    }
+            let is_first = !state.missing.contains_key(&key);
+            draws = demand.wanted.len() as u64;
+            let mut to_send = 0;
+            let mut answers = Some(HashMap::new());
+            for wanted in demand.wanted.chunks(GROUP) {
+                let addresses: Vec<DrawAddress> = wanted.iter().map(|wanted| wanted.address).collect();
+                let found = memory.store.draws(&addresses)?;
+                if is_first {
+                    to_send += state.take(planning, &node.scope, wanted, &found);
+                }
+                if let Some(gathered) = &mut state.gathered {
+                    gathered.extend(wanted.iter().zip(&found).map(|(wanted, found)| WantedHere {
+                        scope: node.scope.clone(),
+                        wanted: wanted.clone(),
+                        is_there: found.is_some(),
+                    }));
+                }
+                if found.iter().any(Option::is_none) {
+                    answers = None;
+                }
+                if let Some(answers) = &mut answers {
+                    let there = addresses.into_iter().zip(found);
+                    answers.extend(there.filter_map(|(address, draw)| Some((address, draw?.answer))));
                 }
             }
-            if let Some(gathered) = &mut state.gathered {
-                gathered.extend(demand.wanted.iter().zip(&found).map(|(wanted, found)| WantedHere {
-                    scope: node.scope.clone(),
-                    wanted: wanted.clone(),
-                    is_there: found.is_some(),
-                }));
+            if is_first {
+                state.missing.insert(key, to_send);
             }
-            if is_missing {
-                return Ok(None);
-            }
-            let answers: HashMap<DrawAddress, _> =
-                addresses.into_iter().zip(found).filter_map(|(address, draw)| Some((address, draw?.answer))).collect();
+            let Some(answers) = answers else { return Ok(None) };
             demand.collect(|address| answers.get(address).cloned().map(Ok), &mut made)?;
         } else {
             step::run(node.step, &node.params, &inputs, &mut made as &mut dyn Outputs)

@@ -276,7 +276,7 @@ impl Building<'_, '_> {
             up_to_date,
             restored,
             actions: finish::count_actions(planning, done, result),
-            requests: finish::requests(planning, done, counts),
+            requests: finish::requests(planning, self.store, done, counts),
             cost,
             failures: finish::failure_entries(planning, result),
             slugs: finish::slugs(planning),

@@ -39,10 +39,10 @@ struct Facts {
 }
 
 impl Facts {
-    fn of(planning: &Planning<'_>) -> Self {
+    fn of(planning: &Planning<'_>, store: &Store) -> Self {
         Self {
             actions: planning.resolution.total(),
-            requests: finish::hit_requests(planning).total,
+            requests: finish::hit_requests(planning, store).total,
             slugs: finish::slugs(planning),
             views: finish::views(planning, &|node, output| planning.hit_output(node, output)),
         }
@@ -83,7 +83,7 @@ impl<'b> UpToDate<'b> {
 
     /// Ends the build if a finished run shows just what the plan says, and keeps that for the next one.
     pub fn by_plan(&self, planning: &Planning<'_>) -> Result<Option<Exit>, Failure> {
-        let facts = Facts::of(planning);
+        let facts = Facts::of(planning, self.store);
         let ended = self.end(facts.clone())?;
         if ended.is_some() {
             self.tell(self.keep(planning, &facts));

@@ -1,12 +1,14 @@
 //! Which draws the actions of a plan want, and what the store has of them, as both are read.
 
+use std::collections::HashSet;
+
 use super::planning::Planning;
 use crate::digest::BlobId;
 use crate::engine::{NodeDone, Verdict, output_of};
-use crate::plan::{From, InferParams, NodeIndex};
+use crate::plan::{From, InferParams, NodeIndex, StepKind};
 use crate::request::{DrawAddress, Redraws};
 use crate::step;
-use crate::store::{LoggedDraw, Store, StoreError};
+use crate::store::{ActionRow, LoggedDraw, Store, StoreError};
 
 /// Says whether an action is to run, or may be.
 pub fn is_to_run(planning: &Planning<'_>, node: NodeIndex) -> bool {
@@ -23,8 +25,17 @@ pub fn each_answer_of(
     store: &Store,
     done: &[Option<NodeDone>],
     node: NodeIndex,
-    mut each: impl FnMut(&[step::Wanted], Vec<Option<LoggedDraw>>),
+    each: impl FnMut(&[step::Wanted], Vec<Option<LoggedDraw>>),
 ) -> Result<(), StoreError> {
+    each_group(store, |take| each_request_of(planning, store, done, node, take), each).map(drop)
+}
+
+/// Walks over draws, and tells of them some at a time, with the answers that are in the store; returns what the walk does.
+pub fn each_group<T>(
+    store: &Store,
+    walk: impl FnOnce(&mut dyn FnMut(step::Wanted)) -> T,
+    mut each: impl FnMut(&[step::Wanted], Vec<Option<LoggedDraw>>),
+) -> Result<T, StoreError> {
     let mut group: Vec<step::Wanted> = Vec::new();
     let mut looked = Ok(());
     let mut look = |group: &mut Vec<step::Wanted>| {
@@ -33,14 +44,40 @@ pub fn each_answer_of(
         group.clear();
         Ok(())
     };
-    each_request_of(planning, store, done, node, |wanted| {
+    let walked = walk(&mut |wanted| {
         group.push(wanted);
         if looked.is_ok() && group.len() >= GROUP {
             looked = look(&mut group);
         }
     });
     looked?;
-    look(&mut group)
+    look(&mut group)?;
+    Ok(walked)
+}
+
+/// Counts the draws of actions that are done, as their rows have it. A verdict that several of them have counts once: arms and trials
+/// share them though their actions are others.
+pub fn count_distinct<'n>(
+    planning: &Planning<'_>,
+    store: &Store,
+    done: &[Option<NodeDone>],
+    actions: impl Iterator<Item = (NodeIndex, &'n ActionRow)>,
+) -> u64 {
+    let mut verdicts: HashSet<DrawAddress> = HashSet::new();
+    let mut count = 0;
+    for (node, row) in actions {
+        let mut addresses = Vec::new();
+        let is_judge = planning.plan.graph.node(node).step == StepKind::JudgeInfer;
+        let read = is_judge
+            .then(|| each_request_of(planning, store, done, node, |wanted| addresses.push(wanted.address)))
+            .flatten();
+        match read {
+            Some(()) => count += addresses.into_iter().filter(|address| verdicts.insert(*address)).count() as u64,
+            // Whoever reads them says what is wrong with them.
+            None => count += row.draws,
+        }
+    }
+    count
 }
 
 /// Tells of the draws of an `infer` action whose requests are made, one after the other.

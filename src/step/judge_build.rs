@@ -3,34 +3,25 @@
 use std::borrow::Cow;
 
 use super::json_lines::read_lines;
+use super::judge_templates::{JudgeTemplates, Required, asked};
 use super::judged_items::judged_items;
 use super::outcome::rule_for;
 use super::parsed_draw::ParsedDraw;
 use super::requests::RequestsWriter;
-use super::template::{Anchor, Template};
-use super::text_input::{read_text, without_final_newline};
-use super::{InputProblem, Inputs, Outputs, StepError};
+use super::{Inputs, Outputs, StepError};
 use crate::plan::{JudgeBuildParams, OutcomeRule, judged_name};
-use crate::request::{Message, Request, Role, Terms};
 
 /// Reads `items`, `gold`, `parsed` and the templates `user` and `system`, and gives `requests`: one for each answer that no rule
 /// of its status has decided.
 ///
 /// Errors: [`StepError::Inputs`] at the place in a template: no field, one that the item does not have, no `answer` or `text`.
 pub fn run(params: &JudgeBuildParams, inputs: &Inputs<'_>, outputs: &mut dyn Outputs) -> Result<(), StepError> {
-    let mut found = Vec::new();
-    let user = template(inputs, "user", &mut found)?;
-    let system = match inputs.find("system") {
-        Some(_) => template(inputs, "system", &mut found)?,
-        None => None,
+    let required = Required {
+        fields: ["answer", "text"],
+        fault: "the template shows the judge no answer",
+        remedy: "write `{{answer}}` where the answer belongs",
     };
-    if let Some(user) = &user
-        && !user.fields().any(|field| matches!(field, "answer" | "text"))
-    {
-        let remedy = "write `{{answer}}` where the answer belongs".to_owned();
-        user.fault(0, "the template shows the judge no answer".to_owned(), remedy, &mut found);
-    }
-    let (Some(user), true) = (user, found.is_empty()) else { return Err(StepError::Inputs(found)) };
+    let templates = JudgeTemplates::read(inputs, &[required])?;
     let (items, gold, parsed) = (inputs.text("items")?, inputs.text("gold")?, inputs.text("parsed")?);
     let mut items = judged_items(&items, &gold);
     let mut writer = RequestsWriter::new(asked(params))?;
@@ -47,40 +38,10 @@ pub fn run(params: &JudgeBuildParams, inputs: &Inputs<'_>, outputs: &mut dyn Out
             "gold" => Some(Cow::Borrowed(accepted.as_str())),
             _ => None,
         };
-        let mut lacking = Vec::new();
-        let mut messages = Vec::with_capacity(2);
-        for (role, template) in [(Role::System, system.as_ref()), (Role::User, Some(&user))] {
-            messages.extend(template.map(|of| Message::new(role, of.render_with(item, &more, &mut lacking))));
-        }
-        if !lacking.is_empty() {
-            return Err(StepError::Inputs(lacking));
-        }
+        let messages = templates.messages(item, &more)?;
         writer.push(&judged_name(draw.n, &draw.item), messages, None)?;
     }
     outputs.put("requests", writer.finish())
-}
-
-/// Returns what all requests to a judge share.
-pub(super) fn asked(params: &JudgeBuildParams) -> Request {
-    let terms = Terms {
-        provider: params.provider.clone(),
-        model: params.model.clone(),
-        revision: params.revision.clone(),
-        decoding: params.decoding.clone(),
-        extra: params.extra.clone(),
-        draw_salt: None,
-    };
-    Request { terms: terms.into(), messages: Vec::new(), recording: None }
-}
-
-/// Reads a template of what a judge is told; faults are added to `found`.
-pub(super) fn template(
-    inputs: &Inputs<'_>,
-    name: &str,
-    found: &mut Vec<InputProblem>,
-) -> Result<Option<Template>, StepError> {
-    let Some(text) = read_text(inputs, name, found)? else { return Ok(None) };
-    Ok(Template::parse(&inputs.need(name)?.label, without_final_newline(&text), Anchor::Whole, found))
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod intervals;
 mod json_lines;
 mod judge;
 mod judge_build;
+mod judge_templates;
 mod judged_items;
 mod labels;
 #[cfg(test)]

@@ -5,16 +5,15 @@ use std::borrow::Cow;
 use super::dataset::Item;
 use super::draw_status::DrawStatus;
 use super::json_lines::{read_lines, unexpected, write_line};
-use super::judge_build::{asked, template};
+use super::judge_templates::{JudgeTemplates, Required, asked};
 use super::judged_items::judged_items;
 use super::outcome::rule_for;
 use super::parsed_draw::ParsedDraw;
 use super::requests::RequestsWriter;
-use super::template::Template;
 use super::text::Text;
-use super::{InputProblem, Inputs, Outputs, StepError};
+use super::{Inputs, Outputs, StepError};
 use crate::plan::{JudgeBuildParams, OutcomeRule, PairOrder};
-use crate::request::{Message, Role};
+use crate::request::Message;
 
 /// Is one line of a `pairs` blob: two draws with the same number, and what became of their comparison.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -96,34 +95,30 @@ pub fn run(params: &JudgeBuildParams, inputs: &Inputs<'_>, outputs: &mut dyn Out
 
 /// Is what a judge is told, with the places of both answers.
 struct Templates {
-    user: Template,
-    system: Option<Template>,
+    templates: JudgeTemplates,
     /// Whether it is shown answers, and not only the texts of which they are a part.
     shows_answers: bool,
 }
 
+/// What the user's message has to show.
+const BOTH: [Required; 2] = [
+    Required {
+        fields: ["answer_a", "text_a"],
+        fault: "the template does not show the first answer",
+        remedy: "write `{{answer_a}}` where it belongs",
+    },
+    Required {
+        fields: ["answer_b", "text_b"],
+        fault: "the template does not show the second answer",
+        remedy: "write `{{answer_b}}` where it belongs",
+    },
+];
+
 impl Templates {
     fn read(inputs: &Inputs<'_>) -> Result<Self, StepError> {
-        let mut found: Vec<InputProblem> = Vec::new();
-        let user = template(inputs, "user", &mut found)?;
-        let system = match inputs.find("system") {
-            Some(_) => template(inputs, "system", &mut found)?,
-            None => None,
-        };
-        if let Some(user) = &user {
-            for (place, which) in [("a", "first"), ("b", "second")] {
-                let shows =
-                    |field: &str| [format!("answer_{place}"), format!("text_{place}")].iter().any(|f| f == field);
-                if !user.fields().any(shows) {
-                    let remedy = format!("write `{{{{answer_{place}}}}}` where it belongs");
-                    user.fault(0, format!("the template does not show the {which} answer"), remedy, &mut found);
-                }
-            }
-        }
-        let (Some(user), true) = (user, found.is_empty()) else { return Err(StepError::Inputs(found)) };
-        let shows_answers =
-            user.fields().chain(system.iter().flat_map(Template::fields)).any(|field| field.starts_with("answer_"));
-        Ok(Self { user, system, shows_answers })
+        let templates = JudgeTemplates::read(inputs, &BOTH)?;
+        let shows_answers = templates.fields().any(|field| field.starts_with("answer_"));
+        Ok(Self { templates, shows_answers })
     }
 
     /// Counts the characters of what is shown of a draw.
@@ -147,13 +142,7 @@ impl Templates {
             "gold" => Some(Cow::Borrowed(accepted)),
             _ => None,
         };
-        let mut lacking = Vec::new();
-        let roles = [(Role::System, self.system.as_ref()), (Role::User, Some(&self.user))];
-        let messages = roles
-            .into_iter()
-            .filter_map(|(role, template)| Some(Message::new(role, template?.render_with(item, &more, &mut lacking))))
-            .collect();
-        if lacking.is_empty() { Ok(messages) } else { Err(StepError::Inputs(lacking)) }
+        self.templates.messages(item, &more)
     }
 }
 
