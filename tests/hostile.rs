@@ -168,6 +168,49 @@ fn no_parser_finds_a_node_that_came_of_a_text() {
     }
 }
 
+/// A run without a score has no effects and no bars; a page without items no section of them.
+#[test]
+fn every_link_of_a_page_leads_to_a_section_that_it_has() {
+    let project = Project::new();
+    project.file("data/q.jsonl", "{\"id\": \"a\", \"question\": \"Who?\", \"answers\": [\"Ann\"]}\n");
+    for (arm, text) in [("c", "Ann"), ("t", "Bob"), ("none", "")] {
+        project.file(&format!("data/{arm}.jsonl"), format!("{{\"id\": \"a\", \"text\": \"{text}\"}}\n"));
+    }
+    let config = |arm: &str| {
+        let of = |file: &str| format!("{{path: data/{file}.jsonl, fields: {{key: id, text: text}}}}");
+        format!(
+            "version: 1\nproviders: {{recorded: {{kind: replay}}}}\nmodels:\n  - name: m\n    provider: recorded\n    \
+             recordings: {{d: {{control: {}, brief: {}}}}}\ndatasets: {{d: {{path: data/q.jsonl, fields: {{id: id, question: \
+             question, answers: answers}}}}}}\ncontrol: null\nprompt_sets: {{brief: {{treatment: {{system: null, draw_salt: b}}}}}}\n\
+             outcomes: {{empty: missing}}\n",
+            of("c"),
+            of(arm)
+        )
+    };
+    for (arm, args, has_effects, has_items) in
+        [("t", vec![], true, true), ("none", vec![], false, true), ("t", vec!["--without-items"], true, false)]
+    {
+        project.config(&config(arm));
+        let built = project.build();
+        let run = built["run_id"].as_str().unwrap();
+        project.exp(&[&["report", run], args.as_slice()].concat()).expect_code(0);
+        let html = project.run_file(&built, "report.html");
+        let linked: Vec<&str> =
+            html.split("href=\"#").skip(1).map(|rest| rest.split('"').next().unwrap_or_default()).collect();
+        assert!(linked.contains(&"verdict") && linked.len() >= 4, "{linked:?}");
+        for id in &linked {
+            assert!(html.contains(&format!("<section id=\"{id}\">")), "{arm} {args:?}: nothing is called {id}");
+        }
+        assert_eq!(
+            (linked.contains(&"effects"), linked.contains(&"items")),
+            (has_effects, has_items),
+            "{arm} {args:?}: {linked:?}"
+        );
+        let read = html.split("<script>").next().unwrap();
+        assert!(!read.contains("()"), "brackets around nothing");
+    }
+}
+
 #[test]
 fn a_terminal_gets_nothing_that_it_would_obey() {
     let project = project();

@@ -2,6 +2,7 @@ use std::io::Write;
 
 use super::arms_drawn::arms_drawn;
 use super::failure::{Exit, Failure};
+use super::finish::thousands;
 use super::origins::{arm_origin, unpinned};
 use super::records::Records;
 use super::trial_items::{ItemFilter, TrialItems};
@@ -78,7 +79,7 @@ impl CollectedPage {
 
     /// Writes the page.
     fn write(&self, out: &mut dyn Write, with_items: bool) -> std::io::Result<()> {
-        self.page.write_head(out)?;
+        self.page.write_head(out, with_items)?;
         if with_items {
             RunPage::write_items_head(out)?;
             for list in &self.items {
@@ -236,7 +237,10 @@ fn facts(manifest: &Manifest) -> Result<Vec<(String, String)>, Failure> {
         "requests".to_owned(),
         format!(
             "{} in all: {} reused, {} sent, {} failed",
-            requests.total, requests.reused, requests.sent, requests.failed
+            thousands(requests.total),
+            thousands(requests.reused),
+            thousands(requests.sent),
+            thousands(requests.failed)
         ),
     ));
     facts.push(("spent".to_owned(), super::spending::words(&manifest.cost_usd)));

@@ -1,6 +1,7 @@
 //! Words that stand in Markdown and in HTML alike.
 
 use super::markdown;
+use super::number::typeset;
 use super::page::escape;
 
 /// Is a run of text in one manner.
@@ -56,7 +57,7 @@ impl Words {
     /// Writes them as HTML.
     pub(super) fn html(&self) -> String {
         self.render(("<strong>", "</strong>"), |span| {
-            if span.is_code { format!("<code>{}</code>", escape(&span.text)) } else { escape(&span.text) }
+            if span.is_code { format!("<code>{}</code>", escape(&span.text)) } else { escape(&typeset(&span.text)) }
         })
     }
 

@@ -113,6 +113,40 @@ impl MetricRow {
     }
 }
 
+/// Says what a metric of this program's own naming is a mean of, and how a reader knows it.
+pub(super) fn metric_meaning(name: &str) -> Option<(&'static str, &'static str)> {
+    Some(match name {
+        "em" => ("EM (exact match)", "the answer is an accepted one, but for case, punctuation and articles"),
+        "f1" => (
+            "F1",
+            "the harmonic mean of the shares of words that the answer and the closest accepted one have in common",
+        ),
+        "squad_em" => ("squad_em", "exact match, as the official SQuAD evaluator has it"),
+        "squad_f1" => ("squad_f1", "F1 of words, as the official SQuAD evaluator has it"),
+        "abstain_rate" => ("Abstain", "the answer says that it cannot tell"),
+        "false_answer_rate" => ("False-Ans", "a question without an answer got one"),
+        "unsupported_rate" => ("Unsupported", "the passage does not bear the answer out"),
+        _ => return None,
+    })
+}
+
+/// Names the method of an interval in words.
+pub(super) fn interval_name(name: &str) -> &str {
+    match name {
+        "t" => "Student's t",
+        "t-cluster-robust" => "Student's t, cluster-robust",
+        "wilson" => "Wilson",
+        "clopper-pearson" => "Clopper and Pearson",
+        "bootstrap-percentile" => "percentile bootstrap",
+        "cluster-bootstrap-percentile" => "percentile bootstrap of clusters",
+        "bootstrap-bca" => "BCa bootstrap",
+        "cluster-bootstrap-bca" => "BCa bootstrap of clusters",
+        "newcombe-10" => "Newcombe, method 10",
+        "bonett-price" => "Bonett and Price",
+        other => other,
+    }
+}
+
 /// Names a test in words.
 pub(super) fn test_name(name: &str) -> &str {
     match name {

@@ -29,6 +29,20 @@ pub(super) fn range(unit: Unit, (lower, upper): (f64, f64)) -> String {
     }
 }
 
+/// Writes the hyphen before a number as a minus sign, for what is read and not copied; dates and names keep theirs.
+pub(super) fn typeset(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut before = None;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let begins = before.is_none_or(|before: char| before.is_whitespace() || matches!(before, '[' | '(' | '$'));
+        let is_minus = c == '-' && begins && chars.peek().is_some_and(|next| next.is_ascii_digit() || *next == '$');
+        out.push(if is_minus { '−' } else { c });
+        before = Some(c);
+    }
+    out
+}
+
 fn signed(value: f64) -> String {
     let text = fixed(value, 1);
     if text.starts_with('-') { text } else { format!("+{text}") }
@@ -100,6 +114,12 @@ mod tests {
         assert_eq!(difference(Unit::Share, -0.0004), "+0.0 pp");
         assert_eq!(range(Unit::Share, (-0.012, 0.0)), "-1.2 to +0.0 pp");
         assert_eq!((value(Unit::Count, 12.25), difference(Unit::Count, 3.0)), ("12.2".to_owned(), "+3.0".to_owned()));
+    }
+
+    #[test]
+    fn only_a_number_has_a_minus_sign() {
+        let text = typeset("-1.2 pp [-3.0, +0.1] (-2) -$5 on 2026-11-26 by gpt-4, - and -x");
+        assert_eq!(text, "−1.2 pp [−3.0, +0.1] (−2) −$5 on 2026-11-26 by gpt-4, - and -x");
     }
 
     #[test]

@@ -69,6 +69,7 @@ impl FamilyNote {
     /// Says what the q-values cover.
     pub(super) fn sentence(&self) -> String {
         match &self.correction {
+            _ if self.tests == 0 => "No primary metric could be tested.".to_owned(),
             Some(correction) => format!(
                 "Tests are at level {}. A q is a p corrected by {correction} over the {} primary {} of {}.",
                 self.alpha,

@@ -1,6 +1,6 @@
 use super::Fit;
 use super::axis::Axis;
-use super::svg::{Anchor, Svg, fitting};
+use super::svg::{Anchor, BOLD, Svg, fitting};
 use crate::report::Unit;
 use crate::report::number::value;
 
@@ -23,18 +23,18 @@ pub struct ArmBars {
     pub groups: Vec<(String, Vec<ArmPair>)>,
 }
 
-const BAR: f64 = 11.0;
+const BAR: f64 = 12.0;
 
 impl ArmBars {
     /// Draws it.
     pub fn draw(&self, fit: Fit) -> String {
         let width = fit.width();
         let (left, right) = match fit {
-            Fit::Wide => (300.0, width - 130.0),
-            Fit::Narrow => (8.0, width - 118.0),
+            Fit::Wide => (300.0, width - 148.0),
+            Fit::Narrow => (12.0, width - 136.0),
         };
         let label_height = if fit == Fit::Wide { 0.0 } else { 18.0 };
-        let row_height = label_height + 2.0 * BAR + 14.0;
+        let row_height = label_height + 2.0 * BAR + 15.0;
         let rows = self.groups.iter().map(|group| group.1.len()).sum::<usize>() as f64;
         let headings = self.groups.iter().filter(|group| !group.0.is_empty()).count() as f64;
         let bottom = 4.0 + rows * row_height + headings * 28.0;
@@ -50,26 +50,35 @@ impl ArmBars {
         let mut svg = Svg::new(width, "Means of each arm with their intervals");
         for (tick, label) in axis.ticks() {
             let x = axis.at(tick);
-            svg.line((x, 4.0), (x, bottom), if tick == 0.0 { "zero" } else { "grid" });
+            if fit == Fit::Wide {
+                svg.line((x, 4.0), (x, bottom), if tick == 0.0 { "zero" } else { "grid" });
+            }
             svg.text((x, bottom + 16.0), Anchor::Middle, "tick", &format!("{label}%"));
         }
         let mut y = 4.0;
         for (heading, pairs) in &self.groups {
             if !heading.is_empty() {
-                svg.text((0.0, y + 18.0), Anchor::Start, "group", &fitting(heading, width - 8.0, 14.0));
+                svg.text((0.0, y + 18.0), Anchor::Start, "group", &fitting(heading, width - 8.0, BOLD));
                 y += 28.0;
             }
             for pair in pairs {
                 let label_at = if fit == Fit::Wide { (10.0, y + BAR + 8.0) } else { (0.0, y + 13.0) };
                 let room = if fit == Fit::Wide { left - 24.0 } else { width - 8.0 };
                 svg.text(label_at, Anchor::Start, "label", &fitting(&pair.label, room, 13.0));
+                // Where the label stands above the bars, lines go beside the bars only.
+                for (tick, _) in axis.ticks().into_iter().filter(|_| fit == Fit::Narrow) {
+                    let (from, to) = (y + label_height + 1.0, y + row_height - 6.0);
+                    svg.line((axis.at(tick), from), (axis.at(tick), to), if tick == 0.0 { "zero" } else { "grid" });
+                }
                 for (arm, class) in ["control", "treatment"].into_iter().enumerate() {
                     let Some((mean, ends)) = pair.arms[arm] else { continue };
-                    let top = y + label_height + 4.0 + arm as f64 * (BAR + 2.0);
+                    let top = y + label_height + 4.0 + arm as f64 * (BAR + 3.0);
                     let middle = top + BAR / 2.0;
                     svg.rect((left, top), (axis.at(mean * 100.0) - left, BAR), class);
                     if let Some((low, high)) = ends {
                         let (low, high) = (axis.at(low * 100.0), axis.at(high * 100.0));
+                        // What is below is told from the bar by a rim.
+                        svg.line((low, middle), (high, middle), "rim");
                         svg.line((low, middle), (high, middle), "whisker");
                         for end in [low, high] {
                             svg.line((end, middle - 3.0), (end, middle + 3.0), "whisker");
@@ -85,6 +94,7 @@ impl ArmBars {
                 y += row_height;
             }
         }
-        svg.finish(bottom + 24.0)
+        svg.text((f64::midpoint(left, right), bottom + 34.0), Anchor::Middle, "axis", "mean score");
+        svg.finish(bottom + 42.0)
     }
 }

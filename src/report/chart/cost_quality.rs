@@ -1,6 +1,6 @@
 use super::Fit;
 use super::axis::Axis;
-use super::svg::{Anchor, Svg, extent, fitting};
+use super::svg::{Anchor, BOLD, Svg, fitting};
 
 /// Is one trial's cost and quality under both arms.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,20 +22,23 @@ pub struct CostQuality {
     pub trials: Vec<CostedTrial>,
 }
 
+/// Is how much room a name takes, from one line to the next.
+const LINE: f64 = 16.0;
+
 impl CostQuality {
-    /// Draws it.
+    /// Draws it. Names stand in a column of their own, each at the end of a line from its point: points crowd.
     pub fn draw(&self, fit: Fit) -> String {
-        let width = if fit == Fit::Wide { 660.0 } else { fit.width() };
-        let (left, right, top, bottom) = (52.0, width - if fit == Fit::Wide { 190.0 } else { 96.0 }, 40.0, 290.0);
+        let width = fit.width();
+        let named = self.trials.iter().filter(|trial| trial.arms[1].is_some()).count() as f64;
+        let (left, right, top) = (52.0, width - if fit == Fit::Wide { 300.0 } else { 128.0 }, 44.0);
+        let bottom = top + (named * LINE).max(236.0);
         let points = || self.trials.iter().flat_map(|trial| trial.arms).flatten();
-        let x = Axis::covering(
-            points().map(|point| point.0).chain([0.0]),
-            if fit == Fit::Wide { 5 } else { 3 },
-            (left, right),
-        );
+        let ticks = if fit == Fit::Wide { 5 } else { 3 };
+        let x = Axis::covering(points().map(|point| point.0).chain([0.0]), ticks, (left, right));
         let y = Axis::covering(points().map(|point| point.1 * 100.0), 5, (bottom, top));
-        let mut svg = Svg::new(width, "Quality against cost");
-        svg.text((0.0, 16.0), Anchor::Start, "group", &fitting(&self.title, width - 8.0, 14.0));
+        let mut svg = Svg::new(width, &format!("Quality against cost: {}", self.title));
+        svg.text((0.0, 16.0), Anchor::Start, "group", &fitting(&self.title, width - 8.0, BOLD));
+        svg.text((0.0, 33.0), Anchor::Start, "axis", "mean score");
         for (value, label) in y.ticks() {
             svg.line((left, y.at(value)), (right, y.at(value)), "grid");
             svg.text((left - 8.0, y.at(value) + 4.0), Anchor::End, "tick", &format!("{label}%"));
@@ -46,32 +49,53 @@ impl CostQuality {
         }
         svg.line((left, bottom), (right, bottom), "zero");
         svg.text((f64::midpoint(left, right), bottom + 39.0), Anchor::Middle, "axis", &self.axis);
-        let mut labels: Vec<(f64, f64, &str)> = Vec::new();
+        let place = |point: Option<(f64, f64)>| point.map(|(cost, quality)| (x.at(cost), y.at(quality * 100.0)));
+        let mut names: Vec<((f64, f64), &str)> =
+            self.trials.iter().filter_map(|trial| Some((place(trial.arms[1])?, trial.label.as_str()))).collect();
+        names.sort_by(|a, b| a.0.1.total_cmp(&b.0.1));
+        let wanted: Vec<f64> = names.iter().map(|(at, _)| at.1).collect();
+        for ((at, label), line) in names.iter().zip(apart(&wanted, (top, bottom))) {
+            let text = fitting(label, width - right - 16.0, 12.0);
+            svg.path(&[*at, (right + 4.0, line), (right + 12.0, line)], false, "leader");
+            svg.text((right + 16.0, line + 4.0), Anchor::Start, "small label", &text);
+        }
         for trial in &self.trials {
-            let [control, treatment] = trial.arms.map(|point| point.map(|(cost, q)| (x.at(cost), y.at(q * 100.0))));
-            if let (Some(from), Some(to)) = (control, treatment) {
+            if let (Some(from), Some(to)) = (place(trial.arms[0]), place(trial.arms[1])) {
                 svg.line(from, to, "arrow");
             }
-            if let Some(point) = control {
-                svg.circle(point, 4.0, "control");
-            }
-            if let Some(point) = treatment {
-                svg.circle(point, 5.0, "treatment");
-                labels.push((point.0, point.1, &trial.label));
-            }
         }
-        labels.sort_by(|a, b| a.1.total_cmp(&b.1));
-        let mut taken: Vec<(f64, f64, f64)> = Vec::new();
-        for (at_x, at_y, label) in labels {
-            let text = fitting(label, width - at_x - 10.0, 12.0);
-            let end = at_x + 10.0 + extent(&text, 12.0);
-            let mut y = at_y + 4.0;
-            while taken.iter().any(|(from, to, other)| at_x < *to && *from < end && (other - y).abs() < 14.0) {
-                y += 2.0;
+        for (arm, radius, class) in [(0, 4.0, "control"), (1, 5.0, "treatment")] {
+            for point in self.trials.iter().filter_map(|trial| place(trial.arms[arm])) {
+                svg.circle(point, radius, class);
             }
-            taken.push((at_x, end, y));
-            svg.text((at_x + 9.0, y), Anchor::Start, "small label", &text);
         }
         svg.finish(bottom + 48.0)
+    }
+}
+
+/// Moves heights that lie closer than a line apart, between two ends; they come from the top, and stay in their order.
+fn apart(wanted: &[f64], (top, bottom): (f64, f64)) -> Vec<f64> {
+    let mut placed: Vec<f64> = Vec::with_capacity(wanted.len());
+    for height in wanted {
+        placed.push(placed.last().map_or(*height, |above| height.max(above + LINE)).max(top));
+    }
+    let mut below = bottom + LINE;
+    for height in placed.iter_mut().rev() {
+        *height = height.min(below - LINE);
+        below = *height;
+    }
+    placed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_do_not_lie_on_each_other() {
+        let placed = apart(&[40.0, 41.0, 41.0, 200.0, 279.0, 280.0], (44.0, 280.0));
+        assert!(placed.windows(2).all(|pair| pair[1] - pair[0] >= LINE), "{placed:?}");
+        assert!(placed[0] >= 44.0 && placed[5] <= 280.0, "{placed:?}");
+        assert_eq!(placed[3], 200.0);
     }
 }

@@ -1,5 +1,5 @@
 use super::Fit;
-use super::svg::{Anchor, Svg, fitting};
+use super::svg::{Anchor, BOLD, Svg, fitting};
 use crate::report::number::count;
 
 /// Counts the items of one metric by which arm scores higher.
@@ -18,8 +18,8 @@ pub struct FlipRow {
 /// Draws how many items changed, and which way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flips {
-    /// The rows, from the top.
-    pub rows: Vec<FlipRow>,
+    /// The rows by heading, from the top; an empty heading is none.
+    pub groups: Vec<(String, Vec<FlipRow>)>,
 }
 
 impl Flips {
@@ -35,31 +35,37 @@ impl Flips {
         // Room for the numbers beside the bars.
         let half = (right - left) / 2.0 - 44.0;
         let share = |n: u64, row: &FlipRow| n as f64 / (row.up + row.equal + row.down).max(1) as f64;
-        let most = self.rows.iter().map(|row| share(row.up.max(row.down), row)).fold(1e-9, f64::max);
-        let head = 26.0;
-        let bottom = head + self.rows.len() as f64 * row_height;
+        let rows = || self.groups.iter().flat_map(|group| &group.1);
+        let most = rows().map(|row| share(row.up.max(row.down), row)).fold(1e-9, f64::max);
         let mut svg = Svg::new(width, "Items that score higher under one arm than under the other");
         svg.text((middle - 8.0, 14.0), Anchor::End, "tick", "← control higher");
         svg.text((middle + 8.0, 14.0), Anchor::Start, "tick", "treatment higher →");
-        let mut y = head;
-        for row in &self.rows {
-            let at = y + offset + 4.0;
-            let (down, up) = (share(row.down, row) / most * half, share(row.up, row) / most * half);
-            svg.rect((middle - down, at), (down, 14.0), "control");
-            svg.rect((middle, at), (up, 14.0), "treatment");
-            svg.text((middle - down - 6.0, at + 11.5), Anchor::End, "number", &count(row.down));
-            svg.text((middle + up + 6.0, at + 11.5), Anchor::Start, "number", &count(row.up));
-            let same = format!("{} the same", count(row.equal));
-            if fit == Fit::Wide {
-                svg.text((10.0, at + 11.5), Anchor::Start, "label", &fitting(&row.label, left - 24.0, 13.0));
-                svg.text((width, at + 11.5), Anchor::End, "tick", &same);
-            } else {
-                svg.text((0.0, y + 14.0), Anchor::Start, "label", &fitting(&row.label, width - 110.0, 13.0));
-                svg.text((width, y + 14.0), Anchor::End, "tick", &same);
+        let mut y = 26.0;
+        for (heading, rows) in &self.groups {
+            if !heading.is_empty() {
+                svg.text((0.0, y + 17.0), Anchor::Start, "group", &fitting(heading, width - 8.0, BOLD));
+                y += 26.0;
             }
-            y += row_height;
+            for row in rows {
+                let at = y + offset + 4.0;
+                let (down, up) = (share(row.down, row) / most * half, share(row.up, row) / most * half);
+                svg.rect((middle - down, at), (down, 14.0), "control");
+                svg.rect((middle, at), (up, 14.0), "treatment");
+                let below = if fit == Fit::Wide { 22.0 } else { 18.0 };
+                svg.line((middle, at - 4.0), (middle, at + below), "zero");
+                svg.text((middle - down - 6.0, at + 11.5), Anchor::End, "number", &count(row.down));
+                svg.text((middle + up + 6.0, at + 11.5), Anchor::Start, "number", &count(row.up));
+                let same = format!("{} the same", count(row.equal));
+                if fit == Fit::Wide {
+                    svg.text((10.0, at + 11.5), Anchor::Start, "label", &fitting(&row.label, left - 24.0, 13.0));
+                    svg.text((width, at + 11.5), Anchor::End, "tick", &same);
+                } else {
+                    svg.text((0.0, y + 14.0), Anchor::Start, "label", &fitting(&row.label, width - 110.0, 13.0));
+                    svg.text((width, y + 14.0), Anchor::End, "tick", &same);
+                }
+                y += row_height;
+            }
         }
-        svg.line((middle, head - 4.0), (middle, bottom), "zero");
-        svg.finish(bottom + 6.0)
+        svg.finish(y + 6.0)
     }
 }

@@ -1,8 +1,8 @@
 use super::Fit;
 use super::axis::Axis;
-use super::svg::{Anchor, Svg, fitting};
+use super::svg::{Anchor, BOLD, Svg, fitting};
 use crate::report::Unit;
-use crate::report::number::{NONE, difference, range};
+use crate::report::number::{difference, range, typeset};
 
 /// Says how a row is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +55,8 @@ impl Forest {
     pub fn draw(&self, fit: Fit) -> String {
         let width = fit.width();
         let (label_x, left, right) = match fit {
-            Fit::Wide => (0.0, 300.0, width - 270.0),
-            Fit::Narrow => (0.0, 12.0, width - 12.0),
+            Fit::Wide => (0.0, 300.0, width - 280.0),
+            Fit::Narrow => (0.0, 18.0, width - 18.0),
         };
         let rows = || self.groups.iter().flat_map(|group| &group.rows);
         let ends = rows().flat_map(|row| {
@@ -71,7 +71,9 @@ impl Forest {
         let mut svg = Svg::new(width, "Forest plot of mean differences, treatment minus control, with intervals");
         for (value, label) in axis.ticks() {
             let x = axis.at(value);
-            svg.line((x, 4.0), (x, bottom), if value == 0.0 { "zero" } else { "grid" });
+            for (from, to) in self.strips(fit, (row_height, head_height), bottom) {
+                svg.line((x, from), (x, to), if value == 0.0 { "zero" } else { "grid" });
+            }
             svg.text((x, bottom + 16.0), Anchor::Middle, "tick", &label);
         }
         svg.text((f64::midpoint(left, right), bottom + 36.0), Anchor::Middle, "axis", &self.axis);
@@ -82,16 +84,15 @@ impl Forest {
                     (label_x, y + 19.0),
                     Anchor::Start,
                     "group",
-                    &fitting(&group.heading, left.max(width - 8.0), SIZE + 1.0),
+                    &fitting(&group.heading, left.max(width - 8.0), BOLD),
                 );
                 y += head_height;
             }
             for row in &group.rows {
-                let numbers = format!(
-                    "{} [{}]",
-                    difference(Unit::Share, row.mean).trim_end_matches(" pp"),
-                    row.interval.map_or_else(|| NONE.to_owned(), |ends| range(Unit::Share, ends).replace(" pp", ""))
-                );
+                let ends = |ends| format!(" [{}]", range(Unit::Share, ends).replace(" pp", ""));
+                let mean = difference(Unit::Share, row.mean);
+                let numbers = mean.trim_end_matches(" pp").to_owned() + &row.interval.map_or_else(String::new, ends);
+                let numbers = typeset(&numbers);
                 let middle = if fit == Fit::Wide {
                     let middle = y + row_height / 2.0;
                     svg.text(
@@ -100,7 +101,7 @@ impl Forest {
                         "label",
                         &fitting(&row.label, left - 24.0, SIZE),
                     );
-                    svg.text((right + 150.0, middle + 4.5), Anchor::End, "number", &numbers);
+                    svg.text((right + 166.0, middle + 4.5), Anchor::End, "number", &numbers);
                     svg.text((width, middle + 4.5), Anchor::End, "number", &row.note);
                     middle
                 } else {
@@ -114,6 +115,26 @@ impl Forest {
             }
         }
         svg.finish(bottom + 44.0)
+    }
+
+    /// Lists from where to where lines of the axis go down: where words stand above what is drawn, not through them.
+    fn strips(&self, fit: Fit, (row_height, head_height): (f64, f64), bottom: f64) -> Vec<(f64, f64)> {
+        if fit == Fit::Wide {
+            return vec![(4.0, bottom)];
+        }
+        let mut strips = Vec::new();
+        let mut y = 8.0;
+        for group in &self.groups {
+            y += if group.heading.is_empty() { 0.0 } else { head_height };
+            for _ in &group.rows {
+                strips.push((y + 34.0, y + 52.0));
+                y += row_height;
+            }
+        }
+        if let Some(last) = strips.last_mut() {
+            last.1 = bottom;
+        }
+        strips
     }
 }
 

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::Fit;
 use super::axis::Axis;
-use super::svg::{Anchor, Svg, fitting};
+use super::svg::{Anchor, BOLD, Svg, fitting};
 use crate::report::number::count;
 
 /// Draws how many draws have how many tokens, for control and treatment.
@@ -21,7 +21,7 @@ impl Histogram<'_> {
     /// Draws it. What lies beyond the 99th percentile of both arms together is in the last bin.
     pub fn draw(&self, fit: Fit) -> String {
         let width = if fit == Fit::Wide { 420.0 } else { fit.width() };
-        let (left, right, top, bottom) = (46.0, width - 10.0, 54.0, 190.0);
+        let (left, right, top, bottom) = (46.0, width - 18.0, 54.0, 190.0);
         let mut both: BTreeMap<u64, u64> = BTreeMap::new();
         for (tokens, n) in self.arms.iter().flat_map(|arm| arm.iter()) {
             *both.entry(*tokens).or_default() += n;
@@ -39,14 +39,13 @@ impl Histogram<'_> {
             }
             shares
         });
-        let x = Axis::covering(
-            [low as f64, (low + bins * size) as f64],
-            if fit == Fit::Wide { 5 } else { 4 },
-            (left, right),
-        );
+        // A count stands in the middle of its bar, so that bars reach half a token beyond what they hold.
+        let edge = |tokens: u64| tokens as f64 - 0.5;
+        let ticks = if fit == Fit::Wide { 5 } else { 4 };
+        let x = Axis::of_counts((edge(low), edge(low + bins * size)), ticks, (left, right));
         let y = Axis::covering(shares.iter().flatten().copied().chain([0.0]), 3, (bottom, top));
-        let mut svg = Svg::new(width, "Distribution of tokens written per answer");
-        svg.text((0.0, 16.0), Anchor::Start, "group", &fitting(self.title, width - 8.0, 14.0));
+        let mut svg = Svg::new(width, &format!("Distribution of tokens written per answer: {}", self.title));
+        svg.text((0.0, 16.0), Anchor::Start, "group", &fitting(self.title, width - 8.0, BOLD));
         let median =
             |arm: &BTreeMap<u64, u64>| if arm.is_empty() { "–".to_owned() } else { count(quantile(arm, 0.5)) };
         svg.text(
@@ -70,19 +69,20 @@ impl Histogram<'_> {
             svg.text((x.at(value), bottom + 16.0), Anchor::Middle, "tick", &label);
         }
         for (shares, class) in shares.iter().zip(["control", "treatment"]) {
-            let mut outline = vec![(x.at(low as f64), bottom)];
+            let mut outline = vec![(x.at(edge(low)), bottom)];
             for (bin, share) in shares.iter().enumerate() {
                 let from = low + bin as u64 * size;
-                outline.push((x.at(from as f64), y.at(*share)));
-                outline.push((x.at((from + size) as f64), y.at(*share)));
+                outline.push((x.at(edge(from)), y.at(*share)));
+                outline.push((x.at(edge(from + size)), y.at(*share)));
             }
-            outline.push((x.at((low + bins * size) as f64), bottom));
+            outline.push((x.at(edge(low + bins * size)), bottom));
             svg.path(&outline, false, &format!("area {class}-area"));
         }
+        let from = low + (bins - 1) * size;
         let beyond =
-            if most > high { format!("; the last bar holds all up to {}", count(most)) } else { String::new() };
+            if most > high { format!("; last bar: {} to {}", count(from), count(most)) } else { String::new() };
         let axis = format!("output tokens per answer{beyond}");
-        svg.text((f64::midpoint(left, right), bottom + 34.0), Anchor::Middle, "axis", &axis);
+        svg.text((width / 2.0, bottom + 34.0), Anchor::Middle, "axis", &axis);
         svg.finish(bottom + 42.0)
     }
 }
@@ -110,6 +110,6 @@ mod tests {
         assert_eq!([0.5, 0.99, 1.0].map(|share| quantile(&counts, share)), [1, 7, 900]);
         let empty = BTreeMap::new();
         let drawn = Histogram { title: "<b>", arms: [&counts, &empty] }.draw(Fit::Narrow);
-        assert!(drawn.contains("&lt;b&gt;") && drawn.contains("up to 900") && !drawn.contains("NaN"));
+        assert!(drawn.contains("&lt;b&gt;") && drawn.contains("last bar: 7 to 900") && !drawn.contains("NaN"));
     }
 }

@@ -57,7 +57,9 @@ impl OutcomeBars {
                 }
                 x += wide;
             }
-            svg.line((middle, at - 3.0), (middle, at + 21.0), "zero");
+            // Beside the bar, as a number may stand in its middle.
+            svg.line((middle, at - 5.0), (middle, at), "zero");
+            svg.line((middle, at + 18.0), (middle, at + 23.0), "zero");
             y += row_height;
         }
         svg.finish(bottom + 6.0)

@@ -1,6 +1,6 @@
 use super::Fit;
 use super::axis::Axis;
-use super::svg::{Anchor, Svg, fitting};
+use super::svg::{Anchor, BOLD, Svg, fitting};
 
 /// Draws the share of wrong answers against the share of questions answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,8 +19,8 @@ impl RiskCoverage {
         let points = || self.curves.iter().flatten();
         let x = Axis::covering(points().map(|point| point.0 * 100.0), 4, (left, right));
         let y = Axis::covering(points().map(|point| point.1 * 100.0).chain([0.0]), 4, (bottom, top));
-        let mut svg = Svg::new(width, "Risk against coverage");
-        svg.text((0.0, 16.0), Anchor::Start, "group", &fitting(&self.title, width - 8.0, 14.0));
+        let mut svg = Svg::new(width, &format!("Risk against coverage: {}", self.title));
+        svg.text((0.0, 16.0), Anchor::Start, "group", &fitting(&self.title, width - 8.0, BOLD));
         for (value, label) in y.ticks() {
             svg.line((left, y.at(value)), (right, y.at(value)), if value == 0.0 { "zero" } else { "grid" });
             svg.text((left - 8.0, y.at(value) + 4.0), Anchor::End, "tick", &format!("{label}%"));

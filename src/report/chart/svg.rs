@@ -2,6 +2,9 @@ use std::fmt::Write as _;
 
 use crate::report::page::escape;
 
+/// Is the size at which headings are measured: they are bold, and of size 14.
+pub(super) const BOLD: f64 = 15.6;
+
 /// Says which end of a text stands at its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Anchor {
@@ -86,22 +89,26 @@ fn n(value: f64) -> String {
 }
 
 /// Cuts a text to a width, by what its letters take at a size, and says so with an ellipsis.
+///
+/// It is cut in the middle: names that begin alike are told apart by their ends.
 pub(super) fn fitting(text: &str, width: f64, size: f64) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if extent(&text, size) <= width {
         return text;
     }
-    let mut used = size;
-    let mut cut = String::new();
-    for c in text.chars() {
-        used += letter(c) * size;
-        if used > width {
-            break;
-        }
-        cut.push(c);
-    }
-    cut.push('…');
-    cut
+    let room = width - size;
+    let taken = |letters: &mut dyn Iterator<Item = char>, room: f64| {
+        let mut used = 0.0;
+        letters
+            .take_while(|c| {
+                used += letter(*c) * size;
+                used <= room
+            })
+            .collect::<Vec<_>>()
+    };
+    let end: String = taken(&mut text.chars().rev(), room * 0.4).into_iter().rev().collect();
+    let start: String = taken(&mut text.chars(), room - extent(&end, size)).into_iter().collect();
+    format!("{}…{}", start.trim_end(), end.trim_start())
 }
 
 /// Estimates the width of a text at a size.
@@ -117,5 +124,19 @@ fn letter(c: char) -> f64 {
         c if c.is_ascii() => 0.57,
         c if (c as u32) < 0x2e80 => 0.62,
         _ => 1.05,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_text_keeps_what_tells_it_apart() {
+        let long = "EM · open_book · operational_only · t0";
+        let (cold, warm) = (fitting(long, 200.0, 13.0), fitting(&format!("{long}7"), 200.0, 13.0));
+        assert!(cold != warm && cold.starts_with("EM · open") && cold.ends_with("t0"), "{cold} {warm}");
+        assert!(extent(&warm, 13.0) <= 200.0);
+        assert_eq!(fitting("short", 200.0, 13.0), "short");
     }
 }

@@ -146,9 +146,9 @@ fn write_verdict(verdict: &PageVerdict, html: &mut String) {
 
 fn draw_words(answer: &super::PageAnswer) -> String {
     match answer.statuses.as_slice() {
-        [] => " <small>not built</small>".to_owned(),
-        [only] => format!(" <small>{}</small>", escape(only)),
-        many => format!(" <small>draw {} of {}: {}</small>", answer.draw + 1, many.len(), escape(&many.join(", "))),
+        [] => " · <small>not built</small>".to_owned(),
+        [only] => format!(" · <small>{}</small>", escape(only)),
+        many => format!(" · <small>draw {} of {}: {}</small>", answer.draw + 1, many.len(), escape(&many.join(", "))),
     }
 }
 

@@ -1,6 +1,7 @@
 use std::fmt::Write as _;
 
 use super::RunPage;
+use crate::report::metric_row::interval_name;
 use crate::report::number::{count, level};
 use crate::report::{MetricRow, SectionKind};
 
@@ -44,7 +45,7 @@ impl RunPage {
         for note in
             self.distinct(|trial| trial.report.note.clone().unwrap_or_default()).iter().filter(|note| !note.is_empty())
         {
-            let _ = write!(text, "Of who answered: {}. ", note.trim_end_matches('.'));
+            let _ = write!(text, "Note on who answered: {}. ", note.trim_end_matches('.'));
         }
         let mut settings: Vec<String> = Vec::new();
         for trial in &self.trials {
@@ -97,14 +98,14 @@ impl RunPage {
         let (mut tests, mut intervals): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
         let mut primary: Vec<String> = Vec::new();
         for verdict in self.trials.iter().flat_map(|trial| &trial.report.verdicts) {
-            let name = format!("{} on {}", verdict.metric.name, verdict.dataset);
+            let name = format!("{} on {}", verdict.metric.name_shown().0, verdict.dataset);
             if !primary.contains(&name) {
                 primary.push(name);
             }
             let Some(delta) = &verdict.metric.delta else { continue };
             let test = delta.test.as_ref().map(|test| crate::report::metric_row::test_name(&test.0));
             tests.extend(test.filter(|test| !tests.contains(test)));
-            intervals.extend(delta.method.as_deref().filter(|method| !intervals.contains(method)));
+            intervals.extend(delta.method.as_deref().map(interval_name).filter(|method| !intervals.contains(method)));
         }
         let Some(family) = self.trials.first().map(|trial| &trial.report.family) else { return String::new() };
         let correction = family.correction.as_ref().map_or_else(
@@ -112,7 +113,7 @@ impl RunPage {
             |name| format!("p-values were corrected by {name} within each trial"),
         );
         format!(
-            "Primary outcomes were {}. Differences (treatment − control, paired by item) were tested two-sided at level {} with {}; \
+            "Primary outcomes were {}. Differences (treatment − control, paired by item) were tested two-sided at level {} ({}); \
              {correction}. Intervals are at {} ({}). ",
             primary.join(", "),
             family.alpha,
@@ -150,7 +151,7 @@ fn list(names: &[String], what: &str) -> String {
 pub(super) fn interval_methods<'m>(metrics: impl Iterator<Item = &'m MetricRow>) -> String {
     let mut methods: Vec<&str> = Vec::new();
     for metric in metrics {
-        let of_delta = metric.delta.as_ref().and_then(|delta| delta.method.as_deref());
+        let of_delta = metric.delta.as_ref().and_then(|delta| delta.method.as_deref()).map(interval_name);
         methods.extend(of_delta.filter(|method| !methods.contains(method)));
     }
     methods.join(", ")

@@ -4,6 +4,7 @@
 //! nothing of it is dropped; what a browser would not show, or would obey, is written as its code point.
 
 mod escape;
+mod grid;
 mod item_card;
 mod methods;
 mod numbers;

@@ -1,11 +1,10 @@
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::table::{HtmlTable, name};
 use super::{RunPage, escape};
 use crate::report::MetricRow;
-use crate::report::metric_row::test_name;
-use crate::report::number::{NONE, count, difference, p_cell, range, usd};
+use crate::report::metric_row::{interval_name, test_name};
+use crate::report::number::{NONE, count, difference, p_cell, range, typeset, usd};
 use crate::report::panel::Panel;
 
 impl RunPage {
@@ -24,50 +23,28 @@ impl RunPage {
             html.push_str(&facts.collect::<Vec<_>>().join(" · "));
             html.push_str("</p>");
             let level = report.family.level();
-            // One method is told once; there is no room for a column that says the same in every row.
             let rows = || {
                 trial.datasets().flat_map(|(dataset, section)| section.metrics.iter().map(move |row| (dataset, row)))
             };
-            let methods: BTreeSet<&str> = rows().filter_map(|(_, row)| row.delta.as_ref()?.method.as_deref()).collect();
             let interval = format!(">{level} interval");
-            let mut headings = vec![
-                "Dataset",
-                "Metric",
-                ">Pairs",
-                ">Control",
-                ">Treatment",
-                ">Difference",
-                &interval,
-                "Test",
-                ">p",
-                ">q",
-            ];
-            let has_methods = methods.len() > 1;
-            if has_methods {
-                headings.insert(7, "Interval by");
-            }
+            let headings =
+                ["Dataset", "Metric", ">Pairs", ">Control", ">Treatment", ">Difference", &interval, "Test", ">p", ">q"];
             let mut table = HtmlTable::new(headings);
             for (dataset, row) in rows() {
-                let mut cells = metric_cells(dataset, row);
-                if !has_methods {
-                    cells.remove(7);
-                }
-                table.row(cells);
+                table.row(metric_cells(dataset, row));
             }
             html.push_str(&table.finish());
-            if let (Some(method), false) = (methods.first(), has_methods) {
-                let _ = write!(html, "<p class=\"small\">Intervals of differences: {}.</p>", escape(method));
-            }
+            html.push_str(&interval_note(rows()));
             let cost = &report.cost;
             let both = cost.total.usd.map_or_else(|| "not known".to_owned(), usd);
             let _ = write!(html, "<p class=\"small\">Cost of all answers: {}; ", escape(&both));
             let tokens = |n: Option<u64>| n.map_or_else(|| NONE.to_owned(), count);
-            let _ = write!(
-                html,
-                "{} input and {} output tokens.</p>",
-                tokens(cost.total.prompt_tokens),
-                tokens(cost.total.completion_tokens)
-            );
+            let _ = match (cost.total.prompt_tokens, cost.total.completion_tokens) {
+                (None, None) => write!(html, "tokens were not counted.</p>"),
+                (input, output) => {
+                    write!(html, "{} input and {} output tokens.</p>", tokens(input), tokens(output))
+                }
+            };
             for judge in &cost.judges {
                 let on_pairs = match judge.on_pairs {
                     0 => String::new(),
@@ -97,6 +74,30 @@ impl RunPage {
     }
 }
 
+/// Says by which method intervals of differences were made, and, where there are several, of which datasets.
+///
+/// A column of its own would say the same in row after row, and leave no room for the p-values.
+fn interval_note<'r>(rows: impl Iterator<Item = (&'r str, &'r MetricRow)>) -> String {
+    let mut methods: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (dataset, row) in rows {
+        let Some(method) = row.delta.as_ref().and_then(|delta| delta.method.as_deref()) else { continue };
+        match methods.iter_mut().find(|(known, _)| *known == method) {
+            Some((_, datasets)) if datasets.contains(&dataset) => {}
+            Some((_, datasets)) => datasets.push(dataset),
+            None => methods.push((method, vec![dataset])),
+        }
+    }
+    let each = methods.iter().map(|(method, datasets)| {
+        let of = datasets.iter().map(|dataset| name(dataset)).collect::<Vec<_>>().join(", ");
+        let of = if methods.len() > 1 { format!(" ({of})") } else { String::new() };
+        format!("{}{of}", escape(interval_name(method)))
+    });
+    match each.collect::<Vec<_>>().join("; ") {
+        none if none.is_empty() => none,
+        each => format!("<p class=\"small\">Intervals of differences: {each}.</p>"),
+    }
+}
+
 fn metric_cells(dataset: &str, row: &MetricRow) -> Vec<String> {
     let (shown, is_own) = row.name_shown();
     let delta = row.delta.as_ref();
@@ -107,9 +108,8 @@ fn metric_cells(dataset: &str, row: &MetricRow) -> Vec<String> {
         count(delta.map_or(0, |delta| delta.n)),
         row.arm_cell(0),
         row.arm_cell(1),
-        delta.and_then(|delta| delta.mean).map_or_else(|| NONE.to_owned(), |mean| difference(row.unit, mean)),
-        delta.and_then(|delta| delta.interval).map_or_else(|| NONE.to_owned(), |ends| range(row.unit, ends)),
-        delta.and_then(|delta| delta.method.as_deref()).map_or_else(|| NONE.to_owned(), escape),
+        delta.and_then(|delta| delta.mean).map_or_else(|| NONE.to_owned(), |mean| typeset(&difference(row.unit, mean))),
+        delta.and_then(|delta| delta.interval).map_or_else(|| NONE.to_owned(), |ends| typeset(&range(row.unit, ends))),
         test.map_or_else(|| NONE.to_owned(), |test| escape(test_name(&test.0))),
         escape(&p_cell(test.map(|test| test.1))),
         escape(&p_cell(delta.and_then(|delta| delta.q))),

@@ -4,6 +4,8 @@ use super::table::{HtmlTable, name};
 use super::{RunPage, escape};
 use crate::report::PairwiseSection;
 use crate::report::chart::{OutcomeBars, OutcomeRow, both};
+use crate::report::metric_row::interval_name;
+use crate::report::number::typeset;
 use crate::report::pairwise::LABEL_HEADINGS;
 
 impl RunPage {
@@ -25,8 +27,8 @@ impl RunPage {
         let mut html = String::from("<section id=\"pairwise\"><h2>Preferred answers</h2>");
         html.push_str(&both(|fit| bars.draw(fit)));
         html.push_str(
-            "<p class=\"caption\">Pairs of answers by which one a model prefers in both orders; where the orders disagree, that is a tie. \
-             The line marks half of the pairs.</p>",
+            "<p class=\"caption\">Pairs of answers, by which of the two a model prefers in both orders in which it was shown them; where the orders \
+             disagree, that is a tie. The line marks half of the pairs.</p>",
         );
         for (trial, found) in all() {
             let _ = write!(html, "<h3>{} on {}", escape(&found.name), escape(&found.dataset));
@@ -46,10 +48,10 @@ fn figures(found: &PairwiseSection, level: &str) -> String {
     let interval = format!(">{level} interval");
     let mut table =
         HtmlTable::new([">Wins", ">Ties", ">Losses", ">Win rate", &interval, "Interval by", ">Sign test p"]);
-    table.row(found.outcome_cells().map(|cell| escape(&cell)));
+    table.row(found.outcome_cells().map(|cell| escape(interval_name(&cell))));
     html.push_str(&table.finish());
     for sentence in [found.position_words(), found.length_words()] {
-        let _ = write!(html, "<p class=\"small\">{}</p>", escape(&sentence));
+        let _ = write!(html, "<p class=\"small\">{}</p>", escape(&typeset(&sentence)));
     }
     if !found.labels.is_empty() {
         let mut table = HtmlTable::new(LABEL_HEADINGS);

@@ -3,6 +3,7 @@ use std::fmt::Write as _;
 
 use super::table::{HtmlTable, name};
 use super::{RunPage, escape};
+use crate::report::PromptFile;
 use crate::report::number::{NONE, count};
 
 impl RunPage {
@@ -41,13 +42,24 @@ impl RunPage {
             let _ = write!(html, "<p class=\"warn\">{}</p>", escape(warning));
         }
         html.push_str("<h3>Prompts</h3>");
-        let mut table = HtmlTable::new(["Trial", "Arm", "Part", ">Bytes", ">Words", "Digest"]);
+        // A text that several trials have in common is told once.
+        let mut texts: Vec<(&PromptFile, Vec<&str>)> = Vec::new();
         for trial in &self.trials {
             for file in &trial.report.prompts {
-                let [slug, digest] = [&trial.report.slug, &file.digest].map(|text| name(text));
-                let [arm, part] = [&file.arm, &file.part].map(|word| escape(word));
-                table.row([slug, arm, part, count(file.bytes), count(file.words), digest]);
+                match texts.iter_mut().find(|(known, _)| *known == file) {
+                    Some((_, slugs)) => slugs.push(&trial.report.slug),
+                    None => texts.push((file, vec![&trial.report.slug])),
+                }
             }
+        }
+        let mut table = HtmlTable::new(["Trial", "Arm", "Part", ">Bytes", ">Words", "Digest"]);
+        for (file, slugs) in texts {
+            let trials = match slugs.len() {
+                all if all > 1 && all == self.trials.len() => format!("all {all}"),
+                _ => slugs.iter().map(|slug| name(slug)).collect::<Vec<_>>().join("<br>"),
+            };
+            let [arm, part] = [&file.arm, &file.part].map(|word| escape(word));
+            table.row([trials, arm, part, count(file.bytes), count(file.words), name(&file.digest)]);
         }
         if self.trials.iter().all(|trial| trial.report.prompts.is_empty()) {
             html.push_str("<p>No arm has a prompt of its own: questions are asked as they stand.</p>");

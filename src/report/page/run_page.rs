@@ -5,12 +5,31 @@ use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 
 use super::{ItemList, Methods, PageTrial, escape};
-use crate::report::Direction;
+use crate::report::metric_row::metric_meaning;
+use crate::report::{Direction, Verdict};
 
 /// Is the style of the page.
 const STYLE: &str = include_str!("style.css");
 /// Is the script of the page: it sorts tables and filters items, and nothing is lost without it.
 const SCRIPT: &str = include_str!("script.js");
+
+/// Is what the page links to at its top, in its order; it has not every section.
+const SECTIONS: [(&str, &str); 14] = [
+    ("verdict", "Verdict"),
+    ("effects", "Effects"),
+    ("arms", "Arms"),
+    ("grid", "Grid"),
+    ("risk", "Risk"),
+    ("cost", "Cost"),
+    ("heterogeneity", "Heterogeneity"),
+    ("missing", "Missing"),
+    ("flips", "Flips"),
+    ("pairwise", "Preferences"),
+    ("tokens", "Tokens"),
+    ("tables", "Numbers"),
+    ("provenance", "Provenance"),
+    ("items", "Items"),
+];
 
 /// Is a file with its content's hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,8 +76,8 @@ pub struct RunPage {
 }
 
 impl RunPage {
-    /// Writes the page up to its items.
-    pub fn write_head(&self, out: &mut dyn Write) -> io::Result<()> {
+    /// Writes the page up to its items, which follow or do not.
+    pub fn write_head(&self, out: &mut dyn Write, has_items: bool) -> io::Result<()> {
         let hash = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(SCRIPT.as_bytes()));
         write!(
             out,
@@ -68,17 +87,18 @@ impl RunPage {
              <title>{} · exp</title><style>{STYLE}</style></head><body><main>",
             escape(&self.run_id)
         )?;
-        out.write_all(self.header().as_bytes())?;
-        out.write_all(self.verdict().as_bytes())?;
-        out.write_all(self.charts().as_bytes())?;
-        out.write_all(self.tables().as_bytes())?;
-        out.write_all(self.provenance().as_bytes())
+        let body = self.verdict() + &self.charts() + &self.tables() + &self.provenance();
+        out.write_all(self.header(&body, has_items).as_bytes())?;
+        out.write_all(body.as_bytes())
     }
 
     /// Begins the items.
     pub fn write_items_head(out: &mut dyn Write) -> io::Result<()> {
         out.write_all(
             b"<section id=\"items\"><h2>Where the arms disagree</h2>\
+              <p class=\"small\">Marked are words that the other answer does not have there. Scores are means over the item's draws, bold \
+              where the arms differ. Beside an arm stands how its answer ended (<code>stop</code>: by itself).</p>\
+              <p class=\"paper\">On paper only those items stand that were open on the screen.</p>\
               <form class=\"filter\" hidden><label>which <select name=\"flip\"><option value=\"\">all</option>\
               <option value=\"up\">treatment higher</option><option value=\"down\">control higher</option>\
               <option value=\"other\">differs otherwise</option></select></label>\
@@ -108,7 +128,7 @@ impl RunPage {
         writeln!(out, "</main><script>{SCRIPT}</script></body></html>")
     }
 
-    fn header(&self) -> String {
+    fn header(&self, body: &str, has_items: bool) -> String {
         let mut html = format!(
             "<header><p class=\"kicker\">Evaluation report</p><h1>{}</h1><p class=\"sub\">{} · begun {} · {}</p>",
             escape(&self.run_id),
@@ -116,10 +136,13 @@ impl RunPage {
             escape(&self.created.replace('T', " ").replace('Z', " UTC")),
             escape(&self.tool)
         );
-        html.push_str(
-            "<nav><a href=\"#verdict\">Verdict</a> <a href=\"#effects\">Effects</a> <a href=\"#arms\">Arms</a> \
-             <a href=\"#tables\">Tables</a> <a href=\"#provenance\">Provenance</a> <a href=\"#items\">Items</a></nav></header>\n",
-        );
+        html.push_str("<nav aria-label=\"Sections\">");
+        for (id, name) in SECTIONS {
+            if body.contains(&format!("<section id=\"{id}\">")) || (id == "items" && has_items) {
+                let _ = write!(html, "<a href=\"#{id}\">{name}</a> ");
+            }
+        }
+        html.push_str("</nav></header>\n");
         if !self.is_complete {
             let _ =
                 write!(html, "<p class=\"warn\"><strong>This run is {}, not complete.</strong> ", escape(&self.state));
@@ -150,25 +173,17 @@ impl RunPage {
         for note in notes {
             let _ = write!(html, "<p class=\"warn\"><strong>Note:</strong> {}</p>", escape(note));
         }
-        let all = || {
-            self.trials
-                .iter()
-                .flat_map(|trial| trial.report.verdicts.iter().map(move |v| v.direction(&trial.report.family)))
-        };
-        let of = |direction| all().filter(|found| *found == direction).count();
-        let total = all().count();
-        if total > 1 {
-            let _ = write!(
-                html,
-                "<p class=\"lead\">Of {total} primary comparisons, {} show treatment higher and {} lower; for {} no difference is shown{}.</p>",
-                of(Direction::Higher),
-                of(Direction::Lower),
-                of(Direction::NotShown),
-                match of(Direction::NotTested) {
-                    0 => String::new(),
-                    n => format!(", and {n} could not be tested"),
-                }
-            );
+        let directions: Vec<Direction> = self
+            .trials
+            .iter()
+            .flat_map(|trial| trial.report.verdicts.iter().map(move |v| v.direction(&trial.report.family)))
+            .collect();
+        if directions.len() > 1 {
+            let _ = write!(html, "<p class=\"lead\">{}</p>", summary(&directions));
+        }
+        let is_long = directions.len() > MANY_VERDICTS;
+        if is_long {
+            let _ = write!(html, "<details><summary>All {} in words</summary>", directions.len());
         }
         for trial in &self.trials {
             let report = &trial.report;
@@ -183,7 +198,7 @@ impl RunPage {
                     Direction::NotShown => ("", "no difference shown"),
                     Direction::NotTested => ("", "not tested"),
                 };
-                let words = verdict.words(&report.family).html();
+                let words = verdict.brief_words(&report.family).html();
                 let _ = write!(html, "<li><span class=\"badge{class}\">{word}</span> {words}</li>");
             }
             html.push_str("</ul>");
@@ -202,9 +217,135 @@ impl RunPage {
                 html.push_str("</ul>");
             }
         }
-        if let Some(trial) = self.trials.first() {
-            let _ = write!(html, "<p class=\"small\">{}</p>", escape(&trial.report.family.sentence()));
+        if is_long {
+            html.push_str("</details>");
         }
+        html.push_str(&self.reading(&directions));
         html + "</section>\n"
+    }
+
+    /// Says once how the verdicts are to be read, and what the names in them stand for.
+    fn reading(&self, directions: &[Direction]) -> String {
+        let mut html = String::new();
+        if let Some(trial) = self.trials.first() {
+            let _ = write!(html, "<p class=\"small\">{}", escape(&trial.report.family.sentence()));
+        }
+        let leaves_open = self.trials.iter().any(|trial| {
+            let family = &trial.report.family;
+            let is_plain = |v: &Verdict| v.direction(family) == Direction::NotShown && v.own_meaning(family).is_none();
+            trial.report.verdicts.iter().any(is_plain)
+        });
+        let differs = [Direction::Higher, Direction::Lower].iter().any(|found| directions.contains(found));
+        if let (true, Some(meaning)) = (differs, Direction::Higher.meaning()) {
+            let _ = write!(html, " <strong>Higher, lower:</strong> {meaning}");
+        }
+        if let (true, Some(meaning)) = (leaves_open, Direction::NotShown.meaning()) {
+            let _ = write!(html, " <strong>No difference shown:</strong> {meaning}");
+        }
+        html.push_str("</p>");
+        let sections = self.trials.iter().flat_map(super::PageTrial::datasets).map(|(_, section)| section);
+        let mut named: Vec<(&str, &str)> = Vec::new();
+        for meaning in sections.flat_map(|section| &section.metrics).filter_map(|row| metric_meaning(&row.name)) {
+            if !named.contains(&meaning) {
+                named.push(meaning);
+            }
+        }
+        let each = named.iter().map(|(name, meaning)| format!("<strong>{name}:</strong> {meaning}; "));
+        let _ = write!(
+            html,
+            "<p class=\"small\">Scores are means over items. {}<strong>pp:</strong> percentage points.</p>",
+            each.collect::<String>()
+        );
+        html
+    }
+}
+
+/// Is how many verdicts stand open above the charts.
+const MANY_VERDICTS: usize = 24;
+
+/// Sums verdicts up in one sentence.
+fn summary(directions: &[Direction]) -> String {
+    let total = directions.len();
+    let of = |direction| directions.iter().filter(|found| **found == direction).count();
+    let in_n = |n: usize| if n == total { "all".to_owned() } else { n.to_string() };
+    let mut parts = Vec::new();
+    match (of(Direction::Higher), of(Direction::Lower)) {
+        (0, 0) => {}
+        (up, 0) => parts.push(format!("treatment scores higher in {}", in_n(up))),
+        (0, down) => parts.push(format!("treatment scores lower in {}", in_n(down))),
+        (up, down) => parts.push(format!("treatment scores higher in {up} and lower in {down}")),
+    }
+    let more = [(Direction::NotShown, "no difference is shown"), (Direction::NotTested, "no test could be made")];
+    for (direction, what) in more {
+        if of(direction) > 0 {
+            let n = of(direction);
+            parts.push(if n == total { format!("{what} in any") } else { format!("{what} in {n}") });
+        }
+    }
+    format!("Of {total} primary comparisons, {}.", parts.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_names_what_there_is_and_no_more() {
+        use Direction::{Higher, Lower, NotShown, NotTested};
+        assert_eq!(summary(&[Lower, Lower]), "Of 2 primary comparisons, treatment scores lower in all.");
+        assert_eq!(summary(&[NotShown, NotShown]), "Of 2 primary comparisons, no difference is shown in any.");
+        assert_eq!(
+            summary(&[Higher, NotShown, Lower, Higher, NotTested]),
+            "Of 5 primary comparisons, treatment scores higher in 2 and lower in 1; no difference is shown in 1; \
+             no test could be made in 1."
+        );
+    }
+
+    /// Reads the colours of one of the style's blocks of variables, as shares of light.
+    fn colours(block: &str) -> std::collections::BTreeMap<&str, [f64; 3]> {
+        let channel = |n: u32| f64::from(n) / 255.0;
+        let of = |value: &str| -> Option<[f64; 3]> {
+            let numbers: Vec<u32> = match value.strip_prefix('#') {
+                Some(hex) => {
+                    let size = hex.len() / 3;
+                    let digits = (0..3).map(|at| hex[at * size..(at + 1) * size].repeat(3 - size));
+                    digits.map(|digits| u32::from_str_radix(&digits, 16).ok()).collect::<Option<_>>()?
+                }
+                None => value.split(' ').map(|n| n.parse().ok()).collect::<Option<_>>()?,
+            };
+            Some([0, 1, 2].map(|at| numbers.get(at).copied().map_or(0.0, channel)))
+        };
+        let end = block.find('}').unwrap_or(block.len());
+        block[..end]
+            .split(';')
+            .filter_map(|one| one.trim().strip_prefix("--")?.split_once(':'))
+            .filter_map(|(name, value)| Some((name, of(value)?)))
+            .collect()
+    }
+
+    /// Returns the contrast of two colours as WCAG 2 defines it.
+    fn contrast(a: [f64; 3], b: [f64; 3]) -> f64 {
+        let linear = |c: f64| if c <= 0.03928 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) };
+        let light = |c: [f64; 3]| 0.2126 * linear(c[0]) + 0.7152 * linear(c[1]) + 0.0722 * linear(c[2]) + 0.05;
+        let (a, b) = (light(a), light(b));
+        a.max(b) / a.min(b)
+    }
+
+    #[test]
+    fn words_can_be_read_and_arms_told_apart_in_every_scheme() {
+        let schemes: Vec<_> = STYLE.split(":root{").skip(1).map(colours).collect();
+        assert_eq!(schemes.len(), 3, "light, dark and print");
+        for scheme in schemes {
+            let of = |a: &str, b: &str| contrast(scheme[a], scheme[b]);
+            let words =
+                [("fg", "bg"), ("fg", "panel"), ("fg", "mark"), ("fg", "warn-bg"), ("soft", "bg"), ("soft", "panel")];
+            for (word, ground) in
+                words.into_iter().chain([("up", "bg"), ("down", "bg"), ("up", "panel"), ("down", "panel")])
+            {
+                assert!(of(word, ground) >= 4.5, "{word} on {ground}: {}", of(word, ground));
+            }
+            assert!(of("control", "bg") >= 3.0 && of("up", "bg") >= 3.0, "bars on the ground");
+            assert!(of("control", "up") >= 1.9, "the arms, without colour: {}", of("control", "up"));
+        }
     }
 }

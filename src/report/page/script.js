@@ -9,7 +9,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
       heads.forEach((other) => other.setAttribute("aria-sort", "none"));
       head.setAttribute("aria-sort", up ? "ascending" : "descending");
       const body = table.tBodies[0];
-      const number = (text) => parseFloat(text.replace(/[,$+]/g, "").replace(/^< /, ""));
+      const number = (text) => parseFloat(text.replace(/[,$+]/g, "").replace("−", "-").replace(/^< /, ""));
       const rows = [...body.rows].map((row) => [row, row.cells[at].textContent.trim()]);
       rows.sort(([, a], [, b]) => {
         const [x, y] = [number(a), number(b)];
@@ -19,7 +19,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
       body.append(...rows.map(([row]) => row));
     };
     head.addEventListener("click", sort);
-    head.addEventListener("keydown", (event) => { if (event.key === "Enter") sort(); });
+    head.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); sort(); } });
   });
 }
 const form = document.querySelector("form.filter");
@@ -57,4 +57,4 @@ if (form) {
   form.hidden = items.length === 0;
   apply();
 }
-addEventListener("beforeprint", () => document.querySelectorAll("#tables details").forEach((fold) => { fold.open = true; }));
+addEventListener("beforeprint", () => document.querySelectorAll("section:not(#items) details").forEach((fold) => { fold.open = true; }));

@@ -7,14 +7,15 @@ use crate::report::chart::{
     ArmBars, ArmPair, CostQuality, CostedTrial, FlipRow, Flips, Forest, ForestGroup, ForestRow, Histogram, Mark,
     RiskCoverage, StatusRow, Statuses, both,
 };
-use crate::report::number::{NONE, count, difference, p_value};
+use crate::report::metric_row::interval_name;
+use crate::report::number::{NONE, count, p_value};
 use crate::report::{MetricRow, Section, Unit};
 
 /// Is how many rows a forest has room for besides the primary ones.
 const EXPLORATORY_ROWS: usize = 40;
 
 /// Is a dataset and a metric of it.
-type Pair = (String, String);
+pub(super) type Pair = (String, String);
 
 impl RunPage {
     /// Renders the charts.
@@ -42,7 +43,7 @@ impl RunPage {
     }
 
     /// Lists the datasets and metrics that are primary in a trial, in their order.
-    fn primaries(&self) -> Vec<Pair> {
+    pub(super) fn primaries(&self) -> Vec<Pair> {
         let mut all = Vec::new();
         for verdict in self.trials.iter().flat_map(|trial| &trial.report.verdicts) {
             let pair = (verdict.dataset.clone(), verdict.metric.name.clone());
@@ -111,9 +112,10 @@ impl RunPage {
             "Effects of treatment",
             &both(|fit| forest.draw(fit)),
             &format!(
-                "Mean differences over paired items with {level} intervals ({}). Filled: primary, with the corrected q; hollow: \
-                 exploratory, with the uncorrected p. Right of the line, treatment scores higher, which for rates of errors is worse.{left_out}",
-                interval_methods(metrics.into_iter())
+                "Mean differences over paired items, with {level} intervals in brackets and as bars{}. Filled: primary, with the corrected q; \
+                 hollow: exploratory, with the uncorrected p. Right of the line, treatment scores higher, which for rates of errors is \
+                 worse.{left_out}",
+                in_brackets(&interval_methods(metrics.into_iter()))
             ),
         )
     }
@@ -133,11 +135,15 @@ impl RunPage {
                 heading = title(row, &dataset);
                 let arms = [0, 1].map(|arm: usize| {
                     let estimate = row.arms[arm].as_ref()?;
-                    methods.extend(estimate.method.as_deref().filter(|method| !methods.contains(method)));
+                    methods.extend(
+                        estimate.method.as_deref().map(interval_name).filter(|method| !methods.contains(method)),
+                    );
                     Some((estimate.mean?, estimate.interval))
                 });
                 let label = if self.trials.len() == 1 { heading.clone() } else { self.label(trial) };
-                pairs.push(ArmPair { label, arms });
+                if arms.iter().any(Option::is_some) {
+                    pairs.push(ArmPair { label, arms });
+                }
             }
             if self.trials.len() == 1 {
                 match groups.last_mut() {
@@ -157,69 +163,10 @@ impl RunPage {
             "Each arm by itself",
             &(ARM_KEY.to_owned() + &both(|fit| bars.draw(fit))),
             &format!(
-                "Means over all items that the arm has a score for, with {} intervals ({}). Intervals of two arms may overlap where \
+                "Means over all items that the arm has a score for, with {} intervals in brackets and as whiskers{}. Intervals of two arms may overlap where \
                  their paired difference is clear: judge the difference by the chart above.",
                 self.level(),
-                methods.join(", ")
-            ),
-        )
-    }
-
-    fn grid(&self) -> String {
-        if self.trials.len() < 2 {
-            return String::new();
-        }
-        let distinct = |of: &dyn Fn(&PageTrial) -> String| {
-            let mut all: Vec<String> = Vec::new();
-            for value in self.trials.iter().map(of) {
-                if !all.contains(&value) {
-                    all.push(value);
-                }
-            }
-            all
-        };
-        let models = distinct(&|trial| trial.model.clone());
-        let points = distinct(&|trial| trial.point.clone());
-        let row_of = |trial: &PageTrial| {
-            if points.len() > 1 { format!("{} · {}", trial.prompt_set, trial.point) } else { trial.prompt_set.clone() }
-        };
-        let rows = distinct(&row_of);
-        let primaries = self.primaries();
-        let most = primaries
-            .iter()
-            .flat_map(|(dataset, metric)| self.trials.iter().filter_map(|trial| trial.metric(dataset, metric)))
-            .filter(|row| row.unit == Unit::Share)
-            .filter_map(|row| row.delta.as_ref()?.mean)
-            .fold(1e-9_f64, |most, mean| most.max(mean.abs()));
-        let mut html = String::new();
-        for (dataset, metric) in &primaries {
-            let Some(first) = self.trials.iter().find_map(|trial| trial.metric(dataset, metric)) else { continue };
-            let _ = write!(
-                html,
-                "<div class=\"grid\"><h3>{}</h3><div class=\"scroll\"><table><thead><tr><th></th>",
-                escape(&title(first, dataset))
-            );
-            for model in &models {
-                let _ = write!(html, "<th scope=\"col\" class=\"r\">{}</th>", name(model));
-            }
-            html.push_str("</tr></thead><tbody>");
-            for row in &rows {
-                let _ = write!(html, "<tr><th scope=\"row\">{}</th>", name(row));
-                for model in &models {
-                    let trial = self.trials.iter().find(|trial| trial.model == *model && row_of(trial) == *row);
-                    html.push_str(&grid_cell(trial, dataset, metric, most));
-                }
-                html.push_str("</tr>");
-            }
-            html.push_str("</tbody></table></div></div>");
-        }
-        let rows = if points.len() > 1 { "prompt set · decoding" } else { "prompt set" };
-        figure(
-            "grid",
-            "Effect grid",
-            &format!("<div class=\"multiples\">{html}</div>"),
-            &format!(
-                "Rows: {rows}; columns: model. Differences in percentage points; the darker, the larger. Bold: beyond chance after correction."
+                in_brackets(&methods.join(", "))
             ),
         )
     }
@@ -244,8 +191,9 @@ impl RunPage {
             "risk",
             "Risk against coverage",
             &format!("<div class=\"multiples\">{html}</div>"),
-            "Each point keeps the items whose share of abstentions does not exceed a threshold: how many questions are answered, and \
-             how many of those answers are wrong. Lower is better at the same coverage.",
+            "An arm that is drawn several times may decline some of the draws. Each point keeps the items whose share of abstentions does not \
+             exceed a threshold: how many questions are then answered, and how many of those answers are wrong. Lower is better at \
+             the same coverage.",
         )
     }
 
@@ -290,9 +238,8 @@ impl RunPage {
         } else {
             "No price is known or everything was free, so tokens stand for cost: the mean over all answers of an arm."
         };
-        let caption =
-            format!("Grey: control; blue: treatment, at the end of the line that leads from its control. {what}");
-        figure("cost", "Cost against quality", &format!("<div class=\"multiples\">{html}</div>"), &caption)
+        let caption = format!("Each line leads from control to treatment, which is named. {what}");
+        figure("cost", "Cost against quality", &format!("{ARM_KEY}<div class=\"multiples\">{html}</div>"), &caption)
     }
 
     fn heterogeneity(&self) -> String {
@@ -335,7 +282,8 @@ impl RunPage {
             "heterogeneity",
             "Does the effect differ between sets of items?",
             &html,
-            "Each set's mean difference with its 95% interval; diamonds: pooled (inverse variance; random effects by DerSimonian and Laird).",
+            "Each set's mean difference with its 95% interval; diamonds: pooled (inverse variance; random effects by DerSimonian and Laird). \
+             Q and I² say how far the sets differ beyond chance: I² is the share of variation that is not sampling, τ its standard deviation.",
         )
     }
 
@@ -360,71 +308,76 @@ impl RunPage {
             let words = format!("<p>All {} answers ended by themselves, and every one has a score.</p>", count(draws));
             return figure("missing", "Missing and other answers", &words, "");
         }
-        let mut rows = Vec::new();
+        let mut groups: Vec<(String, Vec<StatusRow>)> = Vec::new();
         // A dataset whose answers all stopped by themselves has no bar to show.
         let ended_otherwise = |section: &Section| {
             section.counts.iter().flatten().any(|arm| arm.statuses.iter().any(|one| one.0 != "stop"))
         };
-        for (trial, dataset, section) in sections().filter(|found| ended_otherwise(found.2)) {
+        let is_alone = self.trials.len() == 1;
+        let mut found: Vec<_> = sections().filter(|found| ended_otherwise(found.2)).collect();
+        // Those of a dataset stand together.
+        found.sort_by_key(|(_, dataset, _)| *dataset);
+        for (trial, dataset, section) in found {
             for (arm, counts) in section.counts.iter().enumerate() {
                 let Some(counts) = counts else { continue };
                 let of = |name: &str| counts.statuses.iter().find(|(other, _)| other == name).map_or(0, |(_, n)| *n);
-                let label = if self.trials.len() == 1 {
-                    dataset.to_owned()
-                } else {
-                    format!("{dataset} · {}", self.label(trial))
-                };
-                rows.push(StatusRow {
-                    label,
+                let row = StatusRow {
+                    label: if is_alone { dataset.to_owned() } else { self.label(trial) },
                     is_treatment: arm == 1,
                     counts: names.iter().map(|name| of(name)).collect(),
                     draws: counts.statuses.iter().map(|(_, n)| n).sum(),
-                });
+                };
+                push_under(&mut groups, if is_alone { "" } else { dataset }, row);
             }
         }
         let mut key = String::from("<p class=\"key\">");
         for (at, status) in names.iter().enumerate() {
-            let _ = write!(key, "<span><i class=\"{}\"></i>{}</span> ", Statuses::class(at), name(status));
+            let means = status_meaning(status).map_or_else(String::new, |means| format!(" ({means})"));
+            let _ = write!(key, "<span><i class=\"{}\"></i>{}{means}</span> ", Statuses::class(at), name(status));
         }
         key.push_str("</p>");
-        let chart = Statuses { names, rows };
+        let chart = Statuses { names, groups };
         let without: u64 = sections().map(|(_, _, section)| section.n_missing).sum();
         figure(
             "missing",
             "Missing and other answers",
             &(key + &both(|fit| chart.draw(fit))),
             &format!(
-                "Share of draws that did not end by themselves (<code>stop</code>), by how they ended. {} items lack a score under an \
-                 arm, over all trials and datasets, and are in no difference.",
-                count(without)
+                "Answers that did not end by themselves (<code>stop</code>), by how they ended. {}",
+                match without {
+                    0 => "Every item has a score under both arms.".to_owned(),
+                    1 => "1 item lacks a score under an arm and is in no difference.".to_owned(),
+                    n => format!(
+                        "{} items lack a score under an arm, over all trials and datasets, and are in no difference.",
+                        count(n)
+                    ),
+                }
             ),
         )
     }
 
     fn flips(&self) -> String {
-        let mut rows = Vec::new();
+        let mut groups = Vec::new();
         for (dataset, metric) in self.primaries() {
             for trial in &self.trials {
                 let Some(row) = trial.metric(&dataset, &metric) else { continue };
                 let Some(delta) = row.delta.as_ref().filter(|delta| delta.n > 0) else { continue };
                 let (up, equal, down) = delta.signs;
-                let label = if self.trials.len() == 1 {
-                    title(row, &dataset)
-                } else {
-                    format!("{} · {}", title(row, &dataset), self.label(trial))
-                };
-                rows.push(FlipRow { label, up, equal, down });
+                let title = title(row, &dataset);
+                let (heading, label) =
+                    if self.trials.len() == 1 { (String::new(), title) } else { (title, self.label(trial)) };
+                push_under(&mut groups, &heading, FlipRow { label, up, equal, down });
             }
         }
-        if rows.is_empty() {
+        if groups.is_empty() {
             return String::new();
         }
-        let chart = Flips { rows };
+        let chart = Flips { groups };
         figure(
             "flips",
-            "Flips",
+            "Flips: items that score higher under one arm",
             &both(|fit| chart.draw(fit)),
-            "Paired items that score higher under one arm than under the other; bars are shares of all paired items on one scale.",
+            "Numbers are paired items; bars are their shares of all paired items, on one scale.",
         )
     }
 
@@ -449,9 +402,34 @@ impl RunPage {
 const ARM_KEY: &str = "<p class=\"key\"><span><i class=\"control\"></i>control</span> <span><i class=\"treatment\"></i>treatment</span></p>";
 
 /// Wraps a chart in its section; the caption is HTML.
-fn figure(id: &str, title: &str, body: &str, caption: &str) -> String {
+pub(super) fn figure(id: &str, title: &str, body: &str, caption: &str) -> String {
     let caption = if caption.is_empty() { String::new() } else { format!("<p class=\"caption\">{caption}</p>") };
     format!("<section id=\"{id}\"><h2>{title}</h2>{body}{caption}</section>\n")
+}
+
+/// Puts words that there may be in brackets.
+fn in_brackets(words: &str) -> String {
+    if words.is_empty() { String::new() } else { format!(" ({words})") }
+}
+
+/// Puts a row under the last heading, or under a new one.
+fn push_under<R>(groups: &mut Vec<(String, Vec<R>)>, heading: &str, row: R) {
+    match groups.last_mut() {
+        Some((last, rows)) if last == heading => rows.push(row),
+        _ => groups.push((heading.to_owned(), vec![row])),
+    }
+}
+
+/// Says what a status means that is no word of daily use.
+fn status_meaning(status: &str) -> Option<&'static str> {
+    Some(match status {
+        "length" => "cut at the token limit",
+        "content_filter" => "withheld by a filter",
+        "empty" => "no text",
+        "no_answer" => "nothing to extract",
+        "failed:no_recording" => "nothing recorded",
+        _ => return None,
+    })
 }
 
 fn shown_metric(metric: &str) -> String {
@@ -459,7 +437,7 @@ fn shown_metric(metric: &str) -> String {
     row.name_shown().0.to_owned()
 }
 
-fn title(row: &MetricRow, dataset: &str) -> String {
+pub(super) fn title(row: &MetricRow, dataset: &str) -> String {
     format!("{} · {dataset}", row.name_shown().0)
 }
 
@@ -472,18 +450,4 @@ fn forest_row(row: &MetricRow, label: String, is_primary: bool) -> Option<Forest
     };
     let mark = if is_primary { Mark::Confirmatory } else { Mark::Exploratory };
     Some(ForestRow { label, mean: delta.mean?, interval: delta.interval, note, mark })
-}
-
-fn grid_cell(trial: Option<&PageTrial>, dataset: &str, metric: &str, most: f64) -> String {
-    let found = trial.and_then(|trial| Some((trial, trial.metric(dataset, metric)?)));
-    let Some((trial, row)) = found else { return format!("<td class=\"r\">{NONE}</td>") };
-    let Some((delta, mean)) = row.delta.as_ref().and_then(|delta| Some((delta, delta.mean?))) else {
-        return format!("<td class=\"r\">{NONE}</td>");
-    };
-    let is_shown = delta.q.or(delta.test.as_ref().map(|test| test.1)).is_some_and(|p| p < trial.report.family.alpha);
-    let text = escape(difference(row.unit, mean).trim_end_matches(" pp"));
-    let text = if is_shown { format!("<strong>{text}</strong>") } else { text };
-    let colour = if mean < 0.0 { "--down" } else { "--up" };
-    let shade = if row.unit == Unit::Share { mean.abs() / most * 0.5 } else { 0.0 };
-    format!("<td class=\"r\" style=\"background:rgb(var({colour})/{shade:.2})\">{text}</td>")
 }
