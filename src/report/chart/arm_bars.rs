@@ -1,5 +1,6 @@
 use super::Fit;
 use super::axis::Axis;
+use super::parts::{PAGE, Part, parts};
 use super::svg::{Anchor, BOLD, Svg, fitting};
 use crate::report::Unit;
 use crate::report::number::value;
@@ -33,11 +34,6 @@ impl ArmBars {
             Fit::Wide => (300.0, width - 148.0),
             Fit::Narrow => (12.0, width - 136.0),
         };
-        let label_height = if fit == Fit::Wide { 0.0 } else { 18.0 };
-        let row_height = label_height + 2.0 * BAR + 15.0;
-        let rows = self.groups.iter().map(|group| group.1.len()).sum::<usize>() as f64;
-        let headings = self.groups.iter().filter(|group| !group.0.is_empty()).count() as f64;
-        let bottom = 4.0 + rows * row_height + headings * 28.0;
         let highest = |pair: &ArmPair| {
             pair.arms
                 .iter()
@@ -47,6 +43,17 @@ impl ArmBars {
         };
         let top = self.groups.iter().flat_map(|group| &group.1).map(highest).fold(0.0, f64::max);
         let axis = Axis::covering([0.0, (top * 100.0).min(100.0)], if fit == Fit::Wide { 5 } else { 4 }, (left, right));
+        let groups = self.groups.iter().map(|group| (group.0.as_str(), group.1.as_slice()));
+        parts(groups, PAGE).iter().map(|part| Self::draw_part(part, &axis, (left, right), fit)).collect()
+    }
+
+    fn draw_part(part: &Part<'_, ArmPair>, axis: &Axis, (left, right): (f64, f64), fit: Fit) -> String {
+        let width = fit.width();
+        let label_height = if fit == Fit::Wide { 0.0 } else { 18.0 };
+        let row_height = label_height + 2.0 * BAR + 15.0;
+        let rows = part.iter().map(|group| group.1.len()).sum::<usize>() as f64;
+        let headings = part.iter().filter(|group| !group.0.is_empty()).count() as f64;
+        let bottom = 4.0 + rows * row_height + headings * 28.0;
         let mut svg = Svg::new(width, "Means of each arm with their intervals");
         for (tick, label) in axis.ticks() {
             let x = axis.at(tick);
@@ -56,12 +63,12 @@ impl ArmBars {
             svg.text((x, bottom + 16.0), Anchor::Middle, "tick", &format!("{label}%"));
         }
         let mut y = 4.0;
-        for (heading, pairs) in &self.groups {
+        for (heading, pairs) in part {
             if !heading.is_empty() {
                 svg.text((0.0, y + 18.0), Anchor::Start, "group", &fitting(heading, width - 8.0, BOLD));
                 y += 28.0;
             }
-            for pair in pairs {
+            for pair in *pairs {
                 let label_at = if fit == Fit::Wide { (10.0, y + BAR + 8.0) } else { (0.0, y + 13.0) };
                 let room = if fit == Fit::Wide { left - 24.0 } else { width - 8.0 };
                 svg.text(label_at, Anchor::Start, "label", &fitting(&pair.label, room, 13.0));

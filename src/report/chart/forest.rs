@@ -1,5 +1,6 @@
 use super::Fit;
 use super::axis::Axis;
+use super::parts::{PAGE, Part, parts};
 use super::svg::{Anchor, BOLD, Svg, fitting};
 use crate::report::Unit;
 use crate::report::number::{difference, range, typeset};
@@ -54,9 +55,9 @@ impl Forest {
     /// Draws it.
     pub fn draw(&self, fit: Fit) -> String {
         let width = fit.width();
-        let (label_x, left, right) = match fit {
-            Fit::Wide => (0.0, 300.0, width - 280.0),
-            Fit::Narrow => (0.0, 18.0, width - 18.0),
+        let (left, right) = match fit {
+            Fit::Wide => (300.0, width - 280.0),
+            Fit::Narrow => (18.0, width - 18.0),
         };
         let rows = || self.groups.iter().flat_map(|group| &group.rows);
         let ends = rows().flat_map(|row| {
@@ -65,30 +66,32 @@ impl Forest {
         });
         let ticks = if fit == Fit::Wide { 6 } else { 4 };
         let axis = Axis::covering(ends.chain([0.0]), ticks, (left, right));
+        let groups = self.groups.iter().map(|group| (group.heading.as_str(), group.rows.as_slice()));
+        parts(groups, PAGE).iter().map(|part| self.draw_part(part, &axis, (left, right), fit)).collect()
+    }
+
+    fn draw_part(&self, part: &Part<'_, ForestRow>, axis: &Axis, (left, right): (f64, f64), fit: Fit) -> String {
+        let (width, label_x) = (fit.width(), 0.0);
+        let rows = part.iter().map(|group| group.1.len()).sum::<usize>();
         let (row_height, head_height) = if fit == Fit::Wide { (26.0, 30.0) } else { (60.0, 28.0) };
-        let groups: f64 = self.groups.iter().filter(|group| !group.heading.is_empty()).count() as f64;
-        let bottom = 8.0 + rows().count() as f64 * row_height + groups * head_height;
+        let groups = part.iter().filter(|group| !group.0.is_empty()).count() as f64;
+        let bottom = 8.0 + rows as f64 * row_height + groups * head_height;
         let mut svg = Svg::new(width, "Forest plot of mean differences, treatment minus control, with intervals");
         for (value, label) in axis.ticks() {
             let x = axis.at(value);
-            for (from, to) in self.strips(fit, (row_height, head_height), bottom) {
+            for (from, to) in strips(part, fit, (row_height, head_height), bottom) {
                 svg.line((x, from), (x, to), if value == 0.0 { "zero" } else { "grid" });
             }
             svg.text((x, bottom + 16.0), Anchor::Middle, "tick", &label);
         }
         svg.text((f64::midpoint(left, right), bottom + 36.0), Anchor::Middle, "axis", &self.axis);
         let mut y = 8.0;
-        for group in &self.groups {
-            if !group.heading.is_empty() {
-                svg.text(
-                    (label_x, y + 19.0),
-                    Anchor::Start,
-                    "group",
-                    &fitting(&group.heading, left.max(width - 8.0), BOLD),
-                );
+        for (heading, rows) in part {
+            if !heading.is_empty() {
+                svg.text((label_x, y + 19.0), Anchor::Start, "group", &fitting(heading, left.max(width - 8.0), BOLD));
                 y += head_height;
             }
-            for row in &group.rows {
+            for row in *rows {
                 let ends = |ends| format!(" [{}]", range(Unit::Share, ends).replace(" pp", ""));
                 let mean = difference(Unit::Share, row.mean);
                 let numbers = mean.trim_end_matches(" pp").to_owned() + &row.interval.map_or_else(String::new, ends);
@@ -110,32 +113,32 @@ impl Forest {
                     svg.text((width, y + 29.0), Anchor::End, "number", &row.note);
                     y + 43.0
                 };
-                draw_effect(&mut svg, &axis, row, middle);
+                draw_effect(&mut svg, axis, row, middle);
                 y += row_height;
             }
         }
         svg.finish(bottom + 44.0)
     }
+}
 
-    /// Lists from where to where lines of the axis go down: where words stand above what is drawn, not through them.
-    fn strips(&self, fit: Fit, (row_height, head_height): (f64, f64), bottom: f64) -> Vec<(f64, f64)> {
-        if fit == Fit::Wide {
-            return vec![(4.0, bottom)];
-        }
-        let mut strips = Vec::new();
-        let mut y = 8.0;
-        for group in &self.groups {
-            y += if group.heading.is_empty() { 0.0 } else { head_height };
-            for _ in &group.rows {
-                strips.push((y + 34.0, y + 52.0));
-                y += row_height;
-            }
-        }
-        if let Some(last) = strips.last_mut() {
-            last.1 = bottom;
-        }
-        strips
+/// Lists from where to where lines of the axis go down: where words stand above what is drawn, not through them.
+fn strips(part: &Part<'_, ForestRow>, fit: Fit, (row_height, head_height): (f64, f64), bottom: f64) -> Vec<(f64, f64)> {
+    if fit == Fit::Wide {
+        return vec![(4.0, bottom)];
     }
+    let mut strips = Vec::new();
+    let mut y = 8.0;
+    for (heading, rows) in part {
+        y += if heading.is_empty() { 0.0 } else { head_height };
+        for _ in *rows {
+            strips.push((y + 34.0, y + 52.0));
+            y += row_height;
+        }
+    }
+    if let Some(last) = strips.last_mut() {
+        last.1 = bottom;
+    }
+    strips
 }
 
 fn draw_effect(svg: &mut Svg, axis: &Axis, row: &ForestRow, y: f64) {

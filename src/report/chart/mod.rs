@@ -10,6 +10,7 @@ mod flips;
 mod forest;
 mod histogram;
 mod outcomes;
+mod parts;
 mod risk_coverage;
 mod statuses;
 mod svg;

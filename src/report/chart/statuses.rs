@@ -39,7 +39,7 @@ impl Statuses {
         let width = fit.width();
         let (left, right) = match fit {
             Fit::Wide => (380.0, width - 110.0),
-            Fit::Narrow => (16.0, width - 104.0),
+            Fit::Narrow => (20.0, width - 104.0),
         };
         let (row_height, offset) = if fit == Fit::Wide { (22.0, 0.0) } else { (38.0, 18.0) };
         let share = |row: &StatusRow| row.counts.iter().sum::<u64>() as f64 / row.draws.max(1) as f64;
@@ -77,7 +77,9 @@ impl Statuses {
                     svg.rect((end(sum), at), (end(sum + n) - end(sum), 14.0), &Self::class(shade));
                     sum += n;
                 }
-                let number = format!("{} ({:.1}%)", count(sum), share(row) * 100.0);
+                // Few of many are not to look like none.
+                let decimals = if most < 0.01 { 2 } else { 1 };
+                let number = format!("{} ({:.decimals$}%)", count(sum), share(row) * 100.0);
                 let at_x = axis.at(share(row) * 100.0);
                 svg.text((at_x + 6.0, at + 11.5), Anchor::Start, "number", &number);
                 y += row_height;
