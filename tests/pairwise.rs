@@ -297,11 +297,18 @@ fn every_pair_is_asked_about_in_both_orders_and_once() {
     let [pair] = compared["trials"][0]["pairwise"].as_array().unwrap().as_slice() else { panic!("{compared:#}") };
     let sides = ["a", "b"].map(|side| counts(&pair[side], ["compared", "wins", "ties", "losses"]));
     assert_eq!(sides, [[4, 1, 2, 1], [4, 0, 3, 1]]);
-    assert_eq!(pair["change"], serde_json::json!({"wins": -1, "ties": 1, "losses": 0, "win_rate": -0.125}));
+    let paired = &pair["change"]["paired"];
+    let means = ["mean_a", "mean_b", "delta"].map(|name| paired[name].as_f64().unwrap());
+    assert_eq!(
+        (paired["n"].as_u64(), means, paired["test"].as_str()),
+        (Some(4), [0.5, 0.375, -0.125], Some("paired-t"))
+    );
+    let counted = ["wins", "ties", "losses"].map(|name| pair["change"][name].as_i64().unwrap());
+    assert_eq!((counted, pair["change"]["win_rate"].as_f64()), ([-1, 1, 0], Some(-0.125)));
     let text = made.exp(&["compare", before, after]).expect_code(0).stdout;
     let expected = "  preferred answers, as each run found them\n    d judge_pairwise, by ours: wins 1, ties 2, losses 1, win rate 0.5000 \
                     (p 1.0000) -> wins 0, ties 3, losses 1, win rate 0.3750 (p 1.0000); change: wins -1, ties +1, losses +0, win \
-                    rate -0.1250\n";
+                    rate -0.1250\n      on the 4 items that both compare: 0.5000 -> 0.3750, -0.1250 [";
     assert!(text.contains(expected), "{text}");
 
     // What it was told of an item goes with that item.

@@ -276,6 +276,18 @@ fn print_trial(trial: &TrialComparison, out: &Output) {
     }
     for found in &trial.pairwise {
         out.line(&format!("    {}", printable(&preferred_text(found))));
+        if let Some(paired) = found.change.as_ref().and_then(|change| change.paired.as_ref()) {
+            let interval =
+                paired.ci_95.map_or_else(|| "–".to_owned(), |[low, high]| format!("[{low:+.4}, {high:+.4}]"));
+            out.line(&format!(
+                "      on the {} items that both compare: {:.4} -> {:.4}, {:+.4} {interval}, p {}",
+                thousands(paired.n),
+                paired.mean_a,
+                paired.mean_b,
+                paired.delta,
+                p_text(paired.p_value)
+            ));
+        }
     }
     for cost in
         trial.costs.iter().filter(|cost| matches!(cost.name.as_str(), "usd" | "prompt_tokens" | "completion_tokens"))

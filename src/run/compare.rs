@@ -3,11 +3,12 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
-use super::compare_items::compare_items;
+use super::compare_items::{compare_items, paired_change};
 use super::item_contents::item_contents;
 use super::item_table::ItemTable;
 use super::matched_items::{SideItems, match_items};
-use super::preference_pair::{preferences, side_by_side};
+use super::preference_pair::{Preferences, preferences, side_by_side};
+use super::preference_scores::{Partners, PreferenceScores, preference_scores};
 use super::{
     CostSummary, Drawn, Manifest, MatchedItems, MetricComparison, PreferencePair, RunBlobs, RunError, TrialEntry,
     loose_json,
@@ -260,6 +261,7 @@ fn compare_trials(a: &RunSide<'_>, one: &TrialEntry, b: &RunSide<'_>, other: &Tr
     let scores = view("results/per_item_scores.csv");
     let costs = view("results/costs.json");
     let significance = view("results/significance.json");
+    let mut items: Option<(ItemTable, ItemTable, Vec<Option<u32>>)> = None;
     if let Some([one, other]) = scores {
         match (ItemTable::read(&one), ItemTable::read(&other)) {
             (Ok(one), Ok(other)) => {
@@ -282,6 +284,7 @@ fn compare_trials(a: &RunSide<'_>, one: &TrialEntry, b: &RunSide<'_>, other: &Tr
                     let note = "no condition, type and metric has values of an item on both sides";
                     compared.notes.push(note.to_owned());
                 }
+                items = Some((one, other, partner));
             }
             (Err(why), _) => compared.notes.push(format!("`per_item_scores.csv` of {}: {why}", a.name)),
             (_, Err(why)) => compared.notes.push(format!("`per_item_scores.csv` of {}: {why}", b.name)),
@@ -309,21 +312,45 @@ fn compare_trials(a: &RunSide<'_>, one: &TrialEntry, b: &RunSide<'_>, other: &Tr
             .collect();
     }
     // Few runs have any: what shows none has none.
-    let mut preferred = |side: &RunSide<'_>, slug: &str| {
-        let name = "results/pairwise.json";
-        let Some(found) = side.manifest.views.iter().find(|view| view.slug == slug && view.name == name) else {
-            return BTreeMap::new();
-        };
-        let read = side.blobs.read(&found.blob).map_err(|error| error.to_string());
-        let read = read.and_then(|bytes| preferences(&bytes).ok_or_else(|| "its layout is not known".to_owned()));
-        read.unwrap_or_else(|why| {
-            compared.notes.push(format!("`{name}` of {}: {why}", side.name));
-            BTreeMap::new()
-        })
-    };
-    let (one, other) = (preferred(a, &one.slug), preferred(b, &other.slug));
-    compared.pairwise = side_by_side(&one, &other);
+    let (of_a, of_b) = (preferred(a, &one.slug, &mut compared.notes), preferred(b, &other.slug, &mut compared.notes));
+    compared.pairwise = side_by_side(&of_a.0, &of_b.0);
+    if let Some((a, b, partner)) = &items {
+        let partners = Partners { a, b, partner };
+        for pair in &mut compared.pairwise {
+            let key = (pair.dataset.clone(), pair.name.clone());
+            if let (Some(change), Some(a), Some(b)) = (&mut pair.change, of_a.1.get(&key), of_b.1.get(&key)) {
+                let pairs = partners.pairs(&pair.dataset, a, b);
+                let found = paired_change(&format!("pairwise|{}|{}", pair.dataset, pair.name), &pairs);
+                change.paired = found.map(|(change, _)| change);
+            }
+        }
+    }
     compared
+}
+
+/// Reads which arm's answers models prefer in a trial, and item by item; nothing where no model compares them. What cannot be read is
+/// noted.
+fn preferred(side: &RunSide<'_>, slug: &str, notes: &mut Vec<String>) -> (Preferences, PreferenceScores) {
+    let mut read = |name: &str| {
+        let found = side.manifest.views.iter().find(|view| view.slug == slug && view.name == name)?;
+        let read = side.blobs.read(&found.blob).map_err(|error| error.to_string());
+        read.map_err(|why| notes.push(format!("`{name}` of {}: {why}", side.name))).ok()
+    };
+    let (results, table) = (read("results/pairwise.json"), read("results/pairwise.csv"));
+    let mut note = |name: &str, why: &str| notes.push(format!("`{name}` of {}: {why}", side.name));
+    let results = results.map(|bytes| preferences(&bytes)).map(|found| {
+        found.unwrap_or_else(|| {
+            note("results/pairwise.json", "its layout is not known");
+            Preferences::default()
+        })
+    });
+    let table = table.map(|bytes| preference_scores(&bytes)).map(|found| {
+        found.unwrap_or_else(|why| {
+            note("results/pairwise.csv", &why);
+            PreferenceScores::default()
+        })
+    });
+    (results.unwrap_or_default(), table.unwrap_or_default())
 }
 
 fn settings(a: &TrialEntry, b: &TrialEntry) -> Vec<Difference> {

@@ -40,6 +40,27 @@ pub struct MetricComparison {
     pub flips: Option<Flips>,
 }
 
+/// Is how values changed, over the items that have one on both sides.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct PairedChange {
+    /// How many items.
+    pub n: u64,
+    /// The mean over them in `a`.
+    pub mean_a: f64,
+    /// The mean over them in `b`.
+    pub mean_b: f64,
+    /// The mean of `b` − `a`.
+    pub delta: f64,
+    /// Its 95 % bootstrap interval; absent below two items.
+    pub ci_95: Option<[f64; 2]>,
+    /// The method of the interval.
+    pub method: Option<&'static str>,
+    /// The test of no difference: `mcnemar-exact` where every value is 0 or 1, else `paired-t`.
+    pub test: Option<&'static str>,
+    /// Its two-sided p-value.
+    pub p_value: Option<f64>,
+}
+
 /// Counts items whose value is 0 on one side and 1 on the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Flips {
@@ -79,10 +100,31 @@ fn compare_metric(
     metric: &str,
     pairs: &[(&str, f64, f64)],
 ) -> Option<MetricComparison> {
+    let (change, flips) = paired_change(&format!("{condition}|{kind}|{metric}"), pairs)?;
+    let PairedChange { n, mean_a, mean_b, delta, ci_95, method, test, p_value } = change;
+    Some(MetricComparison {
+        condition: condition.to_owned(),
+        kind: kind.to_owned(),
+        metric: metric.to_owned(),
+        n,
+        mean_a,
+        mean_b,
+        delta,
+        ci_95,
+        method,
+        test,
+        p_value,
+        flips,
+    })
+}
+
+/// Compares the values of items on both sides, with what changed sides where every value is 0 or 1; none without a pair. `name` is
+/// that of the stream of its intervals.
+pub(super) fn paired_change(name: &str, pairs: &[(&str, f64, f64)]) -> Option<(PairedChange, Option<Flips>)> {
     let differences = Differences::omitting(pairs.iter().map(|(_, a, b)| (*a, *b)));
     let summary = paired(&differences);
     let mean = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>() / pairs.len() as f64;
-    let mut stream = Stream::derive(SEED, &format!("compare|{condition}|{kind}|{metric}"));
+    let mut stream = Stream::derive(SEED, &format!("compare|{name}"));
     let interval = bootstrap(&differences, RESAMPLES, &mut stream).and_then(|bootstrap| bootstrap.percentile(LEVEL));
     let is_binary = pairs.iter().all(|(_, a, b)| [a, b].into_iter().all(|value| *value == 0.0 || *value == 1.0));
     let flips = is_binary.then(|| flips(pairs));
@@ -93,10 +135,7 @@ fn compare_metric(
             None => (None, None),
         },
     };
-    Some(MetricComparison {
-        condition: condition.to_owned(),
-        kind: kind.to_owned(),
-        metric: metric.to_owned(),
+    let change = PairedChange {
         n: summary.n,
         // No pair, no mean: the metric is left out.
         delta: summary.mean?,
@@ -106,8 +145,8 @@ fn compare_metric(
         method: interval.map(|interval| interval.method.name()),
         test,
         p_value,
-        flips,
-    })
+    };
+    Some((change, flips))
 }
 
 fn flips(pairs: &[(&str, f64, f64)]) -> Flips {

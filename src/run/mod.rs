@@ -63,6 +63,7 @@ mod on_disk;
 mod predecessor_import;
 mod predecessor_tree;
 mod preference_pair;
+mod preference_scores;
 mod provenance;
 mod public_key;
 mod record;
@@ -93,7 +94,7 @@ pub use clean::{CleanOptions, CleanPlan, CleanRun, Cleaned, LeftOver, apply_clea
 pub use compare::{
     ComparedSide, Comparison, ConfigLine, Difference, Effect, EffectPair, NumberPair, RunSide, TrialComparison, compare,
 };
-pub use compare_items::{Flips, MetricComparison};
+pub use compare_items::{Flips, MetricComparison, PairedChange};
 pub use drawn::{Drawn, DrawnArm};
 pub use drift_report::{DriftDraw, DriftPair, DriftReport, DriftRule, DriftTest, IdenticalTexts, ServedChange};
 pub use error::RunError;

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::loose_json;
+use super::{PairedChange, loose_json};
 
 /// Is which arm's answers a model prefers on a dataset, as the two `pairwise.json` have it: each over its own pairs.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -51,9 +51,13 @@ pub struct PreferenceChange {
     pub losses: i64,
     /// The difference of the win rates.
     pub win_rate: Option<f64>,
+    /// The same over the items that both compare, each with the mean score of its pairs; absent without any, and where rows of the
+    /// data have labels of their own, by which tables then call their items.
+    pub paired: Option<PairedChange>,
 }
 
-type Preferences = BTreeMap<(String, String), Preference>;
+/// Is what is preferred, by dataset and name of the setting.
+pub(super) type Preferences = BTreeMap<(String, String), Preference>;
 
 /// Reads a `pairwise.json` by dataset and name; none where it is none.
 pub(super) fn preferences(bytes: &[u8]) -> Option<Preferences> {
@@ -105,6 +109,7 @@ fn change(a: &Preference, b: &Preference) -> PreferenceChange {
         ties: more(|side| side.ties),
         losses: more(|side| side.losses),
         win_rate: a.win_rate.zip(b.win_rate).map(|(a, b)| b - a),
+        paired: None,
     }
 }
 
@@ -128,7 +133,7 @@ mod tests {
         let b = read(format!("{{\"datasets\":{{\"d\":{{\"j\":{}}}}}}}", block(3, "null")));
         let [both, only] = side_by_side(&a, &b).try_into().unwrap();
         assert_eq!((both.name.as_str(), only.name.as_str(), &only.b, &only.change), ("j", "old", &None, &None));
-        assert_eq!(both.change, Some(PreferenceChange { wins: 2, ties: 0, losses: -2, win_rate: None }));
+        assert_eq!(both.change, Some(PreferenceChange { wins: 2, ties: 0, losses: -2, win_rate: None, paired: None }));
         assert_eq!(both.a.unwrap().win_rate, Some(0.375));
         assert_eq!(preferences(b"{\"datasets\":{\"d\":{\"j\":{}}}}"), None);
     }
