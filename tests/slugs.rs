@@ -18,7 +18,7 @@ fn slugs(text: &str) -> Vec<String> {
     }
     let file =
         ConfigFile { path: Utf8Path::new("eval_config.yaml"), bytes: text.as_bytes(), root, env: &|_: &str| None };
-    let loaded = load(&file, &Disk);
+    let loaded = load(&file, &Disk::default());
     let report = loaded.render(false);
     let config = loaded.config.unwrap_or_else(|| panic!("{report}"));
     select(&config, &Selection::default()).unwrap().into_iter().map(|trial| trial.slug).collect()

@@ -62,7 +62,7 @@ impl Place {
         let bytes = std::fs::read(&self.config_path).ok()?;
         let env = |name: &str| std::env::var(name).ok();
         let file = ConfigFile { path: Utf8Path::new(&label), bytes: &bytes, root: &self.root, env: &env };
-        config::load(&file, &Disk).config
+        config::load(&file, &Disk::default()).config
     }
 
     fn label(&self) -> String {
@@ -142,14 +142,11 @@ impl Project {
         let place = Place::find(global)?;
         let label = place.label();
         let bytes = std::fs::read(&place.config_path).map_err(|error| {
-            use std::io::ErrorKind::{InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied};
             let why = format!("cannot read the config `{}`: {error}", place.config_path);
-            // Any other reason lies in the machine, not in what was typed.
-            match error.kind() {
-                NotFound | NotADirectory | IsADirectory | PermissionDenied | InvalidInput => Failure::usage(why)
-                    .hint("`exp init` makes a project here; `--config FILE` or `-C DIR` names another"),
-                _ => Failure::new(Exit::Environment, why),
+            if config::lies_in_the_machine(&error) {
+                return Failure::new(Exit::Environment, why);
             }
+            Failure::usage(why).hint("`exp init` makes a project here; `--config FILE` or `-C DIR` names another")
         })?;
         let file = ConfigFile {
             path: Utf8Path::new(&label),
@@ -157,13 +154,14 @@ impl Project {
             root: &place.root,
             env: &|name| std::env::var(name).ok(),
         };
-        let loaded = config::load(&file, &Disk);
+        let disk = Disk::default();
+        let loaded = config::load(&file, &disk);
         let errors = loaded.diagnostics.iter().filter(|found| found.severity == Severity::Error).count();
         let Some(config) = loaded.config.as_ref().filter(|_| errors == 0) else {
             let mut text = loaded.render(false);
             let plural = if errors == 1 { "error" } else { "errors" };
             let _ = write!(text, "\n\n{errors} {plural} in {label}; nothing ran");
-            return Err(Failure::rendered(Exit::Usage, text));
+            return Err(Failure::rendered(if disk.has_failed() { Exit::Environment } else { Exit::Usage }, text));
         };
         for found in &loaded.diagnostics {
             if found.severity == Severity::Warning || out.is_verbose() {

@@ -48,7 +48,7 @@ pub use experiment::{
     WhenUnsupported, ZeroRule,
 };
 pub use external::ExternalConfig;
-pub use files::{Disk, FileKind, Files};
+pub use files::{Disk, FileKind, Files, lies_in_the_machine};
 pub use floating::{FLOATING_AS_OF, floating_name};
 pub use identifying::{identifying, in_text};
 pub use judge::{JudgeConfig, VerdictReading};

@@ -95,7 +95,7 @@ impl CleanPlan {
 ///
 /// Complete, partial and pending runs, pinned runs, runs on which somebody is at work, archives and imported runs are never
 /// touched.
-/// A directory goes only if it is a real directory, is named after the run, and holds a manifest of that run.
+/// A directory goes only if it is a real directory, is named after the run, and holds a manifest of that run, or no file at all.
 pub fn plan_clean(store: &Store, experiments: &Utf8Path, options: CleanOptions) -> Result<CleanPlan, RunError> {
     let mut plan = CleanPlan { leftovers: leftovers(experiments)?, ..CleanPlan::default() };
     let catalog = Catalog::read(store)?;
@@ -152,7 +152,12 @@ fn look_at_dir(experiments: &Utf8Path, record: &RunRecord, run: &mut CleanRun) -
     }
     let path = dir.path().join(MANIFEST_NAME);
     let OnDisk::File(_) = OnDisk::at(&path)? else {
-        leave(run, "it holds no manifest of ours");
+        // The last that is left of a directory whose removal was cut short is nobody's.
+        if walk(dir.path())?.iter().all(|found| matches!(found.what, OnDisk::Dir)) {
+            run.dir = Some(name);
+        } else {
+            leave(run, "it holds no manifest of ours");
+        }
         return Ok(());
     };
     let bytes = on_disk::read(&path)?;

@@ -93,6 +93,21 @@ fn a_run_that_is_let_go_frees_its_bytes_at_once_and_leaves_the_others_sound() {
 }
 
 #[test]
+fn what_a_collection_left_empty_goes_with_the_next() {
+    let place = three();
+    let options = GcOptions { keep_last: Some(1), ..AT_ONCE };
+    let before = leaving(&plan(&place, &options)).into_iter().map(str::to_owned).collect::<Vec<_>>();
+    assert!(before.contains(&"r1".to_owned()));
+    // As a kill leaves it before the directory itself goes.
+    fs::remove_dir_all(place.run_dir("r1")).unwrap();
+    fs::create_dir(place.run_dir("r1")).unwrap();
+    let planned = plan(&place, &options);
+    assert_eq!(leaving(&planned), before);
+    apply_gc(&place.store, &place.experiments, planned).unwrap();
+    assert!(!place.run_dir("r1").exists() && place.store.run("r1").unwrap().is_none());
+}
+
+#[test]
 fn pinned_archived_unfinished_and_foreign_runs_stay() {
     let place = three();
     make(
