@@ -40,9 +40,9 @@ impl Panel {
         text
     }
 
-    /// Writes it as HTML, under a heading of the fourth level.
+    /// Writes it as HTML, under a heading of the third level.
     pub(super) fn html(&self) -> String {
-        let mut html = format!("<h4>{}</h4>", self.heading);
+        let mut html = format!("<h3>{}</h3>", self.heading);
         let sentences = |html: &mut String, words: &Words| {
             if !words.is_empty() {
                 let _ = write!(html, "<p class=\"small\">{}</p>", words.html());
@@ -76,7 +76,7 @@ mod tests {
         };
         assert_eq!(panel.markdown(), "### Power\n\nBy `a¦b`.\n\n| Set | n |\n|---|---:|\n| `<i>` | 3 |\n\n");
         let html = panel.html();
-        assert!(html.starts_with("<h4>Power</h4><p class=\"small\">By <code>a|b</code>.</p><div"), "{html}");
+        assert!(html.starts_with("<h3>Power</h3><p class=\"small\">By <code>a|b</code>.</p><div"), "{html}");
         assert!(html.contains("<td><code>&lt;i&gt;</code></td><td class=\"r\">3</td>"), "{html}");
     }
 }
