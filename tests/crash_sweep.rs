@@ -172,21 +172,29 @@ fn a_kill_before_any_call_loses_nothing() {
     });
 }
 
-/// The texts that `exp` may print for an error number. SQLite does not say why it cannot open or sync a file of its own.
+const READ_ONLY: &str = "attempt to write a readonly database";
+
+/// The texts that `exp` may print for an error number. SQLite does not say why it cannot open or sync a file of its own, and
+/// goes on with one that it could open for reading only.
 fn words(errno: &str) -> &'static [&'static str] {
     match errno {
-        "EIO" => &["Input/output error", "unable to open database file", "disk I/O error"],
-        "ENOSPC" => {
-            &["No space left on device", "database or disk is full", "unable to open database file", "disk I/O error"]
-        }
+        "EIO" => &["Input/output error", "unable to open database file", READ_ONLY, "disk I/O error"],
+        "ENOSPC" => &[
+            "No space left on device",
+            "database or disk is full",
+            "unable to open database file",
+            READ_ONLY,
+            "disk I/O error",
+        ],
         "EDQUOT" => &[
             "Disk quota exceeded",
             "Quota exceeded",
             "database or disk is full",
             "unable to open database file",
+            READ_ONLY,
             "disk I/O error",
         ],
-        "EMFILE" => &["Too many open files", "unable to open database file", "disk I/O error"],
+        "EMFILE" => &["Too many open files", "unable to open database file", READ_ONLY, "disk I/O error"],
         // SQLite alone takes an interrupted fsync for a failed one; our own calls are made again.
         "EINTR" => &["disk I/O error"],
         _ => &[],
