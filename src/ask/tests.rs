@@ -215,7 +215,12 @@ fn as_many_are_in_flight_as_there_may_be_while_there_is_something_to_send() {
     let seen = peak.clone();
     let provider = scripted("p", move |_, _| {
         peak.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-        std::thread::sleep(Duration::from_millis(40));
+        // Whoever was sent first waits for the others to come, however slowly a busy machine starts them.
+        let mut waited = 0;
+        while waited < 40 || (waited < 400 && peak.load(Ordering::SeqCst) < 48) {
+            std::thread::sleep(Duration::from_millis(10));
+            waited += 10;
+        }
         now.fetch_sub(1, Ordering::SeqCst);
         answered("x")
     });
