@@ -61,26 +61,3 @@ pub fn spec_of(record: &ActionRecord) -> Result<ActionSpec, Failure> {
     serde_json::from_str(record.spec.get())
         .map_err(|error| Failure::new(Exit::Damage, format!("the record of action {}: {error}", record.key)))
 }
-
-/// Says whether the step that made it has another revision here: its output is promised for the same inputs only under one revision,
-/// and its parameters may read otherwise.
-pub fn is_of_another_revision(spec: &ActionSpec) -> bool {
-    spec.revision != spec.step.revision()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_an_earlier_revision_made_is_known() {
-        let spec = |revision: u32| ActionSpec {
-            step: StepKind::Costs,
-            revision,
-            params: serde_json::json!({}),
-            inputs: BTreeMap::new(),
-        };
-        let current = StepKind::Costs.revision();
-        assert!(is_of_another_revision(&spec(current - 1)) && !is_of_another_revision(&spec(current)));
-    }
-}

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::again::{again, is_of_another_revision, spec_of};
+use super::again::{again, spec_of};
 use super::args::Global;
 use super::audit_args::AuditArgs;
 use super::failure::{Exit, Failure};
@@ -9,7 +9,6 @@ use super::keys::read_keys;
 use super::output::Output;
 use super::project::{Home, current_dir};
 use crate::digest::{ActionKey, BlobId, StreamHasher};
-use crate::plan::StepKind;
 use crate::run::{
     AuditOptions, AuditReport, Catalog, Finding, Manifest, RunRecord, audit as check, audit_archive, drift,
     find_archive,
@@ -115,33 +114,53 @@ fn rerun(store: &Store, manifest: &Manifest, report: &mut AuditReport) -> Result
             actions.entry(key).or_insert(action);
         }
     }
-    let results: Vec<Result<Option<Vec<Finding>>, Failure>> =
+    let results: Vec<Result<Rerun, Failure>> =
         actions.par_iter().map(|(key, action)| rerun_one(store, key, action)).collect();
-    let total = results.len();
-    let mut others = 0;
+    let (mut again, mut foreign, mut others, mut idle) = (0, 0, 0, 0);
     for result in results {
         match result? {
-            Some(findings) => report.findings.extend(findings),
-            None => others += 1,
+            Rerun::Done(findings) => {
+                again += 1;
+                report.findings.extend(findings);
+            }
+            Rerun::Foreign => foreign += 1,
+            Rerun::OfAnotherRevision => others += 1,
+            Rerun::NotComputed => idle += 1,
         }
     }
-    let is_hermetic = |label: &str| label.split('/').next().and_then(StepKind::parse).is_none_or(StepKind::is_hermetic);
-    let foreign = actions.values().filter(|action| !is_hermetic(&action.label)).count();
-    let again = thousands((total - foreign - others) as u64);
-    report.notes.push(format!("{again} actions were executed again and their bytes compared"));
+    report.notes.push(format!("{} actions were executed again and their bytes compared", thousands(again)));
     if foreign > 0 {
-        let count = thousands(foreign as u64);
+        let count = thousands(foreign);
         report
             .notes
             .push(format!("{count} actions of executables were not: nobody says that they would do the same again"));
     }
     if others > 0 {
-        let count = thousands(others as u64);
+        let count = thousands(others);
         report.notes.push(format!(
             "{count} actions were not: another version of `exp` made them, whose steps have other revisions; that one can execute them"
         ));
     }
+    if idle > 0 {
+        let count = thousands(idle);
+        report.notes.push(format!(
+            "{count} actions were not: they fetched, or some answers failed, or something they read or made is no longer there"
+        ));
+    }
     Ok(())
+}
+
+/// Says what came of executing an action again.
+#[derive(Debug)]
+enum Rerun {
+    /// It was executed; what is not as it was.
+    Done(Vec<Finding>),
+    /// Somebody else's executable made it.
+    Foreign,
+    /// Its step has another revision here.
+    OfAnotherRevision,
+    /// There is nothing to compute, or what it read or made was erased: what a fetch brought, answers of which some had failed.
+    NotComputed,
 }
 
 /// Tells whether something that an action read or made was erased on purpose, so that it cannot be executed again.
@@ -155,20 +174,20 @@ fn is_forgotten(store: &Store, record: &ActionRecord) -> Result<bool, Failure> {
     Ok(false)
 }
 
-/// Executes an action again, and says what is not as it was; none of an action whose step has another revision here.
-fn rerun_one(
-    store: &Store,
-    key: &ActionKey,
-    action: &crate::run::ActionEntry,
-) -> Result<Option<Vec<Finding>>, Failure> {
-    let Some(record) = store.record(key)? else { return Ok(Some(Vec::new())) };
+fn rerun_one(store: &Store, key: &ActionKey, action: &crate::run::ActionEntry) -> Result<Rerun, Failure> {
+    let Some(record) = store.record(key)? else { return Ok(Rerun::NotComputed) };
     if is_forgotten(store, &record)? {
-        return Ok(Some(Vec::new()));
+        return Ok(Rerun::NotComputed);
     }
-    if is_of_another_revision(&spec_of(&record)?) {
-        return Ok(None);
+    let spec = spec_of(&record)?;
+    if !spec.step.is_hermetic() {
+        return Ok(Rerun::Foreign);
     }
-    let Some(mut made) = again(store, &record)? else { return Ok(Some(Vec::new())) };
+    // Outputs are promised for the same inputs only under one revision, and parameters may read otherwise under another.
+    if spec.revision != spec.step.revision() {
+        return Ok(Rerun::OfAnotherRevision);
+    }
+    let Some(mut made) = again(store, &record)? else { return Ok(Rerun::NotComputed) };
     let remedy = "the step is not deterministic, or its code changed under an unchanged revision: please report it";
     let mut findings = Vec::new();
     for output in &action.outputs {
@@ -190,5 +209,51 @@ fn rerun_one(
             remedy: remedy.to_owned(),
         });
     }
-    Ok(Some(findings))
+    Ok(Rerun::Done(findings))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+    use crate::plan::StepKind;
+    use crate::run::ActionEntry;
+    use crate::store::{Access, ActionRecord, ActionState, Commit, NamedBlob};
+
+    /// Says what comes of an action of a step, under a revision, whose record is all that is known of it.
+    fn rerun_of(step: StepKind, revision: u32) -> Rerun {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = camino::Utf8Path::from_path(temp.path()).unwrap().join("store");
+        let store = Store::open(&dir, Access::ReadWrite).unwrap();
+        let session = store.session().unwrap();
+        let staged = session.stage(b"made").unwrap();
+        let blob = staged.blob();
+        let spec = format!("{{\"step\":\"{step}\",\"revision\":{revision},\"params\":{{}},\"inputs\":{{}}}}");
+        let key = ActionKey::new(Digest::of(spec.as_bytes()));
+        let record = ActionRecord {
+            key,
+            step: step.to_string(),
+            spec: serde_json::value::RawValue::from_string(spec).unwrap(),
+            outputs: vec![NamedBlob { name: "made".into(), blob: blob.id, size: blob.size }],
+            state: ActionState::Complete,
+            draws: 0,
+            failures: 0,
+            tool: "exp".into(),
+            recorded_at: "2026-11-26T00:00:00.000Z".into(),
+            duration_ms: 1,
+        };
+        session.commit(vec![Commit { record: Some(record), blobs: vec![staged] }]).unwrap();
+        let entry: ActionEntry =
+            serde_json::from_value(serde_json::json!({"label": format!("{step}/t"), "verdict": "ran", "outputs": []}))
+                .unwrap();
+        rerun_one(&store, &key, &entry).unwrap()
+    }
+
+    #[test]
+    fn what_another_version_or_an_executable_made_is_not_executed_and_counts_once() {
+        let current = StepKind::Costs.revision();
+        assert!(matches!(rerun_of(StepKind::Costs, current - 1), Rerun::OfAnotherRevision));
+        assert!(matches!(rerun_of(StepKind::External, StepKind::External.revision() + 1), Rerun::Foreign));
+        assert!(matches!(rerun_of(StepKind::Fetch, StepKind::Fetch.revision()), Rerun::NotComputed));
+    }
 }

@@ -244,14 +244,15 @@ fn print_trial(trial: &TrialComparison, out: &Output) {
         ));
     }
     for metric in &trial.metrics {
-        let interval = metric.ci_95.map_or_else(|| "–".to_owned(), |[low, high]| format!("[{low:+.4}, {high:+.4}]"));
-        let p = p_text(metric.p_value);
+        let change = &metric.change;
+        let interval = change.ci_95.map_or_else(|| "–".to_owned(), |[low, high]| format!("[{low:+.4}, {high:+.4}]"));
+        let p = p_text(change.p_value);
         let flips =
             metric.flips.as_ref().map_or_else(String::new, |flips| format!("0->1: {}, 1->0: {}", flips.up, flips.down));
         out.line(
             format!(
                 "  {:<11}{:<8}{:<20}{:>7}{:>9.4}{:>9.4}{:>+10.4}  {interval:<22}{p:>9}  {flips}",
-                metric.condition, metric.kind, metric.metric, metric.n, metric.mean_a, metric.mean_b, metric.delta
+                metric.condition, metric.kind, metric.metric, change.n, change.mean_a, change.mean_b, change.delta
             )
             .trim_end(),
         );

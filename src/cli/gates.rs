@@ -113,13 +113,14 @@ pub fn numbers_of_comparison(comparison: &Comparison) -> Vec<Numbers> {
                     numbers.insert(format!("{condition}.{metric}.{quantity}"), value);
                 }
             };
-            add("delta", Some(found.delta));
-            add("ci_low", found.ci_95.map(|ends| ends[0]));
-            add("ci_high", found.ci_95.map(|ends| ends[1]));
-            add("p", found.p_value);
-            add("n", Some(found.n as f64));
-            add("control", Some(found.mean_a));
-            add("treatment", Some(found.mean_b));
+            let change = &found.change;
+            add("delta", Some(change.delta));
+            add("ci_low", change.ci_95.map(|ends| ends[0]));
+            add("ci_high", change.ci_95.map(|ends| ends[1]));
+            add("p", change.p_value);
+            add("n", Some(change.n as f64));
+            add("control", Some(change.mean_a));
+            add("treatment", Some(change.mean_b));
         }
         let name = if trial.slug_a == trial.slug_b {
             trial.slug_a.clone()

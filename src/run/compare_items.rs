@@ -20,22 +20,9 @@ pub struct MetricComparison {
     pub kind: String,
     /// The metric.
     pub metric: String,
-    /// How many items.
-    pub n: u64,
-    /// The mean over them in `a`.
-    pub mean_a: f64,
-    /// The mean over them in `b`.
-    pub mean_b: f64,
-    /// The mean of `b` − `a`.
-    pub delta: f64,
-    /// Its 95 % bootstrap interval; absent below two items.
-    pub ci_95: Option<[f64; 2]>,
-    /// The method of the interval.
-    pub method: Option<&'static str>,
-    /// The test of no difference: `mcnemar-exact` where every value is 0 or 1, else `paired-t`.
-    pub test: Option<&'static str>,
-    /// Its two-sided p-value.
-    pub p_value: Option<f64>,
+    /// How it changed.
+    #[serde(flatten)]
+    pub change: PairedChange,
     /// What changed sides, where every value is 0 or 1.
     pub flips: Option<Flips>,
 }
@@ -101,19 +88,11 @@ fn compare_metric(
     pairs: &[(&str, f64, f64)],
 ) -> Option<MetricComparison> {
     let (change, flips) = paired_change(&format!("{condition}|{kind}|{metric}"), pairs)?;
-    let PairedChange { n, mean_a, mean_b, delta, ci_95, method, test, p_value } = change;
     Some(MetricComparison {
         condition: condition.to_owned(),
         kind: kind.to_owned(),
         metric: metric.to_owned(),
-        n,
-        mean_a,
-        mean_b,
-        delta,
-        ci_95,
-        method,
-        test,
-        p_value,
+        change,
         flips,
     })
 }
@@ -189,17 +168,23 @@ mod tests {
     fn rows_are_compared_whatever_the_one_temperature_is() {
         let metrics = compared(A, B);
         let [em, f1] = metrics.as_slice() else { panic!("{metrics:?}") };
-        assert_eq!((em.metric.as_str(), em.n, em.mean_a, em.mean_b), ("em", 3, 1.0 / 3.0, 2.0 / 3.0));
+        assert_eq!(
+            (em.metric.as_str(), em.change.n, em.change.mean_a, em.change.mean_b),
+            ("em", 3, 1.0 / 3.0, 2.0 / 3.0)
+        );
         let flips = em.flips.as_ref().unwrap();
         assert_eq!((flips.up, flips.down), (2, 1));
         assert_eq!(
             (flips.up_items.as_slice(), flips.down_items.as_slice()),
             (&["d|2".into(), "d|3".into()][..], &["d|1".into()][..])
         );
-        assert_eq!((em.test, em.p_value), (Some("mcnemar-exact"), Some(1.0)));
-        assert!(em.ci_95.is_some_and(|[low, high]| low < em.delta && em.delta < high));
+        assert_eq!((em.change.test, em.change.p_value), (Some("mcnemar-exact"), Some(1.0)));
+        assert!(em.change.ci_95.is_some_and(|[low, high]| low < em.change.delta && em.change.delta < high));
         // An empty cell is no value: of four rows two have f1 on both sides.
-        assert_eq!((f1.metric.as_str(), f1.n, f1.mean_a, f1.delta, f1.flips.clone()), ("f1", 2, 0.375, 0.125, None));
+        assert_eq!(
+            (f1.metric.as_str(), f1.change.n, f1.change.mean_a, f1.change.delta, f1.flips.clone()),
+            ("f1", 2, 0.375, 0.125, None)
+        );
     }
 
     #[test]
@@ -208,7 +193,10 @@ mod tests {
         // Of five items of B the fifth, `d|9`, is what A calls `d|2`; nothing else is matched.
         let [em, ..] = &compare_items(&a, &b, &[None, Some(4), None, None])[..] else { panic!() };
         let flips = em.flips.as_ref().unwrap();
-        assert_eq!((em.n, em.mean_a, em.mean_b, flips.up_items.as_slice()), (1, 0.0, 1.0, &["d|2".into()][..]));
+        assert_eq!(
+            (em.change.n, em.change.mean_a, em.change.mean_b, flips.up_items.as_slice()),
+            (1, 0.0, 1.0, &["d|2".into()][..])
+        );
     }
 
     #[test]
@@ -220,8 +208,11 @@ mod tests {
     #[test]
     fn sides_exchanged_are_mirrored() {
         for (x, y) in compared(A, B).iter().zip(&compared(B, A)) {
-            assert_eq!((x.delta, x.ci_95), (-y.delta, y.ci_95.map(|[low, high]| [-high, -low])));
-            assert_eq!(x.p_value, y.p_value);
+            assert_eq!(
+                (x.change.delta, x.change.ci_95),
+                (-y.change.delta, y.change.ci_95.map(|[low, high]| [-high, -low]))
+            );
+            assert_eq!(x.change.p_value, y.change.p_value);
         }
     }
 }

@@ -28,7 +28,7 @@ fn two_runs_are_compared_from_store_and_archive_alike() {
     let [em] = trial.metrics.as_slice() else { panic!() };
     let flips = em.flips.as_ref().unwrap();
     assert_eq!(
-        (em.delta, flips.up_items.as_slice(), flips.down_items.as_slice()),
+        (em.change.delta, flips.up_items.as_slice(), flips.down_items.as_slice()),
         (0.0, &["quiz|2".into()][..], &["quiz|3".into()][..])
     );
     let names: Vec<&str> = trial.costs.iter().map(|pair| pair.name.as_str()).collect();
@@ -39,7 +39,7 @@ fn two_runs_are_compared_from_store_and_archive_alike() {
 
     let same = compare(&side("r1", &a, blobs, None), &side("r1", &a, blobs, None)).unwrap();
     assert!(same.same_root && same.config.is_empty() && same.trials[0].settings.is_empty());
-    assert_eq!((same.trials[0].metrics[0].delta, same.trials[0].metrics[0].p_value), (0.0, Some(1.0)));
+    assert_eq!((same.trials[0].metrics[0].change.delta, same.trials[0].metrics[0].change.p_value), (0.0, Some(1.0)));
 }
 
 fn side<'a>(name: &'a str, manifest: &'a Manifest, trial: Option<&'a str>, blobs: RunBlobs<'a>) -> RunSide<'a> {
