@@ -172,29 +172,13 @@ fn a_kill_before_any_call_loses_nothing() {
     });
 }
 
-const READ_ONLY: &str = "attempt to write a readonly database";
-
-/// The texts that `exp` may print for an error number. SQLite does not say why it cannot open or sync a file of its own, and
-/// goes on with one that it could open for reading only.
+/// The text that `exp` prints for an error number.
 fn words(errno: &str) -> &'static [&'static str] {
     match errno {
-        "EIO" => &["Input/output error", "unable to open database file", READ_ONLY, "disk I/O error"],
-        "ENOSPC" => &[
-            "No space left on device",
-            "database or disk is full",
-            "unable to open database file",
-            READ_ONLY,
-            "disk I/O error",
-        ],
-        "EDQUOT" => &[
-            "Disk quota exceeded",
-            "Quota exceeded",
-            "database or disk is full",
-            "unable to open database file",
-            READ_ONLY,
-            "disk I/O error",
-        ],
-        "EMFILE" => &["Too many open files", "unable to open database file", READ_ONLY, "disk I/O error"],
+        "EIO" => &["Input/output error", "disk I/O error"],
+        "ENOSPC" => &["No space left on device", "database or disk is full", "disk I/O error"],
+        "EDQUOT" => &["Disk quota exceeded", "Quota exceeded", "disk I/O error", "database or disk is full"],
+        "EMFILE" => &["Too many open files", "unable to open database file", "disk I/O error"],
         // SQLite alone takes an interrupted fsync for a failed one; our own calls are made again.
         "EINTR" => &["disk I/O error"],
         _ => &[],
@@ -275,6 +259,27 @@ fn a_quota() {
 #[test]
 fn too_many_files() {
     errors("EMFILE", [Inject::Once, Inject::Forever]);
+}
+
+/// SQLite does not say why it cannot open its file, and takes one that it can only read: each opening of it, in a sample too.
+#[test]
+fn an_index_that_cannot_be_opened_once_is_opened_again() {
+    if !is_here() {
+        return;
+    }
+    let reference = Reference::new();
+    let project = project();
+    let index = [project.path("store/index.sqlite")];
+    for errno in ["EIO", "EDQUOT"] {
+        sweep(&["openat"], &|_| 1, &mut |call, n| {
+            Reference::clear(&project);
+            let build = faulted(&project, &["build"], call, n, Inject::Once(errno), &index);
+            let what = format!("{errno} at opening {n} of the index: {}\n{}", build.call, build.output.stderr);
+            assert_eq!(build.output.code, 0, "{what}");
+            reference.resume(&project, &what);
+            build.fired
+        });
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, MAIN_DB, OpenFlags, Transaction, TransactionBehavior};
 
 use super::layout::Layout;
 use super::notices::Notices;
@@ -223,10 +223,32 @@ impl Index {
         *self.state() = State::default();
     }
 
+    /// Opens the file, and says why where that cannot be done: SQLite does not tell, and goes on with a file that it could open
+    /// for reading only. Where nothing is wrong with the file any more it is opened again. No other connection of this index may be
+    /// open: closing a file drops the locks that a process has on it.
+    fn opened(&self, open: impl Fn() -> Result<Connection>) -> Result<Connection> {
+        match open() {
+            Err(error) if is_unopened(&error) => {
+                let home = self.layout.index_home();
+                for name in std::iter::once(FILE).chain(BESIDE) {
+                    if home.stat(name)?.is_some() {
+                        if self.layout.writable() {
+                            home.open_write(name)?
+                        } else {
+                            home.open(name)?
+                        };
+                    }
+                }
+                open()
+            }
+            other => other,
+        }
+    }
+
     /// Opens for looking, changing nothing on disk.
     fn reader<'a>(&self, state: &'a mut State) -> Result<&'a Connection> {
         if state.reader.is_none() {
-            state.reader = Some(self.open_reader()?);
+            state.reader = Some(self.opened(|| self.open_reader())?);
         }
         state.reader.as_ref().ok_or_else(|| StoreError::Unfit { why: "the index is not open".into() })
     }
@@ -312,10 +334,10 @@ impl Index {
         {
             self.rebuild(&why(cause), &lock)?;
         }
-        let conn = match self.open_current(&lock) {
+        let conn = match self.opened(|| self.open_current(&lock)) {
             Err(error) if damaged(&error) => {
                 self.rebuild(&why(&error), &lock)?;
-                self.open_current(&lock)?
+                self.opened(|| self.open_current(&lock))?
             }
             other => other?,
         };
@@ -330,6 +352,9 @@ impl Index {
         self.require_file()?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut conn = Connection::open_with_flags(uri(&self.path(), "mode=rw"), flags).map_err(&failed)?;
+        if conn.is_readonly(MAIN_DB).map_err(&failed)? {
+            return Err(failed(schema::readable_only()));
+        }
         conn.busy_timeout(PATIENCE).map_err(&failed)?;
         if !schema::is_ours(&conn).map_err(&failed)? {
             return Err(failed(schema::unusable("it is of another version")));
@@ -430,6 +455,13 @@ fn mark_in(lock: &File) -> Option<String> {
 
 fn is_index(error: &StoreError) -> bool {
     matches!(error, StoreError::Index { .. })
+}
+
+/// Tells whether a file of SQLite's could not be opened, or not for writing.
+fn is_unopened(error: &StoreError) -> bool {
+    use rusqlite::ErrorCode::{CannotOpen, ReadOnly};
+    let StoreError::Index { source, .. } = error else { return false };
+    matches!(source.sqlite_error_code(), Some(CannotOpen | ReadOnly))
 }
 
 /// Tells whether an error means that the index must be rebuilt.

@@ -72,6 +72,12 @@ pub(super) fn unusable(reason: &str) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOTADB), Some(reason.to_owned()))
 }
 
+/// Makes the error that says that a file could be opened for reading only.
+pub(super) fn readable_only() -> rusqlite::Error {
+    let reason = Some("it can be opened for reading only".to_owned());
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_READONLY), reason)
+}
+
 /// Checks the structure of the whole file.
 pub(super) fn quick_check(conn: &Connection) -> rusqlite::Result<()> {
     let verdict: String = conn.pragma_query_value(None, "quick_check", |row| row.get(0))?;
