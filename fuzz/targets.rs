@@ -1,7 +1,9 @@
 //! What reads bytes that others wrote, each under its target: a panic, or a result that contradicts itself, is a fault.
 //!
-//! `tests/fuzzed.rs` runs them on mutations of the seeds in `fuzz/corpus/`. How long a server asks to wait, and its limits, are
-//! read where nobody outside can reach: their properties stand beside them (`src/provider/retry_after.rs`, `rate_limits.rs`).
+//! `tests/fuzzed.rs` runs them on mutations of the seeds in `fuzz/corpus/`. Four more stand beside what nobody outside can reach,
+//! and are tests of the library named `fuzzed`: how long a server asks to wait and its limits (`src/provider/retry_after.rs`,
+//! `rate_limits.rs`), and, without a disk, the lines of the draw log (`src/store/segment.rs`) and the entries of an archive
+//! (`src/run/archive_scan.rs`).
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write as _};

@@ -17,3 +17,7 @@ pub mod scoring;
 pub mod stats;
 pub mod step;
 pub mod store;
+
+#[cfg(test)]
+#[path = "../fuzz/mutations.rs"]
+mod mutations;

@@ -577,6 +577,22 @@ error: the config is empty
 }
 
 #[test]
+fn an_empty_mapping() {
+    same(
+        &report("{}"),
+        r"
+error: the config is empty
+ --> eval.yaml:1:1
+  |
+1 | {}
+  | ^
+  |
+  = help: `exp init` writes a project that builds at once
+",
+    );
+}
+
+#[test]
 fn a_file_that_is_no_mapping() {
     same(
         &report("- control: a\n"),

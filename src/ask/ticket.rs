@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::AskError;
 use super::logger::Logged;
-use crate::digest::DrawId;
+use crate::digest::{Digest, DrawId};
 use crate::request::{Answer, DrawAddress, FailureCode, Request};
 use crate::store::StoreError;
 
@@ -20,6 +20,14 @@ pub struct WantedDraw {
     pub turn: u64,
     /// Whether the provider has rejected the request as it stands, so that it is not asked again.
     pub is_rejected: bool,
+}
+
+impl WantedDraw {
+    /// Returns the turn of an item: the same for all arms, and no order that the data was written in.
+    pub fn turn_of(order_seed: u64, item: &str) -> u64 {
+        let digest = Digest::of(format!("{order_seed}/{item}").as_bytes());
+        u64::from_le_bytes(std::array::from_fn(|at| digest.as_bytes()[at]))
+    }
 }
 
 /// Is all that one action wants.

@@ -18,7 +18,7 @@ use crate::ask::{
 };
 use crate::config::Config;
 use crate::digest::StreamHasher;
-use crate::engine::{StepLimits, turn};
+use crate::engine::StepLimits;
 use crate::provider::{WireSettings, wire_body};
 use crate::request::{ProviderIdentity, Request};
 use crate::store::Access;
@@ -42,7 +42,7 @@ pub fn requests(global: &Global, args: &RequestsArgs, out: &Output) -> Result<Ex
             free += 1;
         } else {
             wanted.push(WantedDraw {
-                turn: turn(seed, &draw.wanted.item),
+                turn: WantedDraw::turn_of(seed, &draw.wanted.item),
                 request: draw.wanted.request,
                 address: draw.wanted.address,
                 is_rejected: false,

@@ -172,11 +172,16 @@ pub(super) fn parse(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
         }
     }
     if builder.root.as_ref().is_none_or(Node::is_null) {
-        let found = Diagnostic::error(Span::new(1, 1, 0), "the config is empty");
-        builder.found.push(found.remedy("`exp init` writes a project that builds at once"));
+        builder.found.push(nothing_written());
         return (None, builder.found);
     }
     (builder.root, builder.found)
+}
+
+/// Says that a config holds nothing.
+pub fn nothing_written() -> Diagnostic {
+    let found = Diagnostic::error(Span::new(1, 1, 0), "the config is empty");
+    found.remedy("`exp init` writes a project that builds at once")
 }
 
 impl Builder {

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc;
 
+use super::crew::Crew;
 use super::running::{Message, Running};
 use super::{EngineError, NodeFailure, Resolution, StepLimits};
 use crate::ask::{Asker, Batching, Counts, Expected, Policies, Providers, Tariffs, Tickets};
@@ -162,9 +163,11 @@ impl Engine<'_> {
             let committed = messages.clone();
             threads.spawn(move || self.commit_groups(&commit_inbox, &committed));
 
-            let mut running = Running::new(self, graph, range, resolution, done, tickets, commits);
-            pool.in_place_scope(|scope| running.drive(scope, &messages, &inbox));
-            let mut result = running.finish();
+            let mut result = pool.in_place_scope(|scope| {
+                let crew = Crew { scope, clock: self.clock, outbox: &messages };
+                let of = (graph, range, resolution);
+                Running::new(self, crew, of, done, tickets, commits).drive(&inbox)
+            });
             result.counts = counting.join().unwrap_or_default();
             result.stopped = self.stop.is_raised();
             Ok(result)

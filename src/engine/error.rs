@@ -22,6 +22,23 @@ pub enum NodeFailure {
     Plan(#[from] PlanError),
 }
 
+impl NodeFailure {
+    /// Writes the error and its causes in one line.
+    pub(super) fn in_a_line(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            let words = cause.to_string();
+            if !text.ends_with(&words) {
+                text.push_str(": ");
+                text.push_str(&words);
+            }
+            source = cause.source();
+        }
+        text
+    }
+}
+
 /// Says why a build could not be run at all.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {

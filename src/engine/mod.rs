@@ -5,6 +5,7 @@
 //! request of the plan is known.
 
 mod blobs;
+mod crew;
 #[allow(clippy::module_inception)] // The module is named for its principal type.
 mod engine;
 mod error;
@@ -20,4 +21,3 @@ pub use engine::{Engine, External, Fetch, NodeDone, Ran, RangeResult};
 pub use error::{EngineError, NodeFailure};
 pub use limits::StepLimits;
 pub use resolve::{MissReason, OfKind, Resolution, Verdict, key_of, output_of, resolve, spec_of};
-pub use running::turn;

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
+use super::crew::Crew;
 use super::engine::{Demands, RangeResult};
 use super::external::score_by_process;
-use super::resolve::{key_of, output_of};
+use super::resolve::{key_of, output_of, spec_of};
 use super::staging::Staging;
 use super::window::Windows;
 use super::{Engine, MissReason, NodeDone, NodeFailure, Ran, Resolution, StoreBlobs, Verdict};
 use crate::ask::{AskError, Settlement, Ticket, Tickets, WantedDraw};
-use crate::digest::{ActionKey, BlobId, Digest};
+use crate::digest::{ActionKey, BlobId};
 use crate::flow::Event;
 use crate::plan::{From, Graph, InferParams, NodeIndex, StepKind};
 use crate::step::{self, Awaited, Demand, Input, Inputs, StepError, Wanted};
@@ -46,12 +47,13 @@ pub(super) struct Asking {
 }
 
 /// Is the state of a build while it runs; one thread owns it.
-pub(super) struct Running<'r, 'e> {
-    engine: &'r Engine<'e>,
-    graph: &'r Graph,
+pub(super) struct Running<'c, 's> {
+    engine: &'s Engine<'s>,
+    crew: Crew<'c, 's>,
+    graph: &'c Graph,
     range: Range<usize>,
-    resolution: &'r Resolution,
-    done: &'r mut Vec<Option<NodeDone>>,
+    resolution: &'c Resolution,
+    done: &'c mut Vec<Option<NodeDone>>,
     /// How many inputs of each node of the range are not done.
     missing: Vec<u32>,
     /// Who reads each node of the range.
@@ -73,23 +75,23 @@ pub(super) struct Running<'r, 'e> {
     /// How many `infer` actions are about to say which draws they want.
     demanding: usize,
     over_budget: bool,
-    tickets: Option<Tickets>,
-    commits: Option<Sender<(u32, Commit)>>,
+    tickets: Tickets,
+    commits: Sender<(u32, Commit)>,
 }
 
-impl<'r, 'e: 'r> Running<'r, 'e> {
+impl<'c, 's> Running<'c, 's> {
     pub(super) fn new(
-        engine: &'r Engine<'e>,
-        graph: &'r Graph,
-        range: Range<usize>,
-        resolution: &'r Resolution,
-        done: &'r mut Vec<Option<NodeDone>>,
+        engine: &'s Engine<'s>,
+        crew: Crew<'c, 's>,
+        (graph, range, resolution): (&'c Graph, Range<usize>, &'c Resolution),
+        done: &'c mut Vec<Option<NodeDone>>,
         tickets: Tickets,
         commits: Sender<(u32, Commit)>,
     ) -> Self {
         let len = range.len();
         Self {
             engine,
+            crew,
             graph,
             range,
             resolution,
@@ -108,16 +110,14 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
             pending: BTreeMap::new(),
             demanding: 0,
             over_budget: false,
-            tickets: Some(tickets),
-            commits: Some(commits),
+            tickets,
+            commits,
         }
     }
 
-    pub(super) fn finish(self) -> RangeResult {
-        let mut failures = self.failures;
-        failures.sort_by_key(|(node, _)| *node);
-        let (parked, pending, over_budget) = (self.parked, self.pending, self.over_budget);
-        RangeResult { failures, parked, pending, over_budget, ..RangeResult::default() }
+    /// Returns an output of a node that is done.
+    fn output(&self, node: NodeIndex, name: &str) -> Option<BlobId> {
+        output_of(&self.done.get(node.get())?.as_ref()?.row, name).map(|(blob, _)| blob)
     }
 
     fn at(&self, node: u32) -> usize {
@@ -125,11 +125,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
     }
 
     /// Runs until nothing is under way and nothing more can start.
-    pub(super) fn drive<'s>(&mut self, scope: &rayon::Scope<'s>, outbox: &Sender<Message>, inbox: &Receiver<Message>)
-    where
-        'r: 's,
-        'e: 's,
-    {
+    pub(super) fn drive(mut self, inbox: &Receiver<Message>) -> RangeResult {
         let range = self.range.clone();
         let mut ready = Vec::new();
         self.done.resize(range.end, None);
@@ -158,28 +154,25 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
             }
         }
         for node in ready {
-            self.advance(node, scope, outbox);
+            self.advance(node);
         }
-        self.start_held(scope, outbox);
+        self.start_held();
         while self.active > 0 {
             // Nobody says when enough of the open draws have been settled for the next part.
             let wait = if self.held.len() == 0 { Duration::MAX } else { LOOK_AGAIN };
             match inbox.recv_timeout(wait) {
-                Ok(message) => self.take(message, scope, outbox),
+                Ok(message) => self.take(message),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            self.start_held(scope, outbox);
+            self.start_held();
         }
-        self.tickets = None;
-        self.commits = None;
+        self.failures.sort_by_key(|(node, _)| *node);
+        let (failures, parked, pending, over_budget) = (self.failures, self.parked, self.pending, self.over_budget);
+        RangeResult { failures, parked, pending, over_budget, ..RangeResult::default() }
     }
 
-    fn take<'s>(&mut self, message: Message, scope: &rayon::Scope<'s>, outbox: &Sender<Message>)
-    where
-        'r: 's,
-        'e: 's,
-    {
+    fn take(&mut self, message: Message) {
         match message {
             Message::Ran { node, key, made, took } => match made {
                 Ok(made) => self.record(node, key, made, took),
@@ -195,13 +188,11 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
                 let Some((key, awaited, took)) = self.demands.remove(&node) else { return };
                 match settlement.draws {
                     Ok(draws) => {
-                        let (engine, outbox) = (self.engine, outbox.clone());
-                        scope.spawn(move |_| {
-                            let started = engine.clock.monotonic();
-                            let made = collect(engine.session, &awaited, &draws);
-                            let took = took + engine.clock.monotonic().saturating_sub(started);
-                            drop(outbox.send(Message::Ran { node, key, made, took }));
-                        });
+                        let session = self.engine.session;
+                        self.crew.hand(
+                            move || collect(session, &awaited, &draws),
+                            move |made, more| Message::Ran { node, key, made, took: took + more },
+                        );
                     }
                     Err(error) => self.fail(node, &key, error.into()),
                 }
@@ -216,9 +207,9 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
                             (self.engine.events)(Event::Finished { label, partial });
                             let twins = self.under_way.remove(&key).unwrap_or_default();
                             self.active -= 1;
-                            self.complete(node, NodeDone { key, row: row.clone(), ran: Some(ran) }, scope, outbox);
+                            self.complete(node, NodeDone { key, row: row.clone(), ran: Some(ran) });
                             for twin in twins {
-                                self.complete(twin, NodeDone { key, row: row.clone(), ran: None }, scope, outbox);
+                                self.complete(twin, NodeDone { key, row: row.clone(), ran: None });
                             }
                         }
                         Err(error) => self.fail(node, &key, NodeFailure::Store(error.clone())),
@@ -236,7 +227,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
                 let draw = |w: &Wanted| WantedDraw {
                     request: w.request.clone(),
                     address: w.address,
-                    turn: turn(seed, &w.item),
+                    turn: WantedDraw::turn_of(seed, &w.item),
                     is_rejected: !rejected.is_empty() && rejected.contains(&(w.item.clone(), w.address.number)),
                 };
                 let draws: Vec<WantedDraw> = demand.wanted.iter().map(draw).collect();
@@ -244,9 +235,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
                 let window = self.held.of(&self.graph.node(NodeIndex(node)).scope);
                 window.demanded(draws.len());
                 let open = window.open.clone();
-                if let Some(tickets) = &self.tickets {
-                    tickets.send(Ticket::new(node, draws, open));
-                }
+                self.tickets.send(Ticket::new(node, draws, open));
             }
             Err(failure) => {
                 self.held.of(&self.graph.node(NodeIndex(node)).scope).demanded(0);
@@ -257,34 +246,24 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         let is_full = self.asking >= self.engine.parts_in_flight;
         if self.demanding == 0
             && (is_full || !self.held.nodes().any(|node| is_due(self.graph, self.engine.most_open, node, false)))
-            && let Some(tickets) = &self.tickets
         {
-            tickets.gathered();
+            self.tickets.gathered();
         }
     }
 
     /// Looks at a node whose inputs are all done: it is a hit, the same as one under way, or has to run.
-    fn advance<'s>(&mut self, node: u32, scope: &rayon::Scope<'s>, outbox: &Sender<Message>)
-    where
-        'r: 's,
-        'e: 's,
-    {
+    fn advance(&mut self, node: u32) {
         let index = NodeIndex(node);
-        let done = &*self.done;
-        let output = |from: NodeIndex, name: &str| {
-            let row = &done.get(from.get())?.as_ref()?.row;
-            output_of(row, name).map(|(blob, _)| blob)
-        };
-        let Some(key) = key_of(self.graph, index, output) else { return };
+        let Some(key) = key_of(self.graph, index, |from, name| self.output(from, name)) else { return };
         let step = self.graph.node(index).step;
         let reason = match (&self.resolution.verdicts[index.get()], self.resolution.keys[index.get()]) {
             (Verdict::Hit(row), Some(known)) if known == key => {
                 let row = row.clone();
-                return self.complete(node, NodeDone { key, row, ran: None }, scope, outbox);
+                return self.complete(node, NodeDone { key, row, ran: None });
             }
             (Verdict::Miss(reason, _), Some(known)) if known == key => *reason,
             _ => match self.look_up(&key, step) {
-                Ok(row) => return self.complete(node, NodeDone { key, row, ran: None }, scope, outbox),
+                Ok(row) => return self.complete(node, NodeDone { key, row, ran: None }),
                 Err(reason) => reason,
             },
         };
@@ -308,7 +287,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
             let plan_node = self.graph.node(index);
             self.held.hold(node, plan_node.part, &plan_node.scope);
         } else {
-            self.start(node, key, scope, outbox);
+            self.start(node, key);
         }
     }
 
@@ -329,11 +308,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         }
     }
 
-    fn complete<'s>(&mut self, node: u32, done: NodeDone, scope: &rayon::Scope<'s>, outbox: &Sender<Message>)
-    where
-        'r: 's,
-        'e: 's,
-    {
+    fn complete(&mut self, node: u32, done: NodeDone) {
         self.done[node as usize] = Some(done);
         if self.graph.node(NodeIndex(node)).step <= StepKind::Build {
             self.unbuilt -= 1;
@@ -343,17 +318,13 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
             let slot = self.at(reader);
             self.missing[slot] -= 1;
             if self.missing[slot] == 0 {
-                self.advance(reader, scope, outbox);
+                self.advance(reader);
             }
         }
     }
 
     /// Starts `infer` actions: none before every request of the plan is known, and no more than have a place.
-    fn start_held<'s>(&mut self, scope: &rayon::Scope<'s>, outbox: &Sender<Message>)
-    where
-        'r: 's,
-        'e: 's,
-    {
+    fn start_held(&mut self) {
         let halted = self.engine.stop.is_raised() || (!self.failures.is_empty() && !self.engine.keep_going);
         if halted || (self.unbuilt > 0 && self.active == self.held.len()) {
             // Nothing will become of what is held: what it would have waited for has failed or was stopped.
@@ -373,31 +344,25 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
             && let Some(node) = self.held.begin(most_open, |node| is_due(graph, most_open, node, is_quiet))
         {
             self.asking += 1;
-            let done = &*self.done;
-            let output = |from: NodeIndex, name: &str| {
-                output_of(&done.get(from.get())?.as_ref()?.row, name).map(|(blob, _)| blob)
-            };
-            let Some(key) = key_of(self.graph, NodeIndex(node), output) else { continue };
+            let key = key_of(self.graph, NodeIndex(node), |from, name| self.output(from, name));
+            let Some(key) = key else { continue };
             self.demanding += 1;
             let inputs = self.inputs(node);
             let params = self.graph.node(NodeIndex(node)).params.clone();
-            let (engine, outbox) = (self.engine, outbox.clone());
             let before = self.answers_before(node, &key);
-            scope.spawn(move |_| {
-                let started = engine.clock.monotonic();
-                let blobs = StoreBlobs(engine.session.store());
+            let store = self.engine.session.store();
+            let demand = move || {
+                let blobs = StoreBlobs(store);
                 let inputs = Inputs::new(inputs, &blobs);
-                let wanted = params.read::<InferParams>().map_err(NodeFailure::from).and_then(|params| {
-                    let redraws = step::redraws(&inputs)?;
-                    let demand = step::demand(inputs.open("requests")?, redraws.as_ref(), &params)?;
-                    // Where the answers of last time are gone, what was rejected is asked once more: it costs nothing.
-                    let before = before.and_then(|blob| engine.session.store().open_blob(&blob).ok());
-                    let rejected = before.map_or_else(|| Ok(HashSet::new()), step::rejected)?;
-                    Ok(Asking { demand, rejected })
-                });
-                let took = engine.clock.monotonic().saturating_sub(started);
-                drop(outbox.send(Message::Demanded { node, key, wanted, took }));
-            });
+                let params = params.read::<InferParams>()?;
+                let redraws = step::redraws(&inputs)?;
+                let demand = step::demand(inputs.open("requests")?, redraws.as_ref(), &params)?;
+                // Where the answers of last time are gone, what was rejected is asked once more: it costs nothing.
+                let before = before.and_then(|blob| store.open_blob(&blob).ok());
+                let rejected = before.map_or_else(|| Ok(HashSet::new()), step::rejected)?;
+                Ok(Asking { demand, rejected })
+            };
+            self.crew.hand(demand, move |wanted, took| Message::Demanded { node, key, wanted, took });
         }
     }
 
@@ -411,31 +376,25 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
         output_of(&row, "answers").map(|(blob, _)| blob)
     }
 
-    fn start<'s>(&mut self, node: u32, key: ActionKey, scope: &rayon::Scope<'s>, outbox: &Sender<Message>)
-    where
-        'r: 's,
-        'e: 's,
-    {
+    fn start(&mut self, node: u32, key: ActionKey) {
         let inputs = self.inputs(node);
         let (step, params) = {
             let node = self.graph.node(NodeIndex(node));
             (node.step, node.params.clone())
         };
-        let (engine, outbox) = (self.engine, outbox.clone());
-        scope.spawn(move |_| {
-            let started = engine.clock.monotonic();
+        let engine = self.engine;
+        let run = move || {
             let mut outputs = Staging { session: engine.session, outputs: Vec::new() };
             let blobs = StoreBlobs(engine.session.store());
             let inputs = Inputs::new(inputs, &blobs);
-            let result = match step {
+            match step {
                 StepKind::Fetch => outputs.put_from("source", |into| (engine.fetch)(NodeIndex(node), into)),
                 StepKind::External => score_by_process(engine, NodeIndex(node), (&params, &inputs), &mut outputs),
                 _ => step::run(step, &params, &inputs, &mut outputs).map_err(NodeFailure::from),
-            };
-            let made = result.map(|()| Made { outputs: outputs.outputs, draws: 0, failures: 0 });
-            let took = engine.clock.monotonic().saturating_sub(started);
-            drop(outbox.send(Message::Ran { node, key, made, took }));
-        });
+            }?;
+            Ok(Made { outputs: outputs.outputs, draws: 0, failures: 0 })
+        };
+        self.crew.hand(run, move |made, took| Message::Ran { node, key, made, took });
     }
 
     fn inputs(&self, node: u32) -> Vec<Input> {
@@ -446,10 +405,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
                     let source = &self.graph.sources()[*at as usize];
                     (source.blob, source.label.clone())
                 }
-                From::Output(from, output) => {
-                    let row = &self.done.get(from.get())?.as_ref()?.row;
-                    (output_of(row, output)?.0, self.graph.node(*from).label())
-                }
+                From::Output(from, output) => (self.output(*from, output)?, self.graph.node(*from).label()),
             };
             Some(Input { name: name.clone().into_owned(), blob, label })
         });
@@ -457,7 +413,6 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
     }
 
     fn record(&mut self, node: u32, key: ActionKey, made: Made, took: Duration) {
-        let spec = self.spec(node);
         let plan_node = self.graph.node(NodeIndex(node));
         let mut outputs: Vec<NamedBlob> = Vec::with_capacity(made.outputs.len());
         let mut blobs = Vec::with_capacity(made.outputs.len());
@@ -467,13 +422,10 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
             blobs.push(staged);
         }
         outputs.sort();
-        let spec = match spec {
-            Ok(spec) => spec,
-            Err(error) => {
-                let why = error.to_string();
-                let blob = plan_node.label();
-                return self.fail(node, &key, StepError::Unexpected { blob, why }.into());
-            }
+        let spec = spec_of(self.graph, NodeIndex(node), |from, name| self.output(from, name));
+        let Some(spec) = spec.and_then(|spec| serde_json::value::to_raw_value(&spec).ok()) else {
+            let why = "its specification cannot be written down".to_owned();
+            return self.fail(node, &key, StepError::Unexpected { blob: plan_node.label(), why }.into());
         };
         let partial = made.failures > 0;
         let record = ActionRecord {
@@ -494,29 +446,8 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
             slot.1.duration_ms = took.as_millis() as u64;
             slot.2 = partial;
         }
-        if let Some(commits) = &self.commits {
-            drop(commits.send((node, Commit { record: Some(record), blobs })));
-        }
-    }
-
-    fn spec(&self, node: u32) -> Result<Box<serde_json::value::RawValue>, serde_json::Error> {
-        #[derive(serde::Serialize)]
-        struct Spec<'a> {
-            step: StepKind,
-            revision: u32,
-            params: &'a serde_json::value::RawValue,
-            inputs: std::collections::BTreeMap<&'a str, crate::digest::BlobId>,
-        }
-        let plan_node = self.graph.node(NodeIndex(node));
-        let inputs = self.inputs(node);
-        let params = serde_json::value::RawValue::from_string(plan_node.params.json().to_owned())?;
-        let spec = Spec {
-            step: plan_node.step,
-            revision: plan_node.step.revision(),
-            params: &params,
-            inputs: inputs.iter().map(|input| (input.name.as_str(), input.blob)).collect(),
-        };
-        serde_json::value::to_raw_value(&spec)
+        // Nobody takes it only where the thread that commits is gone, and then the build ends with what it panicked of.
+        drop(self.commits.send((node, Commit { record: Some(record), blobs })));
     }
 
     fn fail(&mut self, node: u32, key: &ActionKey, failure: NodeFailure) {
@@ -541,7 +472,7 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
             _ => {}
         }
         let label = self.graph.node(NodeIndex(node)).label();
-        (self.engine.events)(Event::Failed { label, why: chain(&failure) });
+        (self.engine.events)(Event::Failed { label, why: failure.in_a_line() });
         self.failures.push((NodeIndex(node), failure));
     }
 }
@@ -550,27 +481,6 @@ impl<'r, 'e: 'r> Running<'r, 'e> {
 /// `is_quiet`, so that they go into few batches.
 fn is_due(graph: &Graph, most_open: usize, node: u32, is_quiet: bool) -> bool {
     is_quiet || most_open < usize::MAX || graph.node(NodeIndex(node)).step != StepKind::JudgeInfer
-}
-
-/// Returns the place of an item in the order of asking: the same for all arms, and no order that the data was written in.
-pub fn turn(seed: u64, item: &str) -> u64 {
-    let digest = Digest::of(format!("{seed}/{item}").as_bytes());
-    u64::from_le_bytes(std::array::from_fn(|at| digest.as_bytes()[at]))
-}
-
-/// Writes an error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let words = cause.to_string();
-        if !text.ends_with(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        source = cause.source();
-    }
-    text
 }
 
 fn empty_row(key: ActionKey) -> Arc<ActionRow> {

@@ -50,6 +50,7 @@ fn date(text: &str) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::RateLimits;
     use super::*;
 
     fn wait(headers: &[(&str, &str)]) -> Option<Duration> {
@@ -94,5 +95,21 @@ mod tests {
             let read = wait(&[("retry-after", &seconds.to_string())]).unwrap();
             proptest::prop_assert!((read.as_secs_f64() - seconds).abs() < 1e-6);
         }
+    }
+
+    /// Whatever the headers say, nobody waits for longer than a year, nor for a limit longer than that.
+    #[test]
+    fn fuzzed() {
+        crate::mutations::fuzz("headers", 1, |bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            let headers = text.lines().filter_map(|line| line.split_once(':'));
+            let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            let reply = Reply { headers, ..Reply::default() };
+            for now in ["2026-11-23T12:00:00Z".parse().ok(), None] {
+                let limits = RateLimits::read(&reply, now);
+                let waits = [retry_after(&reply, now), limits.requests_reset, limits.tokens_reset];
+                assert!(waits.into_iter().flatten().all(|wait| wait <= LONGEST));
+            }
+        });
     }
 }

@@ -6,7 +6,7 @@ use camino::Utf8Path;
 
 use super::archive_file::KEPT;
 use super::archive_signatures::signatures_beside;
-use super::archive_walk::{EntryName, walk_archive};
+use super::archive_walk::{EntryName, Visit, walk_archive};
 use super::archived_draw::{ArchivedDraw, WithheldDraw, digest_of};
 use super::audit::{check_record, check_root};
 use super::audit_actions::{ActionChecks, check_actions, is_done};
@@ -39,6 +39,15 @@ const REMEDY: &str = "take another copy of the file";
 
 /// Reads an archive from the first byte to the last and checks it; `Err` where it cannot be read as one at all.
 pub(super) fn scan(path: &Utf8Path, options: AuditOptions<'_>) -> Result<(Scan, AuditReport), RunError> {
+    scan_walked(path, options, |visit| walk_archive(path, visit))
+}
+
+/// Checks what a walk over an archive's entries visits.
+fn scan_walked(
+    path: &Utf8Path,
+    options: AuditOptions<'_>,
+    walk: impl FnOnce(&mut Visit<'_>) -> Result<(), RunError>,
+) -> Result<(Scan, AuditReport), RunError> {
     let mut reading = Reading {
         path,
         scan: Scan { kept: Some(HashMap::new()), ..Scan::default() },
@@ -49,7 +58,7 @@ pub(super) fn scan(path: &Utf8Path, options: AuditOptions<'_>) -> Result<(Scan, 
         infer: InferBlobs::default(),
         logged: HashMap::new(),
     };
-    walk_archive(path, &mut |name, size, reader| reading.entry(name, size, reader).map(ControlFlow::Continue))?;
+    walk(&mut |name, size, reader| reading.entry(name, size, reader).map(ControlFlow::Continue))?;
     reading.finish(options)
 }
 
@@ -440,5 +449,37 @@ impl InferBlobs {
             (draw.address, answer.as_ref().map(digest_of))
         });
         Ok(draws.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use super::super::archive_walk::walk_tar;
+    use super::*;
+
+    /// Whatever a tar file holds, it is read or refused, and nothing is sound but what says the same as a seed.
+    #[test]
+    fn fuzzed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(dir.path()).unwrap().join("a.tar.zst");
+        let sound = RefCell::new(BTreeSet::new());
+        crate::mutations::fuzz("archive", 40, |bytes| {
+            let packed = Cell::new(bytes.len() as u64);
+            let scanned = scan_walked(&path, AuditOptions::default(), |visit| walk_tar(&path, bytes, &packed, visit));
+            match scanned {
+                Ok((scan, report)) if report.findings.is_empty() => {
+                    let (manifest, text) = scan.manifest.unwrap();
+                    assert_eq!(report.manifest_digest, Manifest::parse("m", &text).ok().map(|(_, digest)| digest));
+                    // The seeds come first, are sound, and are of one run.
+                    sound.borrow_mut().insert(manifest.run_id);
+                    assert_eq!(sound.borrow().len(), 1);
+                }
+                Ok(_) => assert!(!sound.borrow().is_empty(), "a seed is not sound"),
+                Err(RunError::BadArchive { .. }) => assert!(!sound.borrow().is_empty(), "a seed is not read"),
+                Err(error) => panic!("{error}"),
+            }
+        });
     }
 }

@@ -84,11 +84,22 @@ pub(super) fn walk_archive(path: &Utf8Path, visit: &mut Visit<'_>) -> Result<(),
     if !file.metadata().map_err(failed("look at", path))?.is_file() {
         return Err(bad("it is not a regular file".to_owned()));
     }
-    let damaged = |error: &io::Error| bad(format!("it cannot be unpacked: {error}"));
     let packed = Rc::new(Cell::new(0));
     let decoder = zstd::Decoder::with_buffer(BufReader::new(Counted { inner: file, read: Rc::clone(&packed) }))
-        .map_err(|error| damaged(&error))?;
-    let mut tar = tar::Archive::new(decoder);
+        .map_err(|error| bad(format!("it cannot be unpacked: {error}")))?;
+    walk_tar(path, decoder, &packed, visit)
+}
+
+/// Visits the entries of a tar file as [`walk_archive`] does; `packed` is how many bytes it was unpacked from so far.
+pub(super) fn walk_tar(
+    path: &Utf8Path,
+    reader: impl Read,
+    packed: &Cell<u64>,
+    visit: &mut Visit<'_>,
+) -> Result<(), RunError> {
+    let bad = |why: String| RunError::BadArchive { path: path.to_owned(), why };
+    let damaged = |error: &io::Error| bad(format!("it cannot be unpacked: {error}"));
+    let mut tar = tar::Archive::new(reader);
     let mut seen = HashSet::new();
     let mut total = 0u64;
     for entry in tar.entries().map_err(|error| damaged(&error))?.raw(true) {
@@ -107,7 +118,7 @@ pub(super) fn walk_archive(path: &Utf8Path, visit: &mut Visit<'_>) -> Result<(),
         if seen.len() > MAX_ENTRIES || total > MAX_BYTES || (is_text && size > MAX_TEXT) {
             return Err(bad("it holds more than an archive may".to_owned()));
         }
-        let mut reader = Guarded { inner: &mut entry, packed: &packed, before: total - size, read: 0 };
+        let mut reader = Guarded { inner: &mut entry, packed, before: total - size, read: 0 };
         let ended = visit(name, size, &mut reader)?.is_break();
         if ended {
             return Ok(());

@@ -90,7 +90,7 @@ fn resolve(bytes: &[u8], start: u64, visit: &mut impl FnMut(Found<'_>)) {
 mod tests {
     use super::*;
     use crate::store::line::tests::draw;
-    use crate::store::line::{Line, put_draw};
+    use crate::store::line::{Line, framed, put_claim, put_draw, put_failure, put_intent, put_release};
 
     fn segment(texts: &[&str]) -> Vec<u8> {
         let mut out = Vec::new();
@@ -148,5 +148,56 @@ mod tests {
             let expected: Vec<u32> = (0..3).filter(|n| newline || *n != hit).collect();
             assert_eq!(good, expected, "bit {bit}");
         }
+    }
+
+    /// Writes what was read of a line again; `None` for what is not read whole.
+    fn again(line: &Line) -> Option<Vec<u8>> {
+        let mut out = Vec::new();
+        match line {
+            Line::Claim { number, addresses } => put_claim(&mut out, *number, addresses),
+            Line::Intent { number, addresses } => put_intent(&mut out, *number, addresses),
+            Line::Release(addresses) => put_release(&mut out, addresses),
+            Line::Draw(draw) => put_draw(&mut out, draw, false),
+            Line::Surplus(draw) => put_draw(&mut out, draw, true),
+            Line::Failure(failure) => put_failure(&mut out, failure),
+            Line::Head { .. } | Line::Unknown => return None,
+        }
+        out.pop();
+        Some(out)
+    }
+
+    /// Whatever a segment holds, its complete lines are visited one after another, and no byte of them twice; a line whose
+    /// checksum is set right says the same once it was read and written again.
+    #[test]
+    fn fuzzed() {
+        use std::os::unix::fs::FileExt as _;
+        let file = File::from(rustix::fs::memfd_create("segment", rustix::fs::MemfdFlags::CLOEXEC).unwrap());
+        crate::mutations::fuzz("draw_log", 1, |bytes| {
+            file.set_len(bytes.len() as u64).unwrap();
+            file.write_all_at(bytes, 0).unwrap();
+            let (mut end, mut damaged) = (0, 0);
+            let scanned = scan(&file, 0, Utf8Path::new("x"), |found| {
+                let start = found.start as usize;
+                assert!(start >= end && &bytes[start..start + found.line.len()] == found.line);
+                end = start + found.line.len();
+                damaged += u64::from(!found.good);
+                assert_eq!(found.good, checked(found.line).is_some());
+                let mut right = Vec::new();
+                framed(&mut right, |out| out.extend_from_slice(found.line.get(17..).unwrap_or_default()));
+                let Some(read) = Line::parse(&right[..right.len() - 1]) else { return };
+                if let Line::Draw(draw) = &read {
+                    // What stands before the address may be written in other ways that mean the same.
+                    let address = Line::draw_address(&right);
+                    assert!(address.is_none_or(|address| address == draw.address));
+                }
+                if let Some(written) = again(&read) {
+                    assert_eq!(Line::parse(&written), Some(read));
+                }
+            })
+            .unwrap();
+            let complete = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            assert_eq!(scanned, Scanned { complete: complete as u64, size: bytes.len() as u64, damaged });
+            assert!(end <= complete);
+        });
     }
 }

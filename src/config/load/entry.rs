@@ -90,6 +90,10 @@ fn read(
     secrets.look(&root, &mut found);
     check(&root, &Shape::Table(&ROOT), "the config", Span::new(1, 1, 0), &mut found);
     if root.entries().is_empty() {
+        // Who wrote something else than a mapping was told so.
+        if !found.iter().any(Diagnostic::is_error) {
+            found.push(tree::nothing_written());
+        }
         return (None, found);
     }
     let mut loader = Loader::new(file, files, &root, found);
