@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::args::BuildArgs;
+use super::build_args::BuildArgs;
 use super::environment::{self, Variables};
 use super::failure::{Exit, Failure};
 use super::heartbeat::with_heartbeat;

@@ -1,6 +1,6 @@
 use std::io::{BufRead as _, IsTerminal as _};
 
-use super::args::BuildArgs;
+use super::build_args::BuildArgs;
 use super::estimate::Estimate;
 use super::failure::Failure;
 use super::finish::thousands;

@@ -1,4 +1,5 @@
-use super::args::{DoctorArgs, Global, SelectArgs};
+use super::args::{DoctorArgs, Global};
+use super::build_args::SelectArgs;
 use super::doctor_check::{Check, Level};
 use super::doctor_models;
 use super::doctor_place;

@@ -1,5 +1,6 @@
-use super::args::{DriftArgs, Global, SelectArgs};
+use super::args::{DriftArgs, Global};
 use super::asked_part::asked_parts;
+use super::build_args::SelectArgs;
 use super::drift_ask::{Redrawn, ask_again};
 use super::drift_print::{print, words};
 use super::drift_sample::Sample;

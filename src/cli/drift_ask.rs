@@ -2,7 +2,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 
-use super::args::{BuildArgs, DriftArgs};
+use super::args::DriftArgs;
+use super::build_args::BuildArgs;
 use super::consent::is_yes;
 use super::drift_sample::{Sample, identity_of};
 use super::environment::{self, Variables};

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
 
-use super::args::BuildArgs;
+use super::build_args::BuildArgs;
 use super::failure::{Exit, Failure};
 use super::output::Output;
 use super::who::FACTS;

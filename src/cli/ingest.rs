@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::args::{Global, IngestArgs, SelectArgs};
+use super::args::{Global, IngestArgs};
+use super::build_args::SelectArgs;
 use super::environment::{self, Variables};
 use super::estimator::dataset_and_arm;
 use super::failure::{Exit, Failure};

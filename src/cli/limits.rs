@@ -1,4 +1,4 @@
-use super::args::BuildArgs;
+use super::build_args::BuildArgs;
 use super::failure::Failure;
 use crate::engine::StepLimits;
 use crate::plan::StepKind;

@@ -8,6 +8,7 @@ mod asked_part;
 mod audit;
 mod audit_args;
 mod build;
+mod build_args;
 mod clean;
 mod compare;
 mod completions;

@@ -1,7 +1,7 @@
 use std::io::IsTerminal as _;
 
-use super::args::BuildArgs;
 use super::build::{Mode, build};
+use super::build_args::BuildArgs;
 use super::consent::{Consent, consent, is_yes};
 use super::estimate::Estimate;
 use super::failure::{Exit, Failure};

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::args::{BuildArgs, Global, SelectArgs};
+use super::args::Global;
+use super::build_args::{BuildArgs, SelectArgs};
 use super::environment;
 use super::failure::{Exit, Failure};
 use super::finish::thousands;

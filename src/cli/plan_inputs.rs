@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use super::args::{ConditionArg, SelectArgs};
+use super::build_args::{ConditionArg, SelectArgs};
 use super::failure::Failure;
 use super::project::Project;
 use crate::config::Parts;

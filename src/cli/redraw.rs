@@ -3,8 +3,9 @@ use std::io::Write as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::args::{BuildArgs, ConditionArg, Global};
+use super::args::Global;
 use super::asked_part::{AskedPart, asked_parts};
+use super::build_args::{BuildArgs, ConditionArg};
 use super::failure::{Exit, Failure};
 use super::finish::thousands;
 use super::output::Output;

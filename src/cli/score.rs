@@ -1,7 +1,8 @@
 use std::collections::BTreeSet;
 
-use super::args::{BuildArgs, Global, ScoreArgs, SelectArgs};
+use super::args::{Global, ScoreArgs};
 use super::build::{Mode, build};
+use super::build_args::{BuildArgs, SelectArgs};
 use super::failure::{Exit, Failure};
 use super::output::Output;
 use super::project::Project;

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
-use super::args::{Global, SelectArgs};
+use super::args::Global;
+use super::build_args::SelectArgs;
 use super::failure::{Exit, Failure};
 use super::output::Output;
 use super::plan_inputs::PlanInputs;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::args::BuildArgs;
+use super::build_args::BuildArgs;
 use super::failure::{Exit, Failure};
 use super::finish::{self, Finished};
 use super::output::Output;

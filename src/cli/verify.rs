@@ -1,4 +1,5 @@
-use super::args::{BuildArgs, Global};
+use super::args::Global;
+use super::build_args::BuildArgs;
 use super::failure::{Exit, Failure};
 use super::finish::thousands;
 use super::output::Output;

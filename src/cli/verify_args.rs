@@ -1,6 +1,6 @@
 use clap::Args;
 
-use super::args::amount;
+use super::build_args::amount;
 use crate::flow::Money;
 
 /// Says what to do about damage.

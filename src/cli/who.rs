@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::args::{BuildArgs, UncertainArg};
+use super::build_args::{BuildArgs, UncertainArg};
 use super::failure::Failure;
 use super::online::{self, Outside, batches};
 use crate::ask::{BatchPolicy, Batching, Expected, ExpectedRevision, Policies, Policy, Providers};
