@@ -132,6 +132,14 @@ fn subgroups_are_any_field_and_optional_analyses_have_switches() {
     let eras = &results["open"]["subgroups"]["fields"]["era"];
     assert_eq!((eras["old"]["n_items"].as_u64(), eras["new"]["n_items"].as_u64()), (Some(8), Some(16)));
     assert!(project.run_file(&built, &format!("{slug}/reports/report.md")).contains("| `era` | Metric |"));
+    let page = std::fs::read_to_string(support::run_dir(&built).join("report.html")).unwrap();
+    let section = page.split("<section id=\"heterogeneity\">").nth(1).unwrap().split("</section>").next().unwrap();
+    for drawn in
+        ["open-book by era</text>", ">old</text>", ">n = 8</text>", ">new</text>", ">n = 16</text>", "By field:"]
+    {
+        assert!(section.contains(drawn), "{drawn}: {section}");
+    }
+    assert!(!section.contains("diamonds"), "one dataset is not pooled: {section}");
     let names = ["power_analysis", "mixed_models", "unsupported_sensitivity", "cost_effectiveness"];
     for name in names {
         let json = view(&project, &built, &format!("{slug}/results/{name}.json"));

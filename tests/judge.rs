@@ -184,6 +184,10 @@ fn expect_shown(project: &Project, built: &Value, slug: &str, spent: f64) {
     assert_eq!(items[0]["treatment"]["verdicts"], said);
     let page = read("report.html");
     assert!(page.contains("<summary>what <code>judge</code> said</summary>"), "the page has no verdict");
+    assert!(
+        read(&format!("{slug}/reports/report.md"))
+            .contains("A verdict on an answer that both arms gave counts once.\n")
+    );
 
     let asked = project.exp(&["show", "--request", "b", "brief", "--json"]).expect_code(0);
     assert!(asked.stderr.contains("`--request b brief/judge` shows what it was asked, and said"), "{}", asked.stderr);

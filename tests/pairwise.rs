@@ -192,7 +192,35 @@ fn what_verdicts_cost_is_counted_once_in_a_run() {
     let aggregate = made.run_file(&built, "aggregate_report.md");
     let row = format!("| `ours` | 8 | 8 | {input} | {output} | ${spent:.6} |");
     assert!(aggregate.contains(&row), "{row}\n{aggregate}");
+    let page = std::fs::read_to_string(run_dir(&built).join("report.html")).unwrap();
+    let sum = format!(
+        "All verdicts of the run, one that several trials share once: 8 verdicts of <code>ours</code> (8 on pairs of answers): \
+         ${spent:.6}; {input} input and {output} output tokens.</p>"
+    );
+    assert!(page.contains(&sum), "the page has not the sum of the run: {sum}");
     made.exp(&["audit", "--rerun"]).expect_code(0);
+}
+
+/// The change of what is preferred is a number of a comparison, with its interval, and of no trial's own.
+fn expect_gates(made: &Project, before: &str, after: &str) {
+    let gate = |gate: &str| made.exp(&["compare", before, after, "--gate", gate, "--junit", "gates.xml"]);
+    let passed = gate("d.judge_pairwise.ci_low >= -1").expect_code(0);
+    assert!(!passed.stderr.contains("warning"), "{}", passed.stderr);
+    gate("d.judge_pairwise.ci_low > 0").expect_code(100);
+    let xml = made.read("gates.xml");
+    assert!(xml.contains("failures=\"1\"") && xml.contains("name=\"d.judge_pairwise.ci_low &gt; 0\""), "{xml}");
+    let failed = gate("d.judge_pairwise.delta >= 0").expect_code(100);
+    assert!(
+        failed.stderr.contains("judges a point estimate") && failed.stderr.contains("(-0.125000)"),
+        "{}",
+        failed.stderr
+    );
+    // Over the same items: half of what is won in A, and three eighths in B.
+    for exact in ["control >= 0.5", "control <= 0.5", "treatment <= 0.375", "n >= 4"] {
+        gate(&format!("pairwise.d.judge_pairwise.{exact}")).expect_code(0);
+    }
+    let unknown = gate("d.judge_pairwis.ci_low > 0").expect_code(2).stderr;
+    assert!(unknown.contains(", d.judge_pairwise.QUANTITY"), "{unknown}");
 }
 
 #[test]
@@ -255,7 +283,9 @@ fn every_pair_is_asked_about_in_both_orders_and_once() {
     assert!(aggregate.contains(&row) && aggregate.contains(&format!("| – | – | – | ${spent:.6} |")), "{aggregate}");
     let page = std::fs::read_to_string(run_dir(&built).join("report.html")).unwrap();
     assert!(page.contains("<h2>Preferred answers</h2>"), "the page says nothing of it");
-    let priced = "6 verdicts of <code>ours</code> (6 on pairs of answers), apart from these: ";
+    let counted = "not among these costs. A pair of answers is shown in both orders, and each has its verdicts.\n";
+    assert!(report.contains(counted) && !report.contains("both arms gave"), "{report}");
+    let priced = "Apart from these, 6 verdicts of <code>ours</code> (6 on pairs of answers): ";
     assert!(page.contains(priced), "the page says nothing of what they cost");
     let show = made.exp(&["show", built["run_id"].as_str().unwrap()]).expect_code(0);
     assert!(show.stdout.contains("preferred by"), "{}", show.stdout);
@@ -310,6 +340,8 @@ fn every_pair_is_asked_about_in_both_orders_and_once() {
                     (p 1.0000) -> wins 0, ties 3, losses 1, win rate 0.3750 (p 1.0000); change: wins -1, ties +1, losses +0, win \
                     rate -0.1250\n      on the 4 items that both compare: 0.5000 -> 0.3750, -0.1250 [";
     assert!(text.contains(expected), "{text}");
+
+    expect_gates(&made, before, after);
 
     // What it was told of an item goes with that item.
     let forgotten = made.exp(&["forget", "--dataset", "d", "--item", "b"]).expect_code(0);

@@ -27,8 +27,8 @@ const TABLE: [(&str, u32, &str); 17] = [
     ("stats", 3, "86c7523947f1a05304f0dacec549013759bd4cb7117e1a6a3668634b6f9b25ba"),
     ("costs", 3, "0a9e90254633a64e9055bc33dc64d4f8a9f5630815cb074d0468331cc4e213ce"),
     ("pairwise", 1, "bade844d9a9c7cecaf2e77a7ea9e030db4520fdca320b2f8f7307d3ec74fda9d"),
-    ("report", 5, "0e54a20381d0127a4f896042642faaff0a763ae96cccb0840aeb1799e44a08dd"),
-    ("aggregate", 6, "3233f27c84ee057fd7e3632eacd4358518cec62e51faaa649da73b10683f0fe4"),
+    ("report", 6, "bc1894fde54e05e7907590ed181e97340be6619b30df7e400c3f85802a941a46"),
+    ("aggregate", 7, "794bc8b51fa7ae6187f073b6ae863110cd4fd2486ed78e5a0c62308254e6056d"),
 ];
 
 #[derive(Default)]

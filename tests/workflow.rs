@@ -298,6 +298,19 @@ fn a_new_project_builds_at_once_and_then_is_up_to_date() {
     let start = "up to date: 115 of 115 actions reused, 0 ran · 3,480 requests: 3,480 reused, 0 sent · ";
     assert!(line.starts_with(start) && line.ends_with(&format!(" · run_{run} · root {root}")), "{line}");
 
+    // What has no results says so, and judges nothing.
+    let begun = exp(&["build", "--to-step", "parse", "--run-id", "begun"]);
+    assert!(begun.stdout.contains("report: experiments/run_begun/report.html"), "{}", begun.stdout);
+    let page = project.read("mine/experiments/run_begun/report.html");
+    let says = "<strong>This run was asked for a part of the experiment only: it is not complete.</strong> <code>exp build</code>";
+    assert!(page.contains(says) && page.contains("No trial of this run has results yet"), "{page}");
+    for wrong in ["answers ended by themselves", "<h2>Numbers</h2>", "has a prompt of its own", "For a methods section"]
+    {
+        assert!(!page.contains(wrong), "{wrong}");
+    }
+    let none = project.exp(&["-C", "mine", "report", "begun", "--methods"]).expect_code(2);
+    assert!(none.stderr.starts_with("error: no trial of run begun has results yet"), "{}", none.stderr);
+
     // It writes over nothing.
     let refused = project.exp(&["init", "mine"]).expect_code(2).stderr;
     assert!(refused.starts_with("error: already there, and left alone: config/eval_config.yaml, "), "{refused}");

@@ -210,7 +210,13 @@ fn preferred_text(found: &PreferencePair) -> String {
 }
 
 fn p_text(p: Option<f64>) -> String {
-    p.map_or_else(|| "–".to_owned(), |p| if p < 1e-4 { format!("{p:.1e}") } else { format!("{p:.4}") })
+    let text = |p: f64| match p {
+        // Too small for a number.
+        p if p <= 0.0 => "<1e-300".to_owned(),
+        p if p < 1e-4 => format!("{p:.1e}"),
+        p => format!("{p:.4}"),
+    };
+    p.map_or_else(|| "–".to_owned(), text)
 }
 
 /// Writes a setting's value; of a file, its path and the beginning of its hash.

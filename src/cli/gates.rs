@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
 
@@ -8,7 +8,7 @@ use super::output::Output;
 use super::who::FACTS;
 use crate::config::Config;
 use crate::report::{Case, End, Suite, junit_xml};
-use crate::run::{Catalog, Comparison, Gate, GateResult, Manifest, RunRecord, RunState};
+use crate::run::{Catalog, Comparison, Gate, GateResult, Manifest, Preference, PreferencePair, RunRecord, RunState};
 use crate::step::{OUTPUT_TOKENS, PairwiseBlock, PairwiseResults, Significance};
 use crate::store::Store;
 
@@ -97,8 +97,32 @@ fn preferred(name: &str, block: &PairwiseBlock, numbers: &mut BTreeMap<String, O
     numbers.extend(all.map(|(quantity, value)| (format!("{name}.{quantity}"), value)));
 }
 
+/// Adds the numbers of the change in which arm's answers a model prefers: `control` is the win rate in A, `treatment` that in B, and
+/// `delta` with its ends how much higher that is, over the items that both compare. Without such items only the two win rates and
+/// their difference are known; where one side has none, nothing is.
+fn preference_changed(found: &PreferencePair, numbers: &mut BTreeMap<String, Option<f64>>) {
+    let rate = |side: &Option<Preference>| side.as_ref().and_then(|side| side.win_rate);
+    let change = found.change.as_ref();
+    let paired = change.and_then(|change| change.paired.as_ref());
+    let all = [
+        ("delta", paired.map(|paired| paired.delta).or(change.and_then(|change| change.win_rate))),
+        ("ci_low", paired.and_then(|paired| paired.ci_95).map(|ends| ends[0])),
+        ("ci_high", paired.and_then(|paired| paired.ci_95).map(|ends| ends[1])),
+        ("p", paired.and_then(|paired| paired.p_value)),
+        ("n", paired.map(|paired| paired.n as f64)),
+        ("control", paired.map(|paired| paired.mean_a).or(rate(&found.a))),
+        ("treatment", paired.map(|paired| paired.mean_b).or(rate(&found.b))),
+    ];
+    for (quantity, value) in all {
+        let name = format!("{}.{}.{quantity}", found.dataset, found.name);
+        numbers.insert(format!("pairwise.{name}"), value);
+        // A dataset may be called as a condition is: that one keeps its name.
+        numbers.entry(name).or_insert(value);
+    }
+}
+
 /// Lists the numbers of a comparison, trial by trial: `CONDITION.METRIC.QUANTITY`, with the type before the metric where both
-/// types have it.
+/// types have it, and of a model that compares answers `DATASET.NAME.QUANTITY`, also with `pairwise` before it.
 pub fn numbers_of_comparison(comparison: &Comparison) -> Vec<Numbers> {
     let of_trial = |trial: &crate::run::TrialComparison| {
         let mut numbers = BTreeMap::new();
@@ -121,6 +145,9 @@ pub fn numbers_of_comparison(comparison: &Comparison) -> Vec<Numbers> {
             add("n", Some(change.n as f64));
             add("control", Some(change.mean_a));
             add("treatment", Some(change.mean_b));
+        }
+        for found in &trial.pairwise {
+            preference_changed(found, &mut numbers);
         }
         let name = if trial.slug_a == trial.slug_b {
             trial.slug_a.clone()
@@ -168,8 +195,10 @@ pub fn judge(
     for gate in gates {
         let found: Vec<GateResult> = all.iter().filter_map(|(of, numbers)| gate.judge(of, numbers)).collect();
         if found.is_empty() {
-            let known = all.iter().flat_map(|(_, numbers)| numbers.keys()).map(String::as_str);
-            return Err(Failure::usage(gate.unknown(known).to_string()));
+            let names = all.iter().flat_map(|(_, numbers)| numbers.keys());
+            let known: BTreeSet<String> =
+                names.filter_map(|name| Some(format!("{}.QUANTITY", name.rsplit_once('.')?.0))).collect();
+            return Err(Failure::usage(gate.unknown(known.iter().map(String::as_str)).to_string()));
         }
         if gate.is_on_point_estimate() {
             out.note(&format!(

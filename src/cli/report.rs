@@ -15,7 +15,12 @@ pub fn report(global: &Global, args: &ReportArgs, out: &Output) -> Result<Exit, 
     let manifest = Catalog::manifest(&store, record)?;
     super::predecessor::refuse(&manifest, "has no page and no methods")?;
     if args.methods {
-        let methods = CollectedPage::of(&store, &manifest, false)?.page.methods();
+        let page = CollectedPage::of(&store, &manifest, false)?.page;
+        if page.trials.is_empty() {
+            let message = format!("no trial of run {} has results yet, so there are no methods to tell", page.run_id);
+            return Err(Failure::usage(message).hint(format!("the run is {}; `exp build` goes on with it", page.state)));
+        }
+        let methods = page.methods();
         out.line(&methods);
         out.document(&serde_json::json!({"run_id": manifest.run_id, "methods": methods}));
         return Ok(Exit::Done);

@@ -4,15 +4,15 @@ use super::arms_drawn::arms_drawn;
 use super::failure::{Exit, Failure};
 use super::finish::thousands;
 use super::origins::{arm_origin, unpinned};
-use super::records::Records;
+use super::records::{Recorded, Records};
 use super::trial_items::{ItemFilter, TrialItems};
 use crate::engine::StoreBlobs;
-use crate::plan::{ReportParams, ScoreParams, StepKind};
+use crate::plan::{AggregateParams, ReportParams, ScoreParams, StepKind};
 use crate::report::{
-    ItemList, Methods, PageTrial, PooledEffects, RiskCurve, RunPage, SourceFile, TokenCounts, TrialReport,
+    ItemList, JudgeCost, Methods, PageTrial, PooledEffects, RiskCurve, RunPage, SourceFile, TokenCounts, TrialReport,
 };
 use crate::run::{ActionEntry, Manifest, PAGE_NAME, RunBlobs, RunState, ViewDir};
-use crate::step::{Input, Inputs, Significance, report};
+use crate::step::{Input, Inputs, Significance, aggregate, report};
 use crate::store::Store;
 
 /// Is how many items the page shows in all, and the least and the most of one trial.
@@ -62,7 +62,9 @@ impl CollectedPage {
             tool: manifest.tool.clone(),
             root: manifest.root.map(|root| root.to_string()),
             narrowed: manifest.narrowed.clone(),
+            failed_requests: manifest.requests.failed,
             failures: manifest.failures.iter().map(|failure| (failure.label.clone(), failure.why.clone())).collect(),
+            judges: judges(store, manifest, &trials)?,
             trials,
             unfinished,
             facts: facts(manifest)?,
@@ -104,11 +106,27 @@ pub fn trial_report(
     let Some(action) = find(manifest, &format!("{}/{slug}", StepKind::Report)) else { return Ok(None) };
     let Some(made) = Records::open(store, manifest)?.of(action)? else { return Ok(None) };
     let params: ReportParams = made.params.read()?;
+    let blobs = StoreBlobs(store);
+    let report = report::compose(&params, &inputs(&made, &blobs))?;
+    Ok(Some((report, params)))
+}
+
+fn inputs<'b>(made: &Recorded, blobs: &'b StoreBlobs<'b>) -> Inputs<'b> {
     let entries =
         made.spec.inputs.iter().map(|(name, blob)| Input { name: name.clone(), blob: *blob, label: name.clone() });
-    let blobs = StoreBlobs(store);
-    let report = report::compose(&params, &Inputs::new(entries.collect(), &blobs))?;
-    Ok(Some((report, params)))
+    Inputs::new(entries.collect(), blobs)
+}
+
+/// Sums up what models that judge took over all trials, as the run's report does; nothing where no trial has any, or where that report
+/// is not made yet.
+fn judges(store: &Store, manifest: &Manifest, trials: &[PageTrial]) -> Result<Vec<JudgeCost>, Failure> {
+    if trials.iter().all(|trial| trial.report.cost.judges.is_empty()) {
+        return Ok(Vec::new());
+    }
+    let Some(action) = find(manifest, &StepKind::Aggregate.to_string()) else { return Ok(Vec::new()) };
+    let Some(made) = Records::open(store, manifest)?.of(action)? else { return Ok(Vec::new()) };
+    let params: AggregateParams = made.params.read()?;
+    Ok(aggregate::judges(&params, &inputs(&made, &StoreBlobs(store)))?)
 }
 
 /// Is a dataset and its primary metric.
@@ -162,7 +180,12 @@ fn curves(results: &Significance) -> Vec<RiskCurve> {
 
 fn pooled(results: &Significance) -> Vec<PooledEffects> {
     let mut all = Vec::new();
-    for block in results.results.iter().flat_map(|(_, results)| [&results.closed, &results.open]).flatten() {
+    for (kind, block) in results
+        .results
+        .iter()
+        .flat_map(|(_, results)| [("closed-book", &results.closed), ("open-book", &results.open)])
+        .filter_map(|(kind, block)| Some((kind, block.as_ref()?)))
+    {
         let Some(metas) = &block.meta else { continue };
         for (metric, meta) in metas.iter() {
             if metric == "output_tokens" {
@@ -178,6 +201,7 @@ fn pooled(results: &Significance) -> Vec<PooledEffects> {
             };
             all.push(PooledEffects {
                 metric: metric.to_owned(),
+                sets: format!("{kind} datasets"),
                 studies: meta.studies.iter().filter_map(study).collect(),
                 pooled: vec![effect("one common effect", &meta.fixed), effect("random effects", &meta.random)],
                 q: (meta.heterogeneity.q, meta.heterogeneity.df, meta.heterogeneity.p_value),

@@ -128,8 +128,8 @@ impl StepKind {
             | Self::Pairwise => 1,
             Self::Score | Self::Merge => 2,
             Self::Stats | Self::Costs => 3,
-            Self::Report => 5,
-            Self::Aggregate => 6,
+            Self::Report => 6,
+            Self::Aggregate => 7,
         }
     }
 }

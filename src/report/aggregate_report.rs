@@ -2,6 +2,7 @@ use std::fmt::Write;
 
 use super::cost_summary::cost_cell;
 use super::markdown::{Table, code, prose};
+use super::metric_row::power_method_words;
 use super::number::{count, difference, level, p_cell};
 use super::{FamilyNote, JudgeCost, MetricRow, PooledMetric};
 
@@ -215,7 +216,7 @@ impl AggregateReport {
              on the items compared here.\n\n",
             first.alpha,
             level(first.power),
-            code(&first.method)
+            power_method_words(&first.method).markdown()
         );
         let mut table =
             Table::new(["Trial", "Dataset", "Metric", ">Items", ">Difference found", ">Smallest detectable"]);

@@ -1,6 +1,7 @@
 use super::MetricRow;
 use super::cost_summary::{cost_cell, signed_usd};
 use super::inline::Words;
+use super::metric_row::interval_words;
 use super::number::{NONE, count, difference};
 use super::panel::Panel;
 
@@ -57,8 +58,10 @@ impl CostEffectiveness {
         };
         let rows: Vec<_> = self.rows.iter().filter(|row| row.usd_diff.is_some()).map(row).collect();
         let is_open = self.rows.iter().any(|row| row.usd_diff.is_some() && row.interval.is_none());
-        let mut after =
-            Words::default().text("Intervals: ").code(&self.method).text(", of the ratio of two paired means.");
+        let mut after = Words::default()
+            .text("Intervals: ")
+            .then(interval_words(&self.method))
+            .text(", of the ratio of two paired means.");
         if is_open {
             after = after
                 .text(" Where there is none, the metric's difference may be nothing, and the ratio has no bounds.");

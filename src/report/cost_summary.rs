@@ -110,9 +110,17 @@ impl CostSummary {
         if self.judges.is_empty() {
             return String::new();
         }
+        let (verdicts, on_pairs) =
+            self.judges.iter().fold((0, 0), |(all, pairs), judge| (all + judge.verdicts, pairs + judge.on_pairs));
+        let once = if verdicts > on_pairs || on_pairs == 0 {
+            " A verdict on an answer that both arms gave counts once."
+        } else {
+            ""
+        };
+        let orders =
+            if on_pairs > 0 { " A pair of answers is shown in both orders, and each has its verdicts." } else { "" };
         format!(
-            "\nWhat models that judge the answers took is not among these costs. A verdict on an answer that both arms gave counts \
-             once.\n\n{}",
+            "\nWhat models that judge the answers took is not among these costs.{once}{orders}\n\n{}",
             JudgeCost::table(&self.judges)
         )
     }

@@ -29,6 +29,12 @@ impl Words {
         self.span(text.into(), true, false)
     }
 
+    /// Adds what other words say.
+    pub(super) fn then(mut self, more: Self) -> Self {
+        self.0.extend(more.0);
+        self
+    }
+
     /// Says whether there are none.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()

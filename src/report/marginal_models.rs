@@ -1,4 +1,5 @@
 use super::inline::Words;
+use super::metric_row::regression_words;
 use super::number::{NONE, count, difference, range};
 use super::panel::Panel;
 use super::{MetricRow, Unit};
@@ -45,7 +46,7 @@ impl FittedModel {
         vec![
             Words::default().text(words),
             self.metric.name_words(),
-            Words::default().code(&self.method),
+            regression_words(&self.method),
             Words::default().text(count(self.n)),
             Words::default().text(count(self.groups)),
             or_none(effect),

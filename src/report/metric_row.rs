@@ -143,7 +143,33 @@ pub(super) fn interval_name(name: &str) -> &str {
         "cluster-bootstrap-bca" => "BCa bootstrap of clusters",
         "newcombe-10" => "Newcombe, method 10",
         "bonett-price" => "Bonett and Price",
+        "fieller" => "Fieller",
         other => other,
+    }
+}
+
+/// Returns the same for a sentence that may be HTML too; one that is not known stands as code.
+pub(super) fn interval_words(name: &str) -> Words {
+    match interval_name(name) {
+        words if words == name => Words::default().code(name),
+        words => Words::default().text(words),
+    }
+}
+
+/// Names the method of a power analysis in words; one that is not known stands as code.
+pub(super) fn power_method_words(name: &str) -> Words {
+    match name {
+        "normal" => Words::default().text("by the normal approximation"),
+        other => Words::default().code(other),
+    }
+}
+
+/// Names the method of a regression over all draws in words; one that is not known stands as code.
+pub(super) fn regression_words(name: &str) -> Words {
+    match name {
+        "gee-logit-exchangeable" => Words::default().text("logistic GEE, exchangeable"),
+        "ols-cluster-robust" => Words::default().text("least squares, cluster-robust"),
+        other => Words::default().code(other),
     }
 }
 

@@ -2,6 +2,7 @@ use std::fmt::Write;
 
 use super::Unit;
 use super::markdown::{Table, code};
+use super::metric_row::interval_name;
 use super::number::{NONE, count, difference, p_cell, range, value};
 
 /// Is which arm's answers a model prefers on a dataset. A win is the treatment's.
@@ -165,7 +166,7 @@ impl PairwiseSection {
             count(losses),
             rate.mean.map_or_else(|| NONE.to_owned(), |mean| value(Unit::Share, mean)),
             rate.ends(),
-            rate.method.clone().unwrap_or_else(|| NONE.to_owned()),
+            rate.method.as_deref().map_or_else(|| NONE.to_owned(), |method| interval_name(method).to_owned()),
             p_cell(self.sign_test.2),
         ]
     }
@@ -296,7 +297,7 @@ pub(super) mod tests {
             `control:refusal` 2. 1 of 18 verdicts say none of the known words or were not completed.\n\n\
             | Wins | Ties | Losses | Win rate | 95% interval | Interval by | Sign test p |\n\
             |---:|---:|---:|---:|---:|---|---:|\n\
-            | 4 | 3 | 2 | 61.1% | 30.0% to 90.0% | t-cluster-robust | 0.6875 |\n\n\
+            | 4 | 3 | 2 | 61.1% | 30.0% to 90.0% | Student's t, cluster-robust | 0.6875 |\n\n\
             Position: on 6 of 8 pairs (75.0%) both orders say the same; on 1 the answer shown first is preferred twice, on 0 the one shown \
             second. The first place is worth +6.2 pp (-10.0 to +20.0 pp).\n\n\
             Length: answers have 10 characters under control and 24 under treatment on average. At equal lengths the win rate would be \

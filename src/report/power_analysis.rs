@@ -1,4 +1,5 @@
 use super::inline::Words;
+use super::metric_row::power_method_words;
 use super::number::{NONE, count, difference, level};
 use super::panel::Panel;
 use super::{MetricRow, Unit};
@@ -81,7 +82,7 @@ impl PowerAnalysis {
                 self.alpha,
                 level(self.power)
             ))
-            .code(&self.method)
+            .then(power_method_words(&self.method))
             .text("), on the items compared here; and how many items, or draws of each, other differences ask for.");
         Panel {
             heading: "Power / MDE",

@@ -1,7 +1,7 @@
 use std::fmt::Write;
 
 use super::markdown::{Table, code};
-use super::number::count;
+use super::number::{NONE, count};
 
 /// Is how far scorers agree with the people who rated a dataset's answers.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,7 +44,17 @@ pub struct RaterAgreementRow {
 impl RaterAgreement {
     /// Renders the section of one dataset and scorer by people.
     pub(super) fn render(&self) -> String {
-        let mut text = format!("### Agreement with raters: {} on {}\n\n", code(&self.labels), code(&self.dataset));
+        let heading = format!("### Agreement with raters: {} on {}\n\n", code(&self.labels), code(&self.dataset));
+        let mut table = Table::new(HEADINGS);
+        for row in &self.rows {
+            table.row(std::iter::once(code(&row.metric)).chain(row.cells()));
+        }
+        format!("{heading}{}\n\n{}", self.words(), table.finish())
+    }
+
+    /// Says what is rated, by whom, and what agreement is.
+    pub(super) fn words(&self) -> String {
+        let mut text = String::new();
         let raters = if self.raters == 1 { "rater" } else { "raters" };
         let _ = write!(
             text,
@@ -56,16 +66,22 @@ impl RaterAgreement {
         if let Some(alpha) = self.alpha {
             let _ = write!(text, " Krippendorff's alpha between them is {alpha:.3} (nominal).");
         }
-        text.push_str(" A scorer and the raters agree on a draw where both say at least 0.5, or both less.\n\n");
-        let number = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.3}"));
-        let headings = ["Metric", "Arm", ">Draws", ">Agreement", ">Cohen's kappa", ">Metric", ">Raters"];
-        let mut table = Table::new(headings);
-        for row in &self.rows {
-            let [agreement, kappa] = [row.agreement, row.kappa].map(number);
-            let [metric, raters] = [row.metric_mean, row.rater_mean].map(number);
-            table.row([code(&row.metric), row.arm.clone(), count(row.draws), agreement, kappa, metric, raters]);
-        }
-        text + &table.finish()
+        text.push_str(" A scorer and the raters agree on a draw where both say at least 0.5, or both less.");
+        text
+    }
+}
+
+/// Are the headings over the cells of [`RaterAgreementRow`], with the metric before them.
+pub(super) const HEADINGS: [&str; 7] =
+    ["Metric", "Arm", ">Draws", ">Agreement", ">Cohen's kappa", ">Mean of metric", ">Mean of raters"];
+
+impl RaterAgreementRow {
+    /// Returns the cells under [`HEADINGS`] but for the first.
+    pub(super) fn cells(&self) -> [String; 6] {
+        let number = |value: Option<f64>| value.map_or_else(|| NONE.to_owned(), |value| format!("{value:.3}"));
+        let [agreement, kappa, metric, raters] =
+            [self.agreement, self.kappa, self.metric_mean, self.rater_mean].map(number);
+        [self.arm.clone(), count(self.draws), agreement, kappa, metric, raters]
     }
 }
 
@@ -95,7 +111,7 @@ mod tests {
         };
         let expected = "### Agreement with raters: `people` on `d`\n\n3 of 4 draws are rated, by 1 rater. A scorer and the \
                         raters agree on a draw where both say at least 0.5, or both less.\n\n\
-                        | Metric | Arm | Draws | Agreement | Cohen's kappa | Metric | Raters |\n\
+                        | Metric | Arm | Draws | Agreement | Cohen's kappa | Mean of metric | Mean of raters |\n\
                         |---|---|---:|---:|---:|---:|---:|\n\
                         | `em` | both | 3 | 0.667 | – | 0.000 | 0.333 |\n\n";
         assert_eq!(section.render(), expected);

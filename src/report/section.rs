@@ -79,7 +79,7 @@ pub(super) const ARMS: [&str; 2] = ["Control", "Treatment"];
 impl Section {
     /// Renders the section under a third-level heading.
     pub(super) fn render(&self, level: &str) -> String {
-        let kind = if self.open { "open-book" } else { "closed-book" };
+        let kind = self.book();
         let mut text = match &self.kind {
             SectionKind::Dataset(name) => format!("### {} ({kind})\n\n", code(name)),
             SectionKind::Pooled => format!("### All {kind} datasets\n\n"),
@@ -90,6 +90,11 @@ impl Section {
         text.push_str(&self.label_table());
         text.push_str(&self.detail.render_pooled());
         text + &self.answers()
+    }
+
+    /// Says whether its items come with a passage.
+    pub(super) fn book(&self) -> &'static str {
+        if self.open { "open-book" } else { "closed-book" }
     }
 
     fn arm_table(&self, level: &str) -> String {

@@ -1,5 +1,6 @@
 use super::Unit;
 use super::inline::Words;
+use super::metric_row::interval_words;
 use super::number::{NONE, count, difference, range, value};
 use super::panel::Panel;
 
@@ -56,8 +57,9 @@ impl SupportSweep {
                 .map(str::to_owned)
                 .to_vec(),
             rows: self.rows.iter().map(row).collect(),
-            after: method
-                .map_or_else(Words::default, |method| Words::default().text("Intervals: ").code(method).text(".")),
+            after: method.map_or_else(Words::default, |method| {
+                Words::default().text("Intervals: ").then(interval_words(method)).text(".")
+            }),
         }
     }
 }

@@ -8,14 +8,15 @@ mod trial;
 use multiplicity::{Multiplicities, TrialTest};
 use trial::Trial;
 
+use super::cost_table::CostTable;
 use super::costs::verdict_tokens::{VERDICT_TOKENS, all_verdicts};
 use super::json_lines::write_document;
 use super::report::cost::judge_cost;
 use super::report::further::pooled;
-use super::report::{correction, primary};
+use super::report::{correction, primary, read};
 use super::sealed_plan::sealed_plan;
 use super::{Inputs, Outputs, StepError};
-use crate::plan::{AggregateParams, Multiplicity};
+use crate::plan::{AggregateParams, Multiplicity, TrialLabel};
 use crate::report::{
     AggregateReport, AggregateRow, AggregateTrial, DetectableDifference, FamilyNote, InteractionRow, JudgeCost,
 };
@@ -90,20 +91,29 @@ pub fn run(params: &AggregateParams, inputs: &Inputs<'_>, outputs: &mut dyn Outp
         deviations: multiplicities.deviations(),
         trials: shown,
         has_shared_control: !params.shared_controls.is_empty(),
-        judges: judges(&trials, inputs)?,
+        judges: judged(trials.iter().map(|trial| (trial.label, &trial.costs)), inputs)?,
     };
     outputs.put("multiplicity.json", write_document("multiplicity.json", &multiplicities)?)?;
     outputs.put("effects.json", write_document("effects.json", &effects)?)?;
     outputs.put("aggregate_report.md", report.render().into_bytes())
 }
 
-/// Sums up what the models that judge took over all trials.
-fn judges(trials: &[Trial<'_>], inputs: &Inputs<'_>) -> Result<Vec<JudgeCost>, StepError> {
+/// Sums up what the models that judge took over all trials, by the inputs of [`run`]; what trials share counts once.
+pub fn judges(params: &AggregateParams, inputs: &Inputs<'_>) -> Result<Vec<JudgeCost>, StepError> {
+    let costs = params.trials.iter().map(|label| Ok((label, read(&format!("costs/{}", label.slug), inputs)?)));
+    let costs = costs.collect::<Result<Vec<(&TrialLabel, CostTable)>, StepError>>()?;
+    judged(costs.iter().map(|(label, costs)| (*label, costs)), inputs)
+}
+
+fn judged<'t>(
+    trials: impl Iterator<Item = (&'t TrialLabel, &'t CostTable)>,
+    inputs: &Inputs<'_>,
+) -> Result<Vec<JudgeCost>, StepError> {
     let mut judged = Vec::new();
-    for trial in trials.iter().filter(|trial| !trial.costs.judges.is_empty()) {
-        let name = format!("{VERDICT_TOKENS}/{}", trial.label.slug);
+    for (label, costs) in trials.filter(|(_, costs)| !costs.judges.is_empty()) {
+        let name = format!("{VERDICT_TOKENS}/{}", label.slug);
         let text = inputs.text(&name)?;
-        judged.push((&trial.costs, (name, text)));
+        judged.push((costs, (name, text)));
     }
     let all = all_verdicts(&judged)?;
     Ok(all.iter().map(|(model, found)| judge_cost(model, &found.costs, found.on_pairs)).collect())

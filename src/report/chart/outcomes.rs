@@ -53,7 +53,8 @@ impl OutcomeBars {
                 svg.rect((x, at), (wide, 18.0), class);
                 let number = count(n);
                 if wide > DIGIT * (number.len() as f64 + 1.0) {
-                    svg.text((x + wide / 2.0, at + 13.5), Anchor::Middle, "number", &number);
+                    let class = if class == "treatment" { "number on-treatment" } else { "number" };
+                    svg.text((x + wide / 2.0, at + 13.5), Anchor::Middle, class, &number);
                 }
                 x += wide;
             }

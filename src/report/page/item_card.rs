@@ -1,8 +1,8 @@
 use std::fmt::Write as _;
 
 use super::{DiffPart, PageItem, PageVerdict, escape, word_diff};
-use crate::report::Unit;
 use crate::report::number::{NONE, value};
+use crate::report::{MetricRow, Unit};
 
 /// Is how much of one text is shown, in characters.
 const LONGEST: usize = 20_000;
@@ -101,8 +101,8 @@ impl PageItem {
             let class = if arms[0] == arms[1] { "" } else { " class=\"differs\"" };
             let _ = write!(
                 html,
-                "<tr{class}><td><code>{}</code></td><td class=\"r\">{}</td><td class=\"r\">{}</td></tr>",
-                escape(name),
+                "<tr{class}><td>{}</td><td class=\"r\">{}</td><td class=\"r\">{}</td></tr>",
+                MetricRow::named(name).name_words().html(),
                 cell(arms[0]),
                 cell(arms[1])
             );

@@ -63,12 +63,14 @@ impl RunPage {
         text.push_str(&self.sizes());
         text.push_str(&self.tests());
         text.push_str(&self.missing_rule());
-        let _ = write!(text, "The run is {} (root {}), made with {}.", self.run_id, self.root_words(), self.tool);
+        let state = if self.is_complete { String::new() } else { format!("; {}, not complete", self.state) };
+        let _ =
+            write!(text, "The run is {} (root {}{state}), made with {}.", self.run_id, self.root_words(), self.tool);
         text
     }
 
     fn root_words(&self) -> String {
-        self.root.clone().unwrap_or_else(|| "not complete".to_owned())
+        self.root.clone().unwrap_or_else(|| "none".to_owned())
     }
 
     fn distinct(&self, of: impl Fn(&super::PageTrial) -> String) -> Vec<String> {

@@ -3,8 +3,10 @@
 //! Whatever a person, a model or a file brought passes through [`escape`]: it can make no element and no attribute, and
 //! nothing of it is dropped; what a browser would not show, or would obey, is written as its code point.
 
+mod agreement;
 mod escape;
 mod grid;
+mod heterogeneity;
 mod item_card;
 mod methods;
 mod numbers;

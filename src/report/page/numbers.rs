@@ -2,14 +2,17 @@ use std::fmt::Write as _;
 
 use super::table::{HtmlTable, name};
 use super::{RunPage, escape};
-use crate::report::MetricRow;
 use crate::report::metric_row::{interval_name, test_name};
 use crate::report::number::{NONE, count, difference, p_cell, range, typeset, usd};
 use crate::report::panel::Panel;
+use crate::report::{JudgeCost, MetricRow};
 
 impl RunPage {
     /// Renders the numbers as tables, a fold for each trial.
     pub(super) fn tables(&self) -> String {
+        if self.trials.is_empty() {
+            return String::new();
+        }
         let mut html = String::from("<section id=\"tables\"><h2>Numbers</h2>");
         for trial in &self.trials {
             let report = &trial.report;
@@ -38,7 +41,6 @@ impl RunPage {
             let cost = &report.cost;
             let both = cost.total.usd.map_or_else(|| "not known".to_owned(), usd);
             let _ = write!(html, "<p class=\"small\">Cost of all answers: {}; ", escape(&both));
-            let tokens = |n: Option<u64>| n.map_or_else(|| NONE.to_owned(), count);
             let _ = match (cost.total.prompt_tokens, cost.total.completion_tokens) {
                 (None, None) => write!(html, "tokens were not counted.</p>"),
                 (input, output) => {
@@ -46,20 +48,7 @@ impl RunPage {
                 }
             };
             for judge in &cost.judges {
-                let on_pairs = match judge.on_pairs {
-                    0 => String::new(),
-                    n => format!(" ({} on pairs of answers)", count(n)),
-                };
-                let usd = judge.cost.usd.map_or_else(|| "cost not known".to_owned(), usd);
-                let _ = write!(
-                    html,
-                    "<p class=\"small\">{} verdicts of {}{on_pairs}, apart from these: {}; {} input and {} output tokens.</p>",
-                    count(judge.verdicts),
-                    name(&judge.model),
-                    escape(&usd),
-                    tokens(judge.cost.prompt_tokens),
-                    tokens(judge.cost.completion_tokens)
-                );
+                let _ = write!(html, "<p class=\"small\">Apart from these, {}</p>", verdict_words(judge));
             }
             let panels = report.further.panels();
             if !panels.is_empty() {
@@ -70,8 +59,34 @@ impl RunPage {
             }
             html.push_str("</details>");
         }
+        if self.trials.len() > 1 && !self.judges.is_empty() {
+            html.push_str("<p class=\"small\">All verdicts of the run, one that several trials share once: ");
+            html.push_str(&self.judges.iter().map(verdict_words).collect::<Vec<_>>().join(" "));
+            html.push_str("</p>");
+        }
         html + "</section>\n"
     }
+}
+
+/// Says what a model that judges took.
+fn verdict_words(judge: &JudgeCost) -> String {
+    let on_pairs = match judge.on_pairs {
+        0 => String::new(),
+        n => format!(" ({} on pairs of answers)", count(n)),
+    };
+    let usd = judge.cost.usd.map_or_else(|| "cost not known".to_owned(), usd);
+    format!(
+        "{} verdicts of {}{on_pairs}: {}; {} input and {} output tokens.",
+        count(judge.verdicts),
+        name(&judge.model),
+        escape(&usd),
+        tokens(judge.cost.prompt_tokens),
+        tokens(judge.cost.completion_tokens)
+    )
+}
+
+fn tokens(n: Option<u64>) -> String {
+    n.map_or_else(|| NONE.to_owned(), count)
 }
 
 /// Says by which method intervals of differences were made, and, where there are several, of which datasets.

@@ -42,6 +42,8 @@ pub type StudyEffect = (String, f64, Option<(f64, f64)>);
 pub struct PooledEffects {
     /// The metric.
     pub metric: String,
+    /// Of what they are sets, in words.
+    pub sets: String,
     /// Each set's effect.
     pub studies: Vec<StudyEffect>,
     /// The pooled effects with their 95 % intervals, by model.

@@ -4,7 +4,6 @@ use super::table::{HtmlTable, name};
 use super::{RunPage, escape};
 use crate::report::PairwiseSection;
 use crate::report::chart::{OutcomeBars, OutcomeRow, both};
-use crate::report::metric_row::interval_name;
 use crate::report::number::typeset;
 use crate::report::pairwise::LABEL_HEADINGS;
 
@@ -31,12 +30,13 @@ impl RunPage {
              disagree, that is a tie. The line marks half of the pairs.</p>",
         );
         for (trial, found) in all() {
-            let _ = write!(html, "<h3>{} on {}", escape(&found.name), escape(&found.dataset));
+            let _ = write!(html, "<div class=\"comparison\"><h3>{} on {}", escape(&found.name), escape(&found.dataset));
             if !is_alone {
                 let _ = write!(html, " · {}", escape(&self.label(trial)));
             }
             html.push_str("</h3>");
             html.push_str(&figures(found, &level));
+            html.push_str("</div>");
         }
         html + "</section>\n"
     }
@@ -48,7 +48,7 @@ fn figures(found: &PairwiseSection, level: &str) -> String {
     let interval = format!(">{level} interval");
     let mut table =
         HtmlTable::new([">Wins", ">Ties", ">Losses", ">Win rate", &interval, "Interval by", ">Sign test p"]);
-    table.row(found.outcome_cells().map(|cell| escape(interval_name(&cell))));
+    table.row(found.outcome_cells().map(|cell| escape(&cell)));
     html.push_str(&table.finish());
     for sentence in [found.position_words(), found.length_words()] {
         let _ = write!(html, "<p class=\"small\">{}</p>", escape(&typeset(&sentence)));

@@ -41,7 +41,31 @@ impl RunPage {
         for warning in self.trials.iter().filter_map(|trial| trial.unpinned.as_ref()).collect::<BTreeSet<_>>() {
             let _ = write!(html, "<p class=\"warn\">{}</p>", escape(warning));
         }
-        html.push_str("<h3>Prompts</h3>");
+        if !self.trials.is_empty() {
+            html.push_str(&self.prompt_texts());
+        }
+        let _ = write!(html, "<details><summary>Files read ({})</summary>", count(self.sources.len() as u64));
+        let mut table = HtmlTable::new(["File", ">Bytes", "Digest"]);
+        for source in &self.sources {
+            table.row([name(&source.path), count(source.size), name(&source.digest)]);
+        }
+        html.push_str(&table.finish());
+        let _ = write!(html, "</details><details><summary>Files shown ({})</summary>", count(self.views.len() as u64));
+        let mut table = HtmlTable::new(["File", ">Bytes", "Digest"]);
+        for view in &self.views {
+            table.row([name(&view.path), count(view.size), name(&view.digest)]);
+        }
+        html.push_str(&table.finish());
+        html.push_str("</details>");
+        if !self.trials.is_empty() {
+            let _ = write!(html, "<h3>For a methods section</h3><p class=\"methods\">{}</p>", escape(&self.methods()));
+        }
+        html + "</section>\n"
+    }
+
+    /// Lists the texts of the arms' prompts.
+    fn prompt_texts(&self) -> String {
+        let mut html = String::from("<h3>Prompts</h3>");
         // A text that several trials have in common is told once.
         let mut texts: Vec<(&PromptFile, Vec<&str>)> = Vec::new();
         for trial in &self.trials {
@@ -66,24 +90,6 @@ impl RunPage {
         } else {
             html.push_str(&table.finish());
         }
-        let _ = write!(html, "<details><summary>Files read ({})</summary>", count(self.sources.len() as u64));
-        let mut table = HtmlTable::new(["File", ">Bytes", "Digest"]);
-        for source in &self.sources {
-            table.row([name(&source.path), count(source.size), name(&source.digest)]);
-        }
-        html.push_str(&table.finish());
-        let _ = write!(html, "</details><details><summary>Files shown ({})</summary>", count(self.views.len() as u64));
-        let mut table = HtmlTable::new(["File", ">Bytes", "Digest"]);
-        for view in &self.views {
-            table.row([name(&view.path), count(view.size), name(&view.digest)]);
-        }
-        html.push_str(&table.finish());
-        html.push_str("</details>");
-        let _ = writeln!(
-            html,
-            "<h3>For a methods section</h3><p class=\"methods\">{}</p></section>",
-            escape(&self.methods())
-        );
         html
     }
 }

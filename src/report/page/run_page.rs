@@ -4,9 +4,11 @@ use std::io::{self, Write};
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 
+use super::table::name;
 use super::{ItemList, Methods, PageTrial, escape};
 use crate::report::metric_row::metric_meaning;
-use crate::report::{Direction, Verdict};
+use crate::report::number::count;
+use crate::report::{Direction, JudgeCost, Verdict};
 
 /// Is the style of the page.
 const STYLE: &str = include_str!("style.css");
@@ -14,7 +16,7 @@ const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 
 /// Is what the page links to at its top, in its order; it has not every section.
-const SECTIONS: [(&str, &str); 14] = [
+const SECTIONS: [(&str, &str); 15] = [
     ("verdict", "Verdict"),
     ("effects", "Effects"),
     ("arms", "Arms"),
@@ -25,6 +27,7 @@ const SECTIONS: [(&str, &str); 14] = [
     ("missing", "Missing"),
     ("flips", "Flips"),
     ("pairwise", "Preferences"),
+    ("agreement", "Raters"),
     ("tokens", "Tokens"),
     ("tables", "Numbers"),
     ("provenance", "Provenance"),
@@ -59,12 +62,16 @@ pub struct RunPage {
     pub root: Option<String>,
     /// What completes it, where it was asked for less than the whole.
     pub narrowed: Option<String>,
+    /// How many requests have no answer because asking failed.
+    pub failed_requests: u64,
     /// What failed, as label and reason.
     pub failures: Vec<(String, String)>,
     /// The trials whose results are there.
     pub trials: Vec<PageTrial>,
     /// The slugs of those whose results are not.
     pub unfinished: Vec<String>,
+    /// What the models that judge took over all trials: what trials share once.
+    pub judges: Vec<JudgeCost>,
     /// Facts of provenance, as name and value.
     pub facts: Vec<(String, String)>,
     /// The files that were read.
@@ -144,13 +151,19 @@ impl RunPage {
         }
         html.push_str("</nav></header>\n");
         if !self.is_complete {
-            let _ =
-                write!(html, "<p class=\"warn\"><strong>This run is {}, not complete.</strong> ", escape(&self.state));
+            let _ = write!(html, "<p class=\"warn\"><strong>{}</strong>", escape(&self.incomplete_words()));
+            if self.failed_requests > 0 {
+                let _ = match self.failed_requests {
+                    1 => write!(html, " 1 request failed and has no answer."),
+                    n => write!(html, " {} requests failed and have no answer.", count(n)),
+                };
+            }
             if let Some(narrowed) = &self.narrowed {
-                html.push_str(&escape(narrowed));
+                let _ = write!(html, " {}.", with_code(narrowed.trim_end_matches('.')));
             }
             if !self.unfinished.is_empty() {
-                let _ = write!(html, " Without results: {}.", escape(&self.unfinished.join(", ")));
+                let slugs = self.unfinished.iter().map(|slug| name(slug)).collect::<Vec<_>>().join(", ");
+                let _ = write!(html, " Without results: {slugs}.");
             }
             html.push_str("</p>");
         }
@@ -165,8 +178,24 @@ impl RunPage {
         html
     }
 
+    /// Says that the run is not complete, and how that came.
+    fn incomplete_words(&self) -> String {
+        let how = match self.state.as_str() {
+            "partial" => "was asked for a part of the experiment only",
+            "failed" => "failed",
+            "stopped" => "was stopped",
+            "pending" => "waits for answers of a provider",
+            "running" => "is under way, or was interrupted",
+            other => return format!("This run is {other}, not complete."),
+        };
+        format!("This run {how}: it is not complete.")
+    }
+
     fn verdict(&self) -> String {
         let mut html = String::from("<section id=\"verdict\"><h2>Verdict</h2>");
+        if self.trials.is_empty() {
+            return html + "<p>No trial of this run has results yet, so there is nothing to judge.</p></section>\n";
+        }
         let mut notes: Vec<&str> = self.trials.iter().filter_map(|trial| trial.report.note.as_deref()).collect();
         notes.sort_unstable();
         notes.dedup();
@@ -260,6 +289,12 @@ impl RunPage {
     }
 }
 
+/// Writes words of this program's own, in which what stands between backticks is code.
+fn with_code(text: &str) -> String {
+    let parts = text.split('`').enumerate();
+    parts.map(|(at, part)| if at % 2 == 1 { name(part) } else { escape(part) }).collect()
+}
+
 /// Is how many verdicts stand open above the charts.
 const MANY_VERDICTS: usize = 24;
 
@@ -344,6 +379,7 @@ mod tests {
             {
                 assert!(of(word, ground) >= 4.5, "{word} on {ground}: {}", of(word, ground));
             }
+            assert!(of("bg", "up") >= 4.5, "numbers on the treatment's bar: {}", of("bg", "up"));
             assert!(of("control", "bg") >= 3.0 && of("up", "bg") >= 3.0, "bars on the ground");
             assert!(of("control", "up") >= 1.9, "the arms, without colour: {}", of("control", "up"));
         }

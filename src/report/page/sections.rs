@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use super::methods::interval_methods;
 use super::table::name;
-use super::{PageTrial, RunPage, escape};
+use super::{PageTrial, RunPage};
 use crate::report::chart::{
     ArmBars, ArmPair, CostQuality, CostedTrial, FlipRow, Flips, Forest, ForestGroup, ForestRow, Histogram, Mark,
     RiskCoverage, StatusRow, Statuses, both,
@@ -29,6 +29,7 @@ impl RunPage {
         html.push_str(&self.missing());
         html.push_str(&self.flips());
         html.push_str(&self.pairwise());
+        html.push_str(&self.agreement());
         html + &self.tokens()
     }
 
@@ -120,7 +121,8 @@ impl RunPage {
         )
     }
 
-    fn level(&self) -> String {
+    /// Returns the level of intervals.
+    pub(super) fn level(&self) -> String {
         self.trials.first().map_or_else(String::new, |trial| trial.report.family.level())
     }
 
@@ -242,51 +244,6 @@ impl RunPage {
         figure("cost", "Cost against quality", &format!("{ARM_KEY}<div class=\"multiples\">{html}</div>"), &caption)
     }
 
-    fn heterogeneity(&self) -> String {
-        let mut html = String::new();
-        for trial in &self.trials {
-            for pooled in &trial.pooled {
-                let row = |label: &str, mean, interval, mark| ForestRow {
-                    label: label.to_owned(),
-                    mean,
-                    interval,
-                    note: String::new(),
-                    mark,
-                };
-                let mut rows: Vec<ForestRow> = pooled
-                    .studies
-                    .iter()
-                    .map(|(label, mean, ends)| row(label, *mean, *ends, Mark::Confirmatory))
-                    .collect();
-                rows.extend(
-                    pooled.pooled.iter().map(|(label, mean, ends)| row(label, *mean, Some(*ends), Mark::Pooled)),
-                );
-                let heading = format!("{} · {}", shown_metric(&pooled.metric), self.label(trial));
-                let axis = "difference, treatment − control (percentage points)".to_owned();
-                let forest = Forest { groups: vec![ForestGroup { heading, rows }], axis };
-                html.push_str(&both(|fit| forest.draw(fit)));
-                let (q, df, p) = pooled.q;
-                let tau = pooled.tau2.map_or_else(String::new, |tau2| format!(", τ = {:.1} pp", tau2.sqrt() * 100.0));
-                let _ = write!(
-                    html,
-                    "<p class=\"small\">Heterogeneity: Q = {q:.2} on {df} df, {}; I² = {:.0}%{tau}.</p>",
-                    escape(&p_value("p", p)),
-                    pooled.i2 * 100.0
-                );
-            }
-        }
-        if html.is_empty() {
-            return String::new();
-        }
-        figure(
-            "heterogeneity",
-            "Does the effect differ between sets of items?",
-            &html,
-            "Each set's mean difference with its 95% interval; diamonds: pooled (inverse variance; random effects by DerSimonian and Laird). \
-             Q and I² say how far the sets differ beyond chance: I² is the share of variation that is not sampling, τ its standard deviation.",
-        )
-    }
-
     fn missing(&self) -> String {
         let mut names: Vec<String> = Vec::new();
         let sections =
@@ -304,6 +261,9 @@ impl RunPage {
             .flat_map(|arm| &arm.statuses)
             .map(|(_, n)| n)
             .sum();
+        if draws == 0 {
+            return String::new();
+        }
         if names.is_empty() {
             let words = format!("<p>All {} answers ended by themselves, and every one has a score.</p>", count(draws));
             return figure("missing", "Missing and other answers", &words, "");
@@ -430,11 +390,6 @@ fn status_meaning(status: &str) -> Option<&'static str> {
         "failed:no_recording" => "nothing recorded",
         _ => return None,
     })
-}
-
-fn shown_metric(metric: &str) -> String {
-    let row = MetricRow { name: metric.to_owned(), unit: Unit::Share, arms: [None, None], delta: None };
-    row.name_shown().0.to_owned()
 }
 
 pub(super) fn title(row: &MetricRow, dataset: &str) -> String {
