@@ -5,30 +5,14 @@
 
 mod support;
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use serde_json::Value;
-use support::Project;
+use support::bridges::bridges;
+use support::{Project, stub};
 
 const ITEMS: usize = 30;
-
-fn data(project: &Project) {
-    let row = |n: usize| {
-        format!(
-            "{{\"id\":\"i{n}\",\"question\":\"Who opened the bridge number {n}?\",\"answers\":[\"Ada Pell\"],\
-             \"context\":\"The bridge number {n} was opened by Ada Pell in {}. Jon Abel drew it. It is {} metres long, \
-             and Mina Holt paid for it.\"}}\n",
-            1800 + n,
-            10 + n
-        )
-    };
-    project.file("data/d.jsonl", (0..ITEMS).map(row).collect::<String>());
-    project.file("prompts/control.txt", "You answer questions.\n");
-    project.file("prompts/one.txt", "Answer in at most four words.\n");
-}
 
 fn config(head: &str, temperature: &str, tail: &str) -> String {
     format!(
@@ -46,7 +30,7 @@ const LEXICAL: &str = "models: [{name: m, provider: lexical}]\n";
 
 fn project(temperature: &str) -> Project {
     let project = Project::in_memory();
-    data(&project);
+    bridges(&project, ITEMS);
     project.config(&config(LEXICAL, temperature, ""));
     project
 }
@@ -121,7 +105,7 @@ fn the_noise_of_the_sampler_is_measured_and_adopted_draws_are_used() {
 #[test]
 fn recordings_are_never_asked_again() {
     let project = Project::in_memory();
-    data(&project);
+    bridges(&project, ITEMS);
     let head = "models:\n  - name: r\n    provider: replay\n    recordings: {d: {control: {path: data/r.jsonl, fields: {key: id, text: text}}, treatment: {path: data/r.jsonl, fields: {key: id, text: text}}}}\n";
     project.file(
         "data/r.jsonl",
@@ -136,63 +120,23 @@ fn recordings_are_never_asked_again() {
 
 /// Serves OpenAI's chat on loopback: `Ada Pell`, and to the first `wrong` questions of a body's number `Jon Abel`.
 fn serve(wrong: Arc<AtomicU64>, version: Arc<AtomicUsize>, asked: Arc<AtomicUsize>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/v1", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let (wrong, version, asked) = (wrong.clone(), version.clone(), asked.clone());
-            std::thread::spawn(move || {
-                let mut stream = stream.unwrap();
-                let mut reader = BufReader::new(stream.try_clone().unwrap());
-                loop {
-                    let (mut first, mut length) = (String::new(), 0);
-                    loop {
-                        let mut line = String::new();
-                        if reader.read_line(&mut line).unwrap_or(0) == 0 {
-                            return;
-                        }
-                        if line == "\r\n" {
-                            break;
-                        }
-                        if let Some(text) = line.to_ascii_lowercase().strip_prefix("content-length: ") {
-                            length = text.trim().parse().unwrap();
-                        }
-                        first.push_str(&line);
-                    }
-                    let mut body = vec![0; length];
-                    reader.read_exact(&mut body).unwrap();
-                    let (status, reply) = if first.starts_with("POST") {
-                        asked.fetch_add(1, Ordering::SeqCst);
-                        let body = String::from_utf8(body).unwrap();
-                        let number = body.rsplit("bridge number ").next().unwrap();
-                        let number: u64 = number.split('?').next().unwrap().parse().unwrap();
-                        let text = if number < wrong.load(Ordering::SeqCst) { "Jon Abel" } else { "Ada Pell" };
-                        let reply = serde_json::json!({
-                            "id": "c", "model": format!("m-{}", version.load(Ordering::SeqCst)), "system_fingerprint": "fp",
-                            "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
-                            "usage": {"prompt_tokens": 9, "completion_tokens": 2},
-                        });
-                        ("200 OK", reply.to_string())
-                    } else {
-                        ("404 Not Found", "{}".to_owned())
-                    };
-                    let head = format!(
-                        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-                        reply.len()
-                    );
-                    if stream.write_all((head + &reply).as_bytes()).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    url
+    stub::serve(move |question| {
+        asked.fetch_add(1, Ordering::SeqCst);
+        let number = question.body.rsplit("bridge number ").next().unwrap();
+        let number: u64 = number.split('?').next().unwrap().parse().unwrap();
+        let text = if number < wrong.load(Ordering::SeqCst) { "Jon Abel" } else { "Ada Pell" };
+        let reply = serde_json::json!({
+            "id": "c", "model": format!("m-{}", version.load(Ordering::SeqCst)), "system_fingerprint": "fp",
+            "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
+            "usage": {"prompt_tokens": 9, "completion_tokens": 2},
+        });
+        ("200 OK", reply.to_string())
+    })
 }
 
 fn hosted(url: &str, price: &str) -> Project {
     let project = Project::in_memory();
-    data(&project);
+    bridges(&project, ITEMS);
     let head = format!(
         "providers: {{mine: {{kind: openai, base_url: \"{url}\", identity: here}}}}\n\
          models: [{{name: m, provider: mine{price}}}]\n"

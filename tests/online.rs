@@ -3,58 +3,18 @@
 
 mod support;
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
-use support::Project;
 use support::canary::CANARY as KEY;
+use support::{Project, stub};
 
-/// Answers every request with this status and body, and keeps what it was sent.
+/// Answers every question with this status and body, and keeps what it was sent.
 fn serve(status: &'static str, body: &str) -> (String, Arc<Mutex<Vec<String>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/v1", listener.local_addr().unwrap());
     let received = Arc::new(Mutex::new(Vec::new()));
-    let kept = received.clone();
-    let body = body.to_owned();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let (kept, body) = (kept.clone(), body.clone());
-            std::thread::spawn(move || {
-                let mut reader = BufReader::new(stream.try_clone().unwrap());
-                loop {
-                    let (mut head, mut length) = (String::new(), 0);
-                    loop {
-                        let mut line = String::new();
-                        if reader.read_line(&mut line).unwrap_or(0) == 0 {
-                            return;
-                        }
-                        if line == "\r\n" {
-                            break;
-                        }
-                        if let Some(text) = line.to_ascii_lowercase().strip_prefix("content-length: ") {
-                            length = text.trim().parse().unwrap();
-                        }
-                        head.push_str(&line);
-                    }
-                    let mut sent = vec![0; length];
-                    reader.read_exact(&mut sent).unwrap();
-                    let is_question = head.starts_with("POST");
-                    if is_question {
-                        kept.lock().unwrap().push(head.clone() + &String::from_utf8(sent).unwrap());
-                    }
-                    let (status, body) = if is_question { (status, &*body) } else { ("404 Not Found", "{}") };
-                    let length = body.len();
-                    let reply = format!(
-                        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
-                    );
-                    if stream.write_all(reply.as_bytes()).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
+    let (kept, body) = (received.clone(), body.to_owned());
+    let url = stub::serve(move |asked| {
+        kept.lock().unwrap().push(asked.head.clone() + &asked.body);
+        (status, body.clone())
     });
     (url, received)
 }

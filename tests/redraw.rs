@@ -1,13 +1,13 @@
 //! New generations: all answers anew, one side's, or those of items whose answers ended badly. Nothing else is asked.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // A test may stop where what it reads is not as it should be.
-#![allow(clippy::format_collect)] // It is not in a hurry.
 
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+use support::bridges::bridges;
 use support::{Project, csv_rows};
 
 const ITEMS: usize = 24;
@@ -30,18 +30,7 @@ fn config(reuse: &str) -> String {
 
 fn project() -> Project {
     let project = Project::in_memory();
-    let row = |n: usize| {
-        format!(
-            "{{\"id\":\"i{n}\",\"question\":\"Who opened the bridge number {n}?\",\"answers\":[\"Ada Pell\"],\
-             \"context\":\"The bridge number {n} was opened by Ada Pell in {}. Jon Abel drew it. It is {} metres long, \
-             and Mina Holt paid for it.\"}}\n",
-            1800 + n,
-            10 + n
-        )
-    };
-    project.file("data/d.jsonl", (0..ITEMS).map(row).collect::<String>());
-    project.file("prompts/control.txt", "You answer questions.\n");
-    project.file("prompts/one.txt", "Answer in at most four words.\n");
+    bridges(&project, ITEMS);
     project.file("prompts/two.txt", "Answer in at most three words.\n");
     project.config(&config(""));
     project

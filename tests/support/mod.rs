@@ -7,10 +7,12 @@
 // It is not in a hurry.
 #![allow(clippy::format_collect)]
 
+pub mod bridges;
 pub mod canary;
 pub mod mills;
 pub mod online;
 pub mod strace;
+pub mod stub;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
