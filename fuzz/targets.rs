@@ -1,21 +1,22 @@
 //! What reads bytes that others wrote, each under its target: a panic, or a result that contradicts itself, is a fault.
 //!
 //! `tests/fuzzed.rs` runs them on mutations of the seeds in `fuzz/corpus/`. Four more stand beside what nobody outside can reach,
-//! and are tests of the library named `fuzzed`: how long a server asks to wait and its limits (`src/provider/retry_after.rs`,
-//! `rate_limits.rs`), and, without a disk, the lines of the draw log (`src/store/segment.rs`) and the entries of an archive
-//! (`src/run/archive_scan.rs`).
+//! and are tests of the library named `fuzzed`: how long a server asks to wait and its limits (`src/provider/retry_after.rs`), the
+//! answers that an engine brought (`src/ask/handout/delivery.rs`) and, without a disk, the lines of the draw log
+//! (`src/store/segment.rs`) and the entries of an archive (`src/run/archive_scan.rs`).
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use exp::ask::HandoutManifest;
 use exp::config::{ConfigFile, FileKind, Files, load};
-use exp::digest::{ActionKey, BlobId};
+use exp::digest::{ActionKey, BlobId, Digest};
 use exp::flow::Clock;
 use exp::plan::{DatasetFormat, DuplicateIds, FieldMap, Parts, PrepareParams, path_segment};
 use exp::provider::{ClientSettings, Online, OnlineSettings, PromptCaching, Protocol, WireSettings};
 use exp::request::{Outcome, ProviderIdentity};
-use exp::run::{AuditOptions, Manifest, RunRecord, audit_archive};
+use exp::run::{AuditOptions, Manifest, ManifestSignature, PublicKey, RunRecord, audit_archive, read_foreign};
 use exp::step::{AnswersReader, Input, Inputs, ReadBlobs, RequestsReader, prepare};
 use exp::store::{Access, ActionRecord, Store};
 
@@ -27,7 +28,7 @@ pub struct Target {
 }
 
 /// Are all of them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 12] = [
     Target { name: "config", run: config, cost: 4 },
     Target { name: "dataset", run: dataset, cost: 2 },
     Target { name: "draw_log", run: draw_log, cost: 40 },
@@ -37,6 +38,9 @@ pub const TARGETS: [Target; 9] = [
     Target { name: "reply", run: reply, cost: 2 },
     Target { name: "lines", run: lines, cost: 1 },
     Target { name: "names", run: names, cost: 1 },
+    Target { name: "foreign_log", run: foreign_log, cost: 2 },
+    Target { name: "handout", run: handout, cost: 1 },
+    Target { name: "signature", run: signature, cost: 1 },
 ];
 
 struct NoFiles;
@@ -210,4 +214,35 @@ pub fn names(bytes: &[u8]) {
     assert!(name.chars().all(fits) && name.len() <= 120 && name.starts_with(|c: char| c.is_ascii_alphanumeric()));
     assert!(name == text || name.len() > 9);
     assert_eq!(path_segment(&name), name, "what fits stays");
+}
+
+/// A log of another tool is read or refused; an answer belongs to an item.
+pub fn foreign_log(bytes: &[u8]) {
+    if let Some(Ok(log)) = read_foreign(bytes) {
+        assert!(log.answers.iter().all(|answer| !answer.item.is_empty()));
+    }
+}
+
+/// The manifest of a handout that is believed is written as it was read, once its own hash is set right.
+pub fn handout(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let path = Utf8Path::new("manifest.json");
+    let Some(at) = text.rfind("\"manifest_digest\":") else { return drop(HandoutManifest::parse(path, &text)) };
+    let head = &text[..at];
+    let sealed = format!("{head}\"manifest_digest\":\"{}\"\n}}\n", Digest::of(head.as_bytes()));
+    if let Ok(manifest) = HandoutManifest::parse(path, &sealed) {
+        let written = manifest.to_text().unwrap();
+        let again = HandoutManifest::parse(path, &written).unwrap();
+        assert_eq!(again.to_text().unwrap(), written);
+    }
+}
+
+/// A signature that is read signs nothing but what it was made for.
+pub fn signature(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(signature) = ManifestSignature::parse(&text) {
+        assert!(!signature.signs(&Digest::of(bytes)));
+        assert!(signature.key().fingerprint().starts_with("SHA256:"));
+    }
+    drop(PublicKey::parse_file(&text));
 }

@@ -23,4 +23,17 @@ macro_rules! targets {
     };
 }
 
-targets!(config, dataset, draw_log, action_record, manifest, archive, reply, lines, names);
+targets!(
+    config,
+    dataset,
+    draw_log,
+    action_record,
+    manifest,
+    archive,
+    reply,
+    lines,
+    names,
+    foreign_log,
+    handout,
+    signature
+);

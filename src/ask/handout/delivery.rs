@@ -134,11 +134,16 @@ fn of_response(response: &RawValue, error: Option<&RawValue>) -> Result<Delivere
         None => bare(),
     };
     Ok(match body {
-        Some(body) if body != b"{}" || error.is_none() => {
+        Some(body) if !is_empty_object(&body) || error.is_none() => {
             Delivered::Response { status, request_id: request_id.or(id), body }
         }
         _ => Delivered::Error(said(error)),
     })
+}
+
+/// Says whether JSON is an object without members, however it is spaced.
+fn is_empty_object(json: &[u8]) -> bool {
+    json.strip_suffix(b"}").is_some_and(|open| open.trim_ascii_end() == b"{")
 }
 
 /// Puts a usage that stands beside the body into it, where it has none.
@@ -150,7 +155,7 @@ fn with_usage(body: &RawValue, usage: Option<&RawValue>) -> Vec<u8> {
     let text = body.get();
     let has_usage = serde_json::from_str::<Known>(text).is_ok_and(|known| known.usage.is_some());
     match (usage, text.strip_suffix('}')) {
-        (Some(usage), Some(open)) if !has_usage && text.len() > 2 => {
+        (Some(usage), Some(open)) if !has_usage && !is_empty_object(text.as_bytes()) => {
             format!("{open},\"usage\":{}}}", usage.get()).into_bytes()
         }
         _ => text.as_bytes().to_vec(),
@@ -227,5 +232,27 @@ mod tests {
     fn unpaired_surrogates_pass() {
         let line = r#"{"custom_id":"x","response":{"body":{"choices":[{"message":{"content":"\ud800"}}]}}}"#;
         assert!(matches!(read(line).unwrap().end, Delivered::Response { status: 200, .. }));
+    }
+
+    #[test]
+    fn an_empty_body_is_empty_however_it_is_spaced() {
+        for empty in ["{}", "{ }", "{\t }"] {
+            let line = format!(r#"{{"custom_id":"x","response":{{"body":{empty},"usage":{{"input":1}}}}}}"#);
+            let Delivered::Response { body, .. } = read(&line).unwrap().end else { panic!("{line}") };
+            assert_eq!(body, empty.as_bytes());
+            let failed = format!(r#"{{"custom_id":"x","response":{{"body":{empty}}},"error":{{"message":"late"}}}}"#);
+            assert_eq!(read(&failed).unwrap().end, Delivered::Error("late".to_owned()));
+        }
+    }
+
+    /// Whatever a line says, the body of a response that it brings is JSON, as it is in the line.
+    #[test]
+    fn fuzzed() {
+        crate::mutations::fuzz("delivery", 1, |bytes| {
+            if let Ok(Delivery { end: Delivered::Response { body, .. }, .. }) = read(&String::from_utf8_lossy(bytes)) {
+                let text = String::from_utf8(body).unwrap();
+                serde_json::from_str::<&RawValue>(&text).unwrap();
+            }
+        });
     }
 }
