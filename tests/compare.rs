@@ -77,9 +77,9 @@ lex-t
   answers in A, treatment: 8, drawn TIME, by lexical-1 (8)
   answers in B, control: 7, drawn TIME, by lexical-1 (7)
   answers in B, treatment: 7, drawn TIME, by lexical-1 (7)
-  condition  type    metric                    n        A        B     B - A  95 % interval                 p  flips
-  control    open    exact                     3   1.0000   1.0000   +0.0000  [+0.0000, +0.0000]       1.0000  0->1: 0, 1->0: 0
-  treatment  open    exact                     3   1.0000   1.0000   +0.0000  [+0.0000, +0.0000]       1.0000  0->1: 0, 1->0: 0
+  condition  type  metric  n       A       B    B - A  95 % interval            p  flips
+  control    open  exact   3  1.0000  1.0000  +0.0000  [+0.0000, +0.0000]  1.0000  0->1: 0, 1->0: 0
+  treatment  open  exact   3  1.0000  1.0000  +0.0000  [+0.0000, +0.0000]  1.0000  0->1: 0, 1->0: 0
   effect of treatment, as each run found it
     d exact: +0.0000 (p 1.0000) -> +0.0000 (p 1.0000)
     d output_tokens: +0.0000 (p –) -> +0.0000 (p –)
@@ -106,6 +106,9 @@ lex-t
     let arm = &trial["drawn"]["b"][1];
     assert_eq!((&arm["condition"], &arm["draws"]), (&json!("treatment"), &json!(7)), "{compared:#}");
     assert!(trial["metrics"].as_array().unwrap().iter().all(|metric| metric["n"] == 3), "{compared:#}");
+
+    let no_trial = project.exp(&["compare", "one", "two:nothing"]).expect_code(2).stderr;
+    assert!(no_trial.starts_with("error: run `two` has no trial `nothing`; its trials are "), "{no_trial}");
 
     // From an archive all is told alike.
     project.exp(&["archive", "two"]).expect_code(0);

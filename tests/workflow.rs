@@ -403,6 +403,19 @@ fn what_is_shown_agrees_with_the_build() {
     let text = project.exp(&["show", "--items", "--limit", "1"]).expect_code(0).stdout;
     assert!(text.contains(": the arms differ on ") && text.contains("(--limit N shows more)"), "{text}");
 
+    for (wrong, says) in [
+        (
+            ["--dataset", "open_bok"],
+            "no item of this run is of `open_bok`\n  hint: its datasets are closed_book, open_book",
+        ),
+        (["--status", "stopped"], "there is no status `stopped`\n  hint: an answer ends with stop, "),
+    ] {
+        let refused = project.exp(&[&["show", "--items"][..], &wrong].concat()).expect_code(2).stderr;
+        assert!(refused.contains(says), "{refused}");
+    }
+    let few = project.exp(&["show", "--items", "--status", "failed:timeout"]).expect_code(0).stdout;
+    assert!(few.contains(": the arms differ on 0 of "), "{few}");
+
     // The exact body, of both sides.
     let body = project.json(&["show", "--request", "abbey_library-1", "cautious"]);
     assert_eq!(body.as_array().unwrap().len(), 2, "one for each decoding: {body:#}");

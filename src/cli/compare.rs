@@ -4,10 +4,12 @@ use super::failure::{Exit, Failure};
 use super::finish::thousands;
 use super::gates;
 use super::output::Output;
+use super::p_value::p_text;
 use super::problem::printable;
 use super::project::Home;
 use super::records::Records;
 use super::spending;
+use super::text_table::TextTable;
 use crate::run::{
     ArchiveFile, Catalog, Comparison, DrawnArm, Effect, Manifest, MatchedItems, Preference, PreferencePair, RunBlobs,
     RunSide, TrialComparison, compare as both, find_archive,
@@ -181,7 +183,7 @@ fn drawn_text(arm: &DrawnArm) -> String {
 fn preferred_text(found: &PreferencePair) -> String {
     let of = |side: &Preference| {
         let rate = side.win_rate.map_or_else(|| "–".to_owned(), |rate| format!("{rate:.4}"));
-        let p = p_text(side.p_value);
+        let p = p_cell(side.p_value);
         format!(
             "wins {}, ties {}, losses {}, win rate {rate} (p {p})",
             thousands(side.wins),
@@ -209,14 +211,8 @@ fn preferred_text(found: &PreferencePair) -> String {
     }
 }
 
-fn p_text(p: Option<f64>) -> String {
-    let text = |p: f64| match p {
-        // Too small for a number.
-        p if p <= 0.0 => "<1e-300".to_owned(),
-        p if p < 1e-4 => format!("{p:.1e}"),
-        p => format!("{p:.4}"),
-    };
-    p.map_or_else(|| "–".to_owned(), text)
+fn p_cell(p: Option<f64>) -> String {
+    p.map_or_else(|| "–".to_owned(), p_text)
 }
 
 /// Writes a setting's value; of a file, its path and the beginning of its hash.
@@ -243,32 +239,31 @@ fn print_trial(trial: &TrialComparison, out: &Output) {
     for (mark, arm) in trial.drawn.a.iter().map(|arm| ("A", arm)).chain(trial.drawn.b.iter().map(|arm| ("B", arm))) {
         out.line(&format!("  answers in {mark}, {}: {}", arm.condition, printable(&drawn_text(arm))));
     }
-    if !trial.metrics.is_empty() {
-        out.line(&format!(
-            "  {:<11}{:<8}{:<20}{:>7}{:>9}{:>9}{:>10}  {:<22}{:>9}  flips",
-            "condition", "type", "metric", "n", "A", "B", "B - A", "95 % interval", "p"
-        ));
-    }
+    let mut table =
+        TextTable::new(&["condition", "type", "metric", ">n", ">A", ">B", ">B - A", "95 % interval", ">p", "flips"]);
     for metric in &trial.metrics {
         let change = &metric.change;
-        let interval = change.ci_95.map_or_else(|| "–".to_owned(), |[low, high]| format!("[{low:+.4}, {high:+.4}]"));
-        let p = p_text(change.p_value);
-        let flips =
-            metric.flips.as_ref().map_or_else(String::new, |flips| format!("0->1: {}, 1->0: {}", flips.up, flips.down));
-        out.line(
-            format!(
-                "  {:<11}{:<8}{:<20}{:>7}{:>9.4}{:>9.4}{:>+10.4}  {interval:<22}{p:>9}  {flips}",
-                metric.condition, metric.kind, metric.metric, change.n, change.mean_a, change.mean_b, change.delta
-            )
-            .trim_end(),
-        );
+        let flips = metric.flips.as_ref();
+        table.row([
+            metric.condition.clone(),
+            metric.kind.clone(),
+            metric.metric.clone(),
+            change.n.to_string(),
+            format!("{:.4}", change.mean_a),
+            format!("{:.4}", change.mean_b),
+            format!("{:+.4}", change.delta),
+            change.ci_95.map_or_else(|| "–".to_owned(), |[low, high]| format!("[{low:+.4}, {high:+.4}]")),
+            p_cell(change.p_value),
+            flips.map_or_else(String::new, |flips| format!("0->1: {}, 1->0: {}", flips.up, flips.down)),
+        ]);
     }
+    table.print(out);
     let words = |effect: &Option<Effect>| {
         effect.as_ref().map_or_else(
             || "–".to_owned(),
             |effect| {
                 let delta = effect.delta.map_or_else(|| "–".to_owned(), |delta| format!("{delta:+.4}"));
-                format!("{delta} (p {})", p_text(effect.p_value))
+                format!("{delta} (p {})", p_cell(effect.p_value))
             },
         )
     };
@@ -292,7 +287,7 @@ fn print_trial(trial: &TrialComparison, out: &Output) {
                 paired.mean_a,
                 paired.mean_b,
                 paired.delta,
-                p_text(paired.p_value)
+                p_cell(paired.p_value)
             ));
         }
     }

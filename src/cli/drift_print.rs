@@ -1,5 +1,6 @@
 use super::finish::thousands;
 use super::output::Output;
+use super::p_value::p_text;
 use crate::run::{DriftReport, DriftTest, ServedChange};
 
 /// Says what a report comes to: what was found, and what would have been seen. It never says that nothing has changed.
@@ -69,10 +70,6 @@ pub fn print(report: &DriftReport, run: &str, (generation, compared, failed): (u
     for words in words(report) {
         out.line(&words);
     }
-}
-
-fn p_text(p: f64) -> String {
-    if p < 0.0001 { format!("{p:.1e}") } else { format!("{p:.4}") }
 }
 
 fn served(change: &ServedChange) -> String {

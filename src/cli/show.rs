@@ -2,10 +2,12 @@ use super::args::Global;
 use super::failure::{Exit, Failure};
 use super::online::wire_of;
 use super::output::Output;
+use super::p_value::p_text;
 use super::project::Home;
 use super::records::Records;
 use super::show_args::ShowArgs;
 use super::show_verdicts::{JudgedItem, compared_under, judges_of, verdicts};
+use super::text_table::TextTable;
 use crate::config::Config;
 use crate::digest::{BlobId, RequestKey};
 use crate::plan::{InferParams, StepKind};
@@ -48,10 +50,8 @@ pub fn show(global: &Global, args: &ShowArgs, out: &Output) -> Result<Exit, Fail
             .map_err(|error| Failure::new(Exit::Damage, format!("significance.json of {}: {error}", trial.slug)))?;
         out.line("");
         out.line(&trial.slug);
-        out.line(&format!(
-            "  {:<16}{:<18}{:>7}{:>10}{:>11}{:>9}  {:<20}{:>9}",
-            "dataset", "metric", "n", "control", "treatment", "delta", "95 % interval", "p"
-        ));
+        let mut table =
+            TextTable::new(&["dataset", "metric", ">n", ">control", ">treatment", ">delta", "95 % interval", ">p"]);
         let mut rows = Vec::new();
         for (_, block) in results.results.iter() {
             for (dataset, block) in block.datasets.iter() {
@@ -59,17 +59,16 @@ pub fn show(global: &Global, args: &ShowArgs, out: &Output) -> Result<Exit, Fail
                     let interval =
                         values.ci_95.map_or_else(|| "–".to_owned(), |[low, high]| format!("[{low:+.4}, {high:+.4}]"));
                     let p = values.test.as_ref().map(|test| test.p_value);
-                    out.line(&format!(
-                        "  {:<16}{:<18}{:>7}{:>10}{:>11}{:>9}  {:<20}{:>9}",
-                        dataset,
-                        metric,
-                        values.n_items,
+                    table.row([
+                        dataset.to_owned(),
+                        metric.to_owned(),
+                        values.n_items.to_string(),
                         number(values.control_mean),
                         number(values.treatment_mean),
                         values.delta_mean.map_or_else(|| "–".to_owned(), |delta| format!("{delta:+.4}")),
                         interval,
                         p.map_or_else(|| "–".to_owned(), p_text),
-                    ));
+                    ]);
                     rows.push(serde_json::json!({
                         "dataset": dataset, "metric": metric, "n_items": values.n_items,
                         "control": values.control_mean, "treatment": values.treatment_mean,
@@ -78,6 +77,7 @@ pub fn show(global: &Global, args: &ShowArgs, out: &Output) -> Result<Exit, Fail
                 }
             }
         }
+        table.print(out);
         let mut document = serde_json::json!({"slug": trial.slug, "metrics": rows});
         if let Some(bytes) = view(&store, &manifest, &trial.slug, "results/pairwise.json")? {
             document["pairwise"] = pairwise(&trial.slug, &bytes, out)?;
@@ -95,10 +95,18 @@ pub fn show(global: &Global, args: &ShowArgs, out: &Output) -> Result<Exit, Fail
 fn pairwise(slug: &str, bytes: &[u8], out: &Output) -> Result<serde_json::Value, Failure> {
     let damaged = |error| Failure::new(Exit::Damage, format!("pairwise.json of {slug}: {error}"));
     let results: PairwiseResults = serde_json::from_slice(bytes).map_err(damaged)?;
-    out.line(&format!(
-        "  {:<16}{:<18}{:>7}{:>10}{:>11}{:>9}  {:<20}{:>9}  equal lengths",
-        "dataset", "preferred by", "wins", "ties", "losses", "win rate", "95 % interval", "p"
-    ));
+    let mut table = TextTable::new(&[
+        "dataset",
+        "preferred by",
+        ">wins",
+        ">ties",
+        ">losses",
+        ">win rate",
+        "95 % interval",
+        ">p",
+        ">equal lengths",
+        ">orders agree",
+    ]);
     for (dataset, blocks) in &results.datasets {
         for (name, block) in blocks.iter() {
             let rate = &block.win_rate;
@@ -106,25 +114,22 @@ fn pairwise(slug: &str, bytes: &[u8], out: &Output) -> Result<serde_json::Value,
             let position = &block.position;
             let consistency =
                 position.consistency.map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", share * 100.0));
-            out.line(&format!(
-                "  {:<16}{:<18}{:>7}{:>10}{:>11}{:>9}  {:<20}{:>9}  {} (orders agree on {consistency})",
-                dataset,
-                name,
-                block.wins,
-                block.ties,
-                block.losses,
+            table.row([
+                dataset.to_owned(),
+                name.to_owned(),
+                block.wins.to_string(),
+                block.ties.to_string(),
+                block.losses.to_string(),
                 number(rate.mean),
                 interval,
                 block.sign_test.p_value.map_or_else(|| "–".to_owned(), p_text),
                 number(block.length.win_rate),
-            ));
+                consistency,
+            ]);
         }
     }
+    table.print(out);
     serde_json::from_slice(bytes).map_err(damaged)
-}
-
-fn p_text(p: f64) -> String {
-    if p < 1e-4 { format!("{p:.1e}") } else { format!("{p:.4}") }
 }
 
 fn number(value: Option<f64>) -> String {

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::failure::{Exit, Failure};
 use super::finish::thousands;
 use super::output::Output;
@@ -6,6 +8,7 @@ use super::show_args::ShowArgs;
 use super::trial_items::{ItemFilter, TrialItems};
 use crate::report::{DiffPart, PageItem, PageVerdict, word_diff};
 use crate::run::Manifest;
+use crate::step::DrawStatus;
 use crate::store::Store;
 
 /// Is how much of a text is shown, in characters, unless more is wanted.
@@ -26,13 +29,23 @@ pub fn items(store: &Store, manifest: &Manifest, args: &ShowArgs, out: &Output) 
             None => None,
         },
     };
+    if let Some(status) = &filter.status
+        && serde_json::from_value::<DrawStatus>(status.as_str().into()).is_err()
+    {
+        return Err(Failure::usage(format!("--status: there is no status `{status}`")).hint(
+            "an answer ends with stop, length, content_filter, refusal, empty or no_answer; one that failed has `failed:` and a code",
+        ));
+    }
     let mut documents = Vec::new();
+    let (mut datasets, mut items) = (BTreeSet::new(), 0);
     for trial in &manifest.trials {
         let Some((report, _)) = trial_report(store, manifest, &trial.slug)? else { continue };
         let primary: Vec<(String, String)> =
             report.verdicts.iter().map(|one| (one.dataset.clone(), one.metric.name.clone())).collect();
         let Some(found) = TrialItems::find(store, manifest, &trial.slug, &primary)? else { continue };
         let (list, _) = found.collect(&filter, args.limit)?;
+        datasets.extend(found.datasets().map(str::to_owned));
+        items += list.items;
         out.line(&format!(
             "{}: the arms differ on {} of {} items",
             list.slug,
@@ -47,6 +60,11 @@ pub fn items(store: &Store, manifest: &Manifest, args: &ShowArgs, out: &Output) 
         if more > 0 {
             out.line(&format!("  … and {} more (--limit N shows more)", thousands(more)));
         }
+    }
+    if let (Some(dataset), None, 0, false) = (&filter.dataset, &filter.field, items, datasets.is_empty()) {
+        let known = datasets.into_iter().collect::<Vec<_>>().join(", ");
+        return Err(Failure::usage(format!("--dataset: no item of this run is of `{dataset}`"))
+            .hint(format!("its datasets are {known}")));
     }
     out.document(&serde_json::json!(documents));
     Ok(Exit::Done)

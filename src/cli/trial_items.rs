@@ -64,6 +64,11 @@ impl<'s> TrialItems<'s> {
         Ok(Some(Self { store, manifest, slug: slug.to_owned(), params, merge, main }))
     }
 
+    /// Lists the datasets that the trial has.
+    pub fn datasets(&self) -> impl Iterator<Item = &str> {
+        self.params.datasets.iter().map(|dataset| dataset.name.as_str())
+    }
+
     /// Chooses at most so many items on which the arms disagree, with all that is shown of them; and counts tokens.
     pub fn collect(&self, filter: &ItemFilter, most: usize) -> Result<(ItemList, TokenCounts), Failure> {
         let wanted = match &filter.field {

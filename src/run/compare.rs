@@ -202,7 +202,8 @@ fn trials<'a>(side: &RunSide<'a>) -> Result<Vec<&'a TrialEntry>, RunError> {
         (Some(one), _) | (None, &[one]) => Ok(vec![one]),
         _ => {
             let known = all.map(|trial| trial.slug.as_str()).collect::<Vec<_>>().join(", ");
-            Err(RunError::Unknown { name: side.name.to_owned(), known })
+            let what = if begins.is_empty() { "no trial" } else { "several trials that begin with" };
+            Err(RunError::NoTrial { run: side.manifest.run_id.clone(), what, name: slug.to_owned(), known })
         }
     }
 }

@@ -68,6 +68,6 @@ fn what_cannot_be_read_is_said_and_trials_without_a_match_are_listed() {
     assert_eq!((compared.trials.len(), compared.only_in_a.len(), compared.only_in_b), (1, 0, vec!["zeta".to_owned()]));
     assert!(matches!(
         compare(&side("r1", &a, Some("none"), blobs), &side("r2", &b, None, blobs)),
-        Err(RunError::Unknown { .. })
+        Err(RunError::NoTrial { what: "no trial", .. })
     ));
 }

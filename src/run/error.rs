@@ -34,6 +34,18 @@ pub enum RunError {
         /// What there is.
         known: String,
     },
+    /// A run has no trial of that name, or several that begin so.
+    #[error("run `{run}` has {what} `{name}`; its trials are {known}")]
+    NoTrial {
+        /// The run.
+        run: String,
+        /// What it has instead of one.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// The run's trials.
+        known: String,
+    },
     /// Several runs begin with that name.
     #[error("`{name}` is the beginning of several runs: {found}")]
     Ambiguous {
