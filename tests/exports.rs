@@ -134,6 +134,19 @@ fn plain_files_are_the_views_and_no_links() {
 }
 
 #[test]
+fn what_cannot_be_written_whole_is_not_left_half_written() {
+    let project = project();
+    let whole = std::fs::read(&export(&project, "csv", "whole.csv", &[])[0]).unwrap();
+    assert!(whole.len() > 1024);
+    let said = project.limited("ulimit -f 1", &["export", "--format", "csv", "--out", "a.csv"]).expect_code(7);
+    assert!(said.stderr.contains("cannot write `a.csv`: File too large"), "{}", said.stderr);
+    assert!(!project.path("a.csv").exists());
+    assert_eq!(std::fs::read(&export(&project, "csv", "a.csv", &[])[0]).unwrap(), whole);
+    let said = project.exp(&["export", "--format", "csv", "--out", "nowhere/a.csv"]).expect_code(7);
+    assert!(said.stderr.contains("cannot write `nowhere/a.csv`: No such file"), "{}", said.stderr);
+}
+
+#[test]
 fn inspect_shows_the_scores() {
     let project = project();
     let logs = export(&project, "inspect", "inspect", &[]);

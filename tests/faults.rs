@@ -16,16 +16,6 @@ fn project(parts: u32) -> Project {
     mills(Project::new(), 40, parts)
 }
 
-/// Runs the binary under a limit of the shell's.
-fn limited(project: &Project, limit: &str, args: &[&str]) -> Output {
-    let base = project.command(&[]);
-    let mut command = Command::new("sh");
-    command.args(["-c", &format!("{limit} && exec \"$@\""), "sh", env!("CARGO_BIN_EXE_exp")]).args(args);
-    command.current_dir(project.dir()).env_clear();
-    command.envs(base.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    run(&mut command)
-}
-
 /// After whatever went wrong, a build ends as one that nothing happened to, and all is sound.
 #[track_caller]
 fn ends_as_ever(project: &Project, parts: u32) {
@@ -41,12 +31,12 @@ fn a_limit_of_file_size_is_an_error_and_no_signal() {
     let project = project(2);
     // In blocks of 512 or 1024 bytes, by the shell: the index alone is larger.
     for blocks in [1, 8, 40] {
-        let said = limited(&project, &format!("ulimit -f {blocks}"), &["build"]).expect_code(7);
+        let said = project.limited(&format!("ulimit -f {blocks}"), &["build"]).expect_code(7);
         // SQLite has words of its own for it.
         let why = ["File too large", "disk I/O error", "disk is full"];
         assert!(why.iter().any(|why| said.stderr.contains(why)), "{blocks}: {}", said.stderr);
     }
-    limited(&project, "ulimit -f 1000000", &["plan"]).expect_code(0);
+    project.limited("ulimit -f 1000000", &["plan"]).expect_code(0);
     ends_as_ever(&project, 2);
 }
 
@@ -125,7 +115,7 @@ fn too_little_memory_loses_nothing() {
     // In KiB of addresses: from too little for anything on.
     let codes: Vec<i32> = [20_000, 60_000, 120_000, 200_000, 300_000]
         .iter()
-        .map(|limit| limited(&project, &format!("ulimit -v {limit}"), &["build"]).code)
+        .map(|limit| project.limited(&format!("ulimit -v {limit}"), &["build"]).code)
         .collect();
     assert_ne!(codes[0], 0, "the least is too little: {codes:?}");
     ends_as_ever(&project, 2);
@@ -135,7 +125,7 @@ fn too_little_memory_loses_nothing() {
 fn few_descriptors_are_enough_or_an_error() {
     let project = project(30);
     for limit in [8, 12, 16, 24, 64, 256] {
-        let said = limited(&project, &format!("ulimit -n {limit}"), &["build"]);
+        let said = project.limited(&format!("ulimit -n {limit}"), &["build"]);
         assert!(matches!(said.code, 0 | 7), "{limit}: {} {}", said.code, said.stderr);
         assert!(limit > 8 || said.code == 7, "the least is too few");
         assert!(limit < 256 || said.code == 0, "{limit}: {}", said.stderr);
@@ -148,7 +138,7 @@ fn few_descriptors_are_enough_or_an_error() {
 fn the_descriptors_that_a_build_wants_do_not_grow_with_its_parts() {
     let parts: u32 = std::env::var("EXP_PARTS").map_or(300, |parts| parts.parse().unwrap());
     let project = mills(Project::new(), parts, parts);
-    let said = limited(&project, "ulimit -n 256", &["build", "--json"]).expect_code(0).json();
+    let said = project.limited("ulimit -n 256", &["build", "--json"]).expect_code(0).json();
     assert!(said["actions"]["executed"].as_u64().unwrap() > u64::from(4 * parts), "{said:#}");
     project.exp(&["audit"]).expect_code(0);
 }

@@ -100,9 +100,8 @@ fn one(args: &ExportArgs, default: String, bytes: &[u8], out: &Output) -> Result
 /// Writes files into a directory that is empty or not there.
 fn many(args: &ExportArgs, default: String, files: &[ExportFile], out: &Output) -> Result<Exit, Failure> {
     let dir = args.out.clone().unwrap_or_else(|| default.into());
-    let cannot = |path: &Utf8Path, error: &std::io::Error| Failure::usage(format!("cannot write `{path}`: {error}"));
-    std::fs::create_dir_all(&dir).map_err(|error| cannot(&dir, &error))?;
-    if std::fs::read_dir(&dir).map_err(|error| cannot(&dir, &error))?.next().is_some() {
+    std::fs::create_dir_all(&dir).map_err(cannot_write(&dir))?;
+    if std::fs::read_dir(&dir).map_err(cannot_write(&dir))?.next().is_some() {
         return Err(Failure::usage(format!("there is something in `{dir}` already"))
             .hint("`--out DIR` names another directory"));
     }
@@ -110,7 +109,7 @@ fn many(args: &ExportArgs, default: String, files: &[ExportFile], out: &Output) 
     for (name, bytes) in files {
         let path: Utf8PathBuf = dir.join(name);
         if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).map_err(|error| cannot(parent, &error))?;
+            std::fs::create_dir_all(parent).map_err(cannot_write(parent))?;
         }
         write(&path, bytes)?;
         written.push(serde_json::json!({"path": path.as_str(), "bytes": bytes.len()}));
@@ -120,13 +119,21 @@ fn many(args: &ExportArgs, default: String, files: &[ExportFile], out: &Output) 
     Ok(Exit::Done)
 }
 
+/// Writes a file that is not there yet, whole or not at all.
 fn write(path: &Utf8Path, bytes: &[u8]) -> Result<(), Failure> {
-    let written = std::fs::File::create_new(path).and_then(|mut file| file.write_all(bytes));
-    written.map_err(|error| match error.kind() {
+    let mut file = std::fs::File::create_new(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => {
             Failure::usage(format!("`{path}` is there already")).hint("`--out PATH` names another")
         }
-        std::io::ErrorKind::StorageFull => Failure::new(Exit::Environment, format!("cannot write `{path}`: {error}")),
-        _ => Failure::usage(format!("cannot write `{path}`: {error}")),
+        _ => cannot_write(path)(error),
+    })?;
+    file.write_all(bytes).map_err(|error| {
+        // The beginning of a file would be taken for one, and stand in the way of the next export.
+        let _ = std::fs::remove_file(path);
+        cannot_write(path)(error)
     })
+}
+
+fn cannot_write(path: &Utf8Path) -> impl Fn(std::io::Error) -> Failure {
+    move |error| Failure::new(Exit::Environment, format!("cannot write `{path}`: {error}"))
 }

@@ -122,6 +122,16 @@ impl Project {
         command
     }
 
+    /// Runs the binary with these arguments under a limit of the shell's, as in `ulimit -f 100`.
+    pub fn limited(&self, limit: &str, args: &[&str]) -> Output {
+        let base = self.command(&[]);
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{limit} && exec \"$@\""), "sh", env!("CARGO_BIN_EXE_exp")]).args(args);
+        command.current_dir(self.dir()).env_clear();
+        command.envs(base.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        run(&mut command)
+    }
+
     /// Where the key is to be found below the project's directory and its home; `.env` is where a person writes it.
     pub fn leaks(&self) -> Vec<PathBuf> {
         let found = files_with(self.temp.path()).into_iter();
