@@ -121,10 +121,10 @@ fn lm_eval(bytes: &[u8]) -> Result<ForeignLog, String> {
     Ok(log)
 }
 
-/// Reads an id: a text or a number.
+/// Reads an id: a text that is not empty, or a number.
 fn id_of(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => Some(text.clone()),
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     }
@@ -152,7 +152,7 @@ mod tests {
     fn lm_eval_samples_are_read() {
         let lines = [
             json!({"doc_id": 0, "doc": {"id": "a"}, "resps": [["x"]], "filtered_resps": ["x"]}),
-            json!({"doc_id": 1, "doc": {"q": 1}, "resps": [["y", "z"]]}),
+            json!({"doc_id": 1, "doc": {"id": ""}, "resps": [["y", "z"]]}),
             json!({"doc_id": 2, "doc": {}, "resps": [[[-1.5, false]], [[-0.5, true]]]}),
         ];
         let text = lines.map(|line| format!("{line}\n")).concat();
@@ -172,12 +172,13 @@ mod tests {
             sample(json!("a"), 2, json!("second")),
             sample(json!("a"), 1, json!("x")),
             sample(json!(7), 1, parts),
+            sample(json!(""), 1, json!("nobody's")),
             failed,
         ];
         let log = json!({"version": 2, "eval": {"model": "m"}, "samples": samples});
         let log = read_foreign(log.to_string().as_bytes()).unwrap().unwrap();
         assert_eq!(log.answers, [answer("a", "x"), answer("7", "y"), answer("a", "second")]);
-        assert_eq!((log.model.as_deref(), log.without), (Some("m"), 1));
+        assert_eq!((log.model.as_deref(), log.without), (Some("m"), 2));
     }
 
     #[test]
