@@ -8,7 +8,7 @@ use super::environment::{self, Variables};
 use super::failure::{Exit, Failure};
 use super::heartbeat::with_heartbeat;
 use super::history::estimate_build;
-use super::limits::step_limits;
+use super::limits::{most_open, step_limits};
 use super::online::Outside;
 use super::output::Output;
 use super::plan_inputs::PlanInputs;
@@ -16,9 +16,11 @@ use super::planning::Planning;
 use super::progress::Progress;
 use super::project::Project;
 use super::signals::stop_flag;
+use super::threads::{cores, pool};
 use super::unaskable::{Silence, unaskable};
 use super::up_to_date::UpToDate;
 use super::{consent, prices, who};
+use crate::ask::Asker;
 use crate::digest::BlobId;
 use crate::engine::{Engine, MissReason, NodeDone, NodeFailure, RangeResult, Verdict};
 use crate::flow::{Budget, Clock, Event, Money, StopFlag};
@@ -33,13 +35,6 @@ pub const TOOL: &str = concat!("exp ", env!("CARGO_PKG_VERSION"));
 
 /// How often the display goes on of itself.
 const TICK: Duration = Duration::from_millis(200);
-
-/// Returns how many draws of a model may be open, and so in memory, before its next part is begun: enough that requests are
-/// in flight all the time, and to share a durable write among many. Answers that are computed here take no time to wait for,
-/// so that only the writes count.
-fn most_open(in_flight: usize) -> usize {
-    if in_flight == 0 { 16_384 } else { (2 * in_flight + 1_024).max(2_048) }
-}
 
 /// Says what else a build has to know, beyond what was typed.
 #[derive(Default)]
@@ -418,20 +413,25 @@ impl Building<'_, '_> {
             super::fetch::fetch(config, &planning.plan, node, self.args.offline, &self.proxies, self.store.dir(), into)
         };
         let jobs = self.args.max_concurrent_jobs.or(config.max_concurrent_jobs.map(|n| n as usize));
-        let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        let engine = Engine {
+        let (running, answering) = (pool(cores())?, pool(cores())?);
+        let asker = Asker {
             session: self.session,
-            table: &planning.table,
             providers: &providers,
             policies: &policies,
             batching: &batching,
             expected: &expected,
             tariffs: &tariffs,
             budget: &self.budget,
-            order_seed: config.analysis.random_seed,
+            pool: &answering,
             clock: self.clock,
             stop: &self.stop,
             events: &events,
+        };
+        let engine = Engine {
+            asker: &asker,
+            pool: &running,
+            table: &planning.table,
+            order_seed: config.analysis.random_seed,
             fetch: &fetch,
             external: &|node, told| super::external::run(config, &planning.plan, self.store, &self.stop, node, told),
             tool: TOOL,
@@ -439,10 +439,8 @@ impl Building<'_, '_> {
             force: planning.force,
             keep_going: self.args.keep_going,
             retry_rejected: self.args.retry_rejected,
-            threads,
             most_open: if packs { usize::MAX } else { most_open(policies.most_in_flight()) },
             parts_in_flight: if packs { usize::MAX } else { jobs.map_or(usize::MAX, |jobs| jobs.max(1)) },
-            answering_threads: threads,
         };
         let has_ended = AtomicBool::new(false);
         let result = std::thread::scope(|scope| {

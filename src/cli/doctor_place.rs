@@ -5,6 +5,7 @@ use super::doctor_check::Check;
 use super::failure::Failure;
 use super::output::Output;
 use super::project::Home;
+use super::threads::cores;
 use crate::flow::Clock;
 use crate::run::Catalog;
 use crate::store::{Access, look_at_place, sqlite_version};
@@ -79,8 +80,7 @@ pub fn checks(home: &Home, clock: &Clock, out: &Output) -> Vec<Check> {
     };
     checks.push(of_clock(&clock.now(), newest.as_deref()));
     checks.push(Check::ok("sqlite", sqlite_version()));
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    checks.push(Check::ok("processor", format!("{threads} threads at once")));
+    checks.push(Check::ok("processor", format!("{} threads at once", cores())));
     checks
 }
 

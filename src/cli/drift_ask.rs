@@ -12,6 +12,7 @@ use super::online::{Outside, key_of};
 use super::output::Output;
 use super::plan_inputs::PlanInputs;
 use super::signals::stop_flag;
+use super::threads::{cores, pool};
 use super::{prices, who};
 use crate::ask::{AskError, Asker, Batching, Ceiling, Expected, Settlement, Tariffs, Ticket, Tickets, WantedDraw};
 use crate::config::{Config, ProviderMode, Reaction};
@@ -76,11 +77,7 @@ pub fn ask_again(
     let policies = who::policies(config, &asked, &BuildArgs::default());
     let budget = Budget::new(limit);
     let stop = stop_flag()?;
-    let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .map_err(|error| Failure::new(Exit::Environment, error.to_string()))?;
+    let pool = pool(cores())?;
     let events = |event: Event| match event {
         Event::Waiting { draws, session } => {
             out.note(&format!("waiting for {draws} answers that another build (session {session}) is asking for"));

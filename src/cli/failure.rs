@@ -207,7 +207,6 @@ impl From<EngineError> for Failure {
                 ))
                 .hint("build without the step limits, or with limits that include these steps")
             }
-            EngineError::Threads(_) => Self::from_error(Exit::Environment, &error),
         }
     }
 }

@@ -8,6 +8,7 @@ use super::online::{Outside, batches, has_batches, key_of};
 use super::output::Output;
 use super::project::{Home, Project};
 use super::signals::stop_flag;
+use super::threads::pool;
 use super::who;
 use crate::ask::{AskError, Asker, Batching, Expected, Policies, Providers, Tariffs, Tending};
 use crate::engine::NodeFailure;
@@ -135,10 +136,7 @@ fn tend(global: &Global, how: Tending, out: &Output, clock: &Clock) -> Result<Ex
     let store = project.home.open_store(Access::ReadWrite, out)?;
     let session = store.session()?;
     let stop = stop_flag()?;
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(1)
-        .build()
-        .map_err(|error| Failure::new(Exit::Environment, error.to_string()))?;
+    let pool = pool(1)?;
     let events = |event: Event| match event {
         Event::Batch { provider, text } => out.note(&format!("{provider}: {text}")),
         Event::ProviderStopped { provider, why } => out.note(&format!("nothing is asked of {provider}: {why}")),

@@ -3,6 +3,13 @@ use super::failure::Failure;
 use crate::engine::StepLimits;
 use crate::plan::StepKind;
 
+/// Returns how many draws of a model may be open, and so in memory, before its next part is begun: enough that requests are
+/// in flight all the time, and to share a durable write among many. Answers that are computed here take no time to wait for,
+/// so that only the writes count.
+pub fn most_open(in_flight: usize) -> usize {
+    if in_flight == 0 { 16_384 } else { (2 * in_flight + 1_024).max(2_048) }
+}
+
 /// Reads the flags that say which steps may run.
 pub fn step_limits(args: &BuildArgs) -> Result<StepLimits, Failure> {
     let step = |name: &Option<String>| -> Result<Option<StepKind>, Failure> {

@@ -87,6 +87,7 @@ mod stated;
 mod status;
 mod stop;
 mod text_table;
+mod threads;
 mod trial_items;
 mod unaskable;
 mod up_to_date;

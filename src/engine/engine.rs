@@ -7,11 +7,10 @@ use std::sync::mpsc;
 use super::crew::Crew;
 use super::running::{Message, Running};
 use super::{EngineError, NodeFailure, Resolution, StepLimits};
-use crate::ask::{Asker, Batching, Counts, Expected, Policies, Providers, Tariffs, Tickets};
+use crate::ask::{Asker, Counts, Tickets};
 use crate::digest::ActionKey;
-use crate::flow::{Budget, Clock, Events, StopFlag};
 use crate::plan::{Graph, NodeIndex};
-use crate::store::{ActionRow, ActionTable, Commit, Session};
+use crate::store::{ActionRow, ActionTable, Commit};
 
 use super::MissReason;
 
@@ -43,30 +42,14 @@ pub type External<'a> = dyn Fn(NodeIndex, Vec<u8>) -> Result<Vec<u8>, NodeFailur
 
 /// Runs what a resolution says is missing.
 pub struct Engine<'a> {
-    /// Where results are recorded.
-    pub session: &'a Session,
+    /// Settles draws; its session is where results are recorded, and its clock, wish to stop and events are the engine's.
+    pub asker: &'a Asker<'a>,
+    /// Runs steps.
+    pub pool: &'a rayon::ThreadPool,
     /// The actions that were recorded when the build began.
     pub table: &'a ActionTable,
-    /// Who can be asked.
-    pub providers: &'a Providers,
-    /// How providers over a network are asked.
-    pub policies: &'a Policies,
-    /// How batches are gone about.
-    pub batching: &'a Batching,
-    /// What their servers are expected to serve.
-    pub expected: &'a Expected,
-    /// What answers cost.
-    pub tariffs: &'a Tariffs,
-    /// What may be spent.
-    pub budget: &'a Budget,
     /// Decides the order in which items are asked.
     pub order_seed: u64,
-    /// The time, for records.
-    pub clock: &'a Clock,
-    /// The wish to stop.
-    pub stop: &'a StopFlag,
-    /// Takes events.
-    pub events: &'a Events<'a>,
     /// Brings pinned files.
     pub fetch: &'a Fetch<'a>,
     /// Runs executables that score.
@@ -81,14 +64,10 @@ pub struct Engine<'a> {
     pub keep_going: bool,
     /// Asks again for draws that the provider rejected as they stand.
     pub retry_rejected: bool,
-    /// Threads for steps.
-    pub threads: usize,
     /// How many parts may be asked at once.
     pub parts_in_flight: usize,
     /// How many draws of one model may be open before no further part of it is begun: what is open is held in memory.
     pub most_open: usize,
-    /// Threads for the answers of embedded providers.
-    pub answering_threads: usize,
 }
 
 /// Is what became of a range of nodes.
@@ -132,44 +111,25 @@ impl Engine<'_> {
         if !forbidden.is_empty() {
             return Err(EngineError::NotDone(forbidden));
         }
-        let threads = |count: usize| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
-            pool.map_err(|error| EngineError::Threads(error.to_string()))
-        };
-        let (pool, asking) = (threads(self.threads)?, threads(self.answering_threads)?);
         let (messages, inbox) = mpsc::channel::<Message>();
         let (tickets, ticket_inbox) = Tickets::open();
         let (commits, commit_inbox) = mpsc::channel::<(u32, Commit)>();
-        let asker = Asker {
-            session: self.session,
-            providers: self.providers,
-            policies: self.policies,
-            batching: self.batching,
-            expected: self.expected,
-            tariffs: self.tariffs,
-            budget: self.budget,
-            pool: &asking,
-            clock: self.clock,
-            stop: self.stop,
-            events: self.events,
-        };
-
         std::thread::scope(|threads| {
             let settled = messages.clone();
             let counting = threads.spawn(move || {
                 let mut forward = |settlement| drop(settled.send(Message::Settled(settlement)));
-                asker.serve(ticket_inbox, &mut forward)
+                self.asker.serve(ticket_inbox, &mut forward)
             });
             let committed = messages.clone();
             threads.spawn(move || self.commit_groups(&commit_inbox, &committed));
 
-            let mut result = pool.in_place_scope(|scope| {
-                let crew = Crew { scope, clock: self.clock, outbox: &messages };
+            let mut result = self.pool.in_place_scope(|scope| {
+                let crew = Crew { scope, clock: self.asker.clock, outbox: &messages };
                 let of = (graph, range, resolution);
                 Running::new(self, crew, of, done, tickets, commits).drive(&inbox)
             });
             result.counts = counting.join().unwrap_or_default();
-            result.stopped = self.stop.is_raised();
+            result.stopped = self.asker.stop.is_raised();
             Ok(result)
         })
     }
@@ -185,7 +145,7 @@ impl Engine<'_> {
                 nodes.push(node);
                 group.push(commit);
             }
-            let result = self.session.commit(group).map_err(Arc::new);
+            let result = self.asker.session.commit(group).map_err(Arc::new);
             if outbox.send(Message::Committed { nodes, result }).is_err() {
                 return;
             }

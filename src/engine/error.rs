@@ -48,9 +48,6 @@ pub enum EngineError {
     /// Steps that may not run are not done.
     #[error("{} actions are not done, and these steps may not run: {}", .0.len(), .0.first().map_or("", String::as_str))]
     NotDone(Vec<String>),
-    /// The threads could not be started.
-    #[error("cannot start threads: {0}")]
-    Threads(String),
 }
 
 impl From<StoreError> for EngineError {

@@ -188,7 +188,7 @@ impl<'c, 's> Running<'c, 's> {
                 let Some((key, awaited, took)) = self.demands.remove(&node) else { return };
                 match settlement.draws {
                     Ok(draws) => {
-                        let session = self.engine.session;
+                        let session = self.engine.asker.session;
                         self.crew.hand(
                             move || collect(session, &awaited, &draws),
                             move |made, more| Message::Ran { node, key, made, took: took + more },
@@ -204,7 +204,7 @@ impl<'c, 's> Running<'c, 's> {
                     match &result {
                         Ok(()) => {
                             let label = self.graph.node(NodeIndex(node)).label();
-                            (self.engine.events)(Event::Finished { label, partial });
+                            (self.engine.asker.events)(Event::Finished { label, partial });
                             let twins = self.under_way.remove(&key).unwrap_or_default();
                             self.active -= 1;
                             self.complete(node, NodeDone { key, row: row.clone(), ran: Some(ran) });
@@ -271,7 +271,7 @@ impl<'c, 's> Running<'c, 's> {
             twins.push(node);
             return;
         }
-        if self.engine.stop.is_raised() || (!self.failures.is_empty() && !self.engine.keep_going) {
+        if self.engine.asker.stop.is_raised() || (!self.failures.is_empty() && !self.engine.keep_going) {
             return;
         }
         if !self.engine.limits.may_run(step) {
@@ -301,7 +301,7 @@ impl<'c, 's> Running<'c, 's> {
             return Err(MissReason::Forced);
         }
         // What cannot be held is made again; if it cannot be written either, that says why.
-        if self.engine.session.hold_actions(&[&row]).is_ok_and(|held| held == [true]) {
+        if self.engine.asker.session.hold_actions(&[&row]).is_ok_and(|held| held == [true]) {
             Ok(row)
         } else {
             Err(MissReason::OutputMissing)
@@ -325,7 +325,7 @@ impl<'c, 's> Running<'c, 's> {
 
     /// Starts `infer` actions: none before every request of the plan is known, and no more than have a place.
     fn start_held(&mut self) {
-        let halted = self.engine.stop.is_raised() || (!self.failures.is_empty() && !self.engine.keep_going);
+        let halted = self.engine.asker.stop.is_raised() || (!self.failures.is_empty() && !self.engine.keep_going);
         if halted || (self.unbuilt > 0 && self.active == self.held.len()) {
             // Nothing will become of what is held: what it would have waited for has failed or was stopped.
             for node in self.held.nodes() {
@@ -350,7 +350,7 @@ impl<'c, 's> Running<'c, 's> {
             let inputs = self.inputs(node);
             let params = self.graph.node(NodeIndex(node)).params.clone();
             let before = self.answers_before(node, &key);
-            let store = self.engine.session.store();
+            let store = self.engine.asker.session.store();
             let demand = move || {
                 let blobs = StoreBlobs(store);
                 let inputs = Inputs::new(inputs, &blobs);
@@ -384,8 +384,8 @@ impl<'c, 's> Running<'c, 's> {
         };
         let engine = self.engine;
         let run = move || {
-            let mut outputs = Staging { session: engine.session, outputs: Vec::new() };
-            let blobs = StoreBlobs(engine.session.store());
+            let mut outputs = Staging { session: engine.asker.session, outputs: Vec::new() };
+            let blobs = StoreBlobs(engine.asker.session.store());
             let inputs = Inputs::new(inputs, &blobs);
             match step {
                 StepKind::Fetch => outputs.put_from("source", |into| (engine.fetch)(NodeIndex(node), into)),
@@ -437,7 +437,7 @@ impl<'c, 's> Running<'c, 's> {
             draws: made.draws,
             failures: made.failures,
             tool: self.engine.tool.to_owned(),
-            recorded_at: self.engine.clock.now(),
+            recorded_at: self.engine.asker.clock.now(),
             duration_ms: took.as_millis() as u64,
         };
         let row = Arc::new(ActionRow::from(&record));
@@ -472,7 +472,7 @@ impl<'c, 's> Running<'c, 's> {
             _ => {}
         }
         let label = self.graph.node(NodeIndex(node)).label();
-        (self.engine.events)(Event::Failed { label, why: failure.in_a_line() });
+        (self.engine.asker.events)(Event::Failed { label, why: failure.in_a_line() });
         self.failures.push((NodeIndex(node), failure));
     }
 }
