@@ -40,6 +40,25 @@ fn a_limit_of_file_size_is_an_error_and_no_signal() {
     ends_as_ever(&project, 2);
 }
 
+/// A long file is hashed by another thread than the one that cannot write it.
+#[test]
+fn a_long_input_that_cannot_be_kept_ends_the_build() {
+    let project = project(2);
+    let rows = project.read("data/mills.jsonl");
+    let long = |id: &str| {
+        let filler = "x".repeat(12 << 20);
+        format!(
+            "{{\"id\":\"{id}\",\"question\":\"Who?\",\"answers\":[\"Ada\"],\"context\":\"Ada.\",\"filler\":\"{filler}\"}}\n"
+        )
+    };
+    project.file("data/mills.jsonl", rows + &long("a") + &long("b"));
+    // 8 or 16 MB, by the shell.
+    let said = project.limited("ulimit -f 16000", &["build"]).expect_code(7);
+    assert!(said.stderr.contains("cannot write `") && said.stderr.contains("File too large"), "{}", said.stderr);
+    assert_eq!(project.build()["state"], "complete");
+    project.exp(&["verify"]).expect_code(0);
+}
+
 #[test]
 fn a_locked_index_is_waited_for() {
     let project = project(2);

@@ -140,19 +140,8 @@ impl Session {
                 return Ok(StagedBlob::settled(blob));
             }
         }
-        let (mut file, _) = inputs::open(path)?;
-        let mut writer = self.stage_writer()?;
-        let mut buffer = vec![0; 1 << 18];
-        loop {
-            let n = match std::io::Read::read(&mut file, &mut buffer) {
-                Ok(0) => break,
-                Ok(n) => n,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(StoreError::io("read", path)(error)),
-            };
-            std::io::Write::write_all(&mut writer, &buffer[..n]).map_err(StoreError::io("copy", path))?;
-        }
-        let staged = writer.finish()?;
+        let (file, stat) = inputs::open(path)?;
+        let staged = self.stage_writer()?.copy(&file, stat.st_size as u64, path)?;
         if staged.blob().id == *expect {
             Ok(staged)
         } else {

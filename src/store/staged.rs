@@ -1,7 +1,9 @@
 use std::fs::File;
-use std::io::{self, Write};
-use std::sync::Arc;
+use std::io::{self, Read as _, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+
+use camino::Utf8Path;
 
 use super::folder::{SEALED, seal};
 use super::layout::Layout;
@@ -140,6 +142,15 @@ impl Drop for Temp {
     }
 }
 
+/// Is how long a file is at least for a thread of its own to hash it, in bytes: to start one takes as long as to hash less.
+const LONG: u64 = 8 << 20;
+
+/// Is how much of a file is read at once, in bytes.
+const BUFFER: usize = 1 << 18;
+
+/// Is how many such pieces are read ahead of what is hashed.
+const BUFFERS: usize = 8;
+
 /// Takes the bytes of a blob as they are made, hashing on the way.
 ///
 /// Whoever it is handed to as a [`Write`] sees an error like any other: [`failure`](Self::failure) tells the owner afterwards
@@ -166,12 +177,70 @@ impl StagingWriter {
             .map_err(|error| self.failure().unwrap_or_else(|| StoreError::io("write", self.temp.path())(error)))
     }
 
+    /// Makes a blob of a whole file of some size: nothing may have been put before. What is long is hashed by another thread,
+    /// while this one reads and writes what comes next.
+    pub(super) fn copy(mut self, file: &File, size: u64, path: &Utf8Path) -> Result<StagedBlob, StoreError> {
+        if size < LONG || !self.copy_beside(file, path)? {
+            let mut buffer = vec![0; BUFFER];
+            loop {
+                match read(file, &mut buffer, path)? {
+                    0 => break,
+                    n => self.write_all(&buffer[..n]).map_err(StoreError::io("copy", path))?,
+                }
+            }
+        }
+        self.finish()
+    }
+
+    /// Says whether it copied: where no thread can be started, it did nothing.
+    fn copy_beside(&mut self, file: &File, path: &Utf8Path) -> Result<bool, StoreError> {
+        let (full, to_hash) = mpsc::channel::<(Vec<u8>, usize)>();
+        let (empty, free) = mpsc::channel();
+        for _ in 0..BUFFERS {
+            drop(empty.send(vec![0; BUFFER]));
+        }
+        std::thread::scope(|scope| {
+            let hash = move || {
+                let mut hasher = StreamHasher::new();
+                for (buffer, n) in to_hash {
+                    hasher.update(&buffer[..n]);
+                    // Once all is read, nobody takes it back.
+                    drop(empty.send(buffer));
+                }
+                hasher
+            };
+            let Ok(hashing) = std::thread::Builder::new().spawn_scoped(scope, hash) else { return Ok(false) };
+            // Buffers come back as long as the other thread lives; should it panic, that is told when it is joined.
+            while let Ok(mut buffer) = free.recv() {
+                let n = read(file, &mut buffer, path)?;
+                if n == 0 {
+                    break;
+                }
+                self.temp.write(&buffer[..n])?;
+                drop(full.send((buffer, n)));
+            }
+            drop(full);
+            self.hasher = hashing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            Ok(true)
+        })
+    }
+
     /// Ends the blob.
     pub fn finish(mut self) -> Result<StagedBlob, StoreError> {
         let (digest, size) = self.hasher.finish();
         self.temp.seal()?;
         let blob = BlobRef { id: BlobId::new(digest), size };
         Ok(StagedBlob { blob, temp: Some(self.temp), read_back: false })
+    }
+}
+
+/// Reads the next bytes of a file that is copied.
+fn read(mut file: &File, buffer: &mut [u8], path: &Utf8Path) -> Result<usize, StoreError> {
+    loop {
+        match file.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result.map_err(StoreError::io("read", path)),
+        }
     }
 }
 
@@ -195,5 +264,33 @@ impl Write for StagingWriter {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Access, Commit, Store};
+
+    #[test]
+    fn a_file_of_any_length_is_copied_and_hashed() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(dir.path()).unwrap();
+        let store = Store::open(&dir.join("store"), Access::ReadWrite).unwrap();
+        let session = store.session().unwrap();
+        let input = dir.join("input");
+        let all: Vec<u8> =
+            (0..LONG + 5 * BUFFER as u64 + 3).map(|n| (n.wrapping_mul(0x9e37_79b9) >> 13) as u8).collect();
+        let long = LONG as usize;
+        for length in [0, 1, BUFFER, BUFFER + 1, long - 1, long, long + 1, long + BUFFER, all.len()] {
+            let bytes = &all[..length];
+            std::fs::write(&input, bytes).unwrap();
+            let other = session.stage_file(&input, &BlobId::of(b"other"));
+            assert!(matches!(other, Err(StoreError::ChangedWhileRead { .. })), "{length}");
+            let staged = session.stage_file(&input, &BlobId::of(bytes)).unwrap();
+            assert_eq!(staged.blob(), BlobRef::of(bytes), "{length}");
+            session.commit(vec![Commit { record: None, blobs: vec![staged] }]).unwrap();
+            assert!(store.read(&BlobId::of(bytes)).unwrap() == bytes, "{length}");
+        }
     }
 }
