@@ -13,7 +13,7 @@ pub fn again(store: &Store, record: &ActionRecord) -> Result<Option<BTreeMap<Str
     let spec = spec_of(record)?;
     let params = ParamsDoc::new(&spec.params)?;
     let reader = StoreBlobs(store);
-    let inputs = Inputs::new(entries(&spec), &reader);
+    let inputs = Inputs::new(inputs_of(&spec), &reader);
     let mut made: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     match spec.step {
         // What a fetch brought is pinned by its own hash; there is nothing to compute.
@@ -43,7 +43,7 @@ pub fn again(store: &Store, record: &ActionRecord) -> Result<Option<BTreeMap<Str
 pub fn demand_of(store: &Store, record: &ActionRecord) -> Result<Demand, Failure> {
     let spec = spec_of(record)?;
     let reader = StoreBlobs(store);
-    demand(&ParamsDoc::new(&spec.params)?, &Inputs::new(entries(&spec), &reader))
+    demand(&ParamsDoc::new(&spec.params)?, &Inputs::new(inputs_of(&spec), &reader))
 }
 
 fn demand(params: &ParamsDoc, inputs: &Inputs<'_>) -> Result<Demand, Failure> {
@@ -52,7 +52,8 @@ fn demand(params: &ParamsDoc, inputs: &Inputs<'_>) -> Result<Demand, Failure> {
     Ok(step::demand(inputs.open("requests")?, redraws.as_ref(), &infer)?)
 }
 
-fn entries(spec: &ActionSpec) -> Vec<Input> {
+/// Lists what an action read, by name.
+pub fn inputs_of(spec: &ActionSpec) -> Vec<Input> {
     spec.inputs.iter().map(|(name, blob)| Input { name: name.clone(), blob: *blob, label: name.clone() }).collect()
 }
 

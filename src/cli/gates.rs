@@ -8,7 +8,9 @@ use super::output::Output;
 use super::who::FACTS;
 use crate::config::Config;
 use crate::report::{Case, End, Suite, junit_xml};
-use crate::run::{Catalog, Comparison, Gate, GateResult, Manifest, Preference, PreferencePair, RunRecord, RunState};
+use crate::run::{
+    Catalog, Comparison, Gate, GateResult, Manifest, PairedChange, Preference, PreferencePair, RunRecord, RunState,
+};
 use crate::step::{OUTPUT_TOKENS, PairwiseBlock, PairwiseResults, Significance};
 use crate::store::Store;
 
@@ -97,22 +99,37 @@ fn preferred(name: &str, block: &PairwiseBlock, numbers: &mut BTreeMap<String, O
     numbers.extend(all.map(|(quantity, value)| (format!("{name}.{quantity}"), value)));
 }
 
+/// Lists the quantities of what changed over paired items.
+fn changed(change: &PairedChange) -> [(&'static str, Option<f64>); 7] {
+    [
+        ("delta", Some(change.delta)),
+        ("ci_low", change.ci_95.map(|ends| ends[0])),
+        ("ci_high", change.ci_95.map(|ends| ends[1])),
+        ("p", change.p_value),
+        ("n", Some(change.n as f64)),
+        ("control", Some(change.mean_a)),
+        ("treatment", Some(change.mean_b)),
+    ]
+}
+
 /// Adds the numbers of the change in which arm's answers a model prefers: `control` is the win rate in A, `treatment` that in B, and
 /// `delta` with its ends how much higher that is, over the items that both compare. Without such items only the two win rates and
 /// their difference are known; where one side has none, nothing is.
 fn preference_changed(found: &PreferencePair, numbers: &mut BTreeMap<String, Option<f64>>) {
     let rate = |side: &Option<Preference>| side.as_ref().and_then(|side| side.win_rate);
     let change = found.change.as_ref();
-    let paired = change.and_then(|change| change.paired.as_ref());
-    let all = [
-        ("delta", paired.map(|paired| paired.delta).or(change.and_then(|change| change.win_rate))),
-        ("ci_low", paired.and_then(|paired| paired.ci_95).map(|ends| ends[0])),
-        ("ci_high", paired.and_then(|paired| paired.ci_95).map(|ends| ends[1])),
-        ("p", paired.and_then(|paired| paired.p_value)),
-        ("n", paired.map(|paired| paired.n as f64)),
-        ("control", paired.map(|paired| paired.mean_a).or(rate(&found.a))),
-        ("treatment", paired.map(|paired| paired.mean_b).or(rate(&found.b))),
-    ];
+    let all = match change.and_then(|change| change.paired.as_ref()) {
+        Some(paired) => changed(paired),
+        None => [
+            ("delta", change.and_then(|change| change.win_rate)),
+            ("ci_low", None),
+            ("ci_high", None),
+            ("p", None),
+            ("n", None),
+            ("control", rate(&found.a)),
+            ("treatment", rate(&found.b)),
+        ],
+    };
     for (quantity, value) in all {
         let name = format!("{}.{}.{quantity}", found.dataset, found.name);
         numbers.insert(format!("pairwise.{name}"), value);
@@ -130,21 +147,13 @@ pub fn numbers_of_comparison(comparison: &Comparison) -> Vec<Numbers> {
             let is_alone =
                 trial.metrics.iter().filter(|o| o.condition == found.condition && o.metric == found.metric).count()
                     == 1;
-            let mut add = |quantity: &str, value: Option<f64>| {
-                let (condition, kind, metric) = (&found.condition, &found.kind, &found.metric);
+            let (condition, kind, metric) = (&found.condition, &found.kind, &found.metric);
+            for (quantity, value) in changed(&found.change) {
                 numbers.insert(format!("{condition}.{kind}.{metric}.{quantity}"), value);
                 if is_alone {
                     numbers.insert(format!("{condition}.{metric}.{quantity}"), value);
                 }
-            };
-            let change = &found.change;
-            add("delta", Some(change.delta));
-            add("ci_low", change.ci_95.map(|ends| ends[0]));
-            add("ci_high", change.ci_95.map(|ends| ends[1]));
-            add("p", change.p_value);
-            add("n", Some(change.n as f64));
-            add("control", Some(change.mean_a));
-            add("treatment", Some(change.mean_b));
+            }
         }
         for found in &trial.pairwise {
             preference_changed(found, &mut numbers);

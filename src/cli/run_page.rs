@@ -1,10 +1,11 @@
 use std::io::Write;
 
+use super::again::inputs_of;
 use super::arms_drawn::arms_drawn;
 use super::failure::{Exit, Failure};
 use super::finish::thousands;
 use super::origins::{arm_origin, unpinned};
-use super::records::{Recorded, Records};
+use super::records::Records;
 use super::trial_items::{ItemFilter, TrialItems};
 use crate::engine::StoreBlobs;
 use crate::plan::{AggregateParams, ReportParams, ScoreParams, StepKind};
@@ -12,7 +13,7 @@ use crate::report::{
     ItemList, JudgeCost, Methods, PageTrial, PooledEffects, RiskCurve, RunPage, SourceFile, TokenCounts, TrialReport,
 };
 use crate::run::{ActionEntry, Manifest, PAGE_NAME, RunBlobs, RunState, ViewDir};
-use crate::step::{Input, Inputs, Significance, aggregate, report};
+use crate::step::{Inputs, Significance, aggregate, report};
 use crate::store::Store;
 
 /// Is how many items the page shows in all, and the least and the most of one trial.
@@ -107,14 +108,8 @@ pub fn trial_report(
     let Some(made) = Records::open(store, manifest)?.of(action)? else { return Ok(None) };
     let params: ReportParams = made.params.read()?;
     let blobs = StoreBlobs(store);
-    let report = report::compose(&params, &inputs(&made, &blobs))?;
+    let report = report::compose(&params, &Inputs::new(inputs_of(&made.spec), &blobs))?;
     Ok(Some((report, params)))
-}
-
-fn inputs<'b>(made: &Recorded, blobs: &'b StoreBlobs<'b>) -> Inputs<'b> {
-    let entries =
-        made.spec.inputs.iter().map(|(name, blob)| Input { name: name.clone(), blob: *blob, label: name.clone() });
-    Inputs::new(entries.collect(), blobs)
 }
 
 /// Sums up what models that judge took over all trials, as the run's report does; nothing where no trial has any, or where that report
@@ -126,7 +121,7 @@ fn judges(store: &Store, manifest: &Manifest, trials: &[PageTrial]) -> Result<Ve
     let Some(action) = find(manifest, &StepKind::Aggregate.to_string()) else { return Ok(Vec::new()) };
     let Some(made) = Records::open(store, manifest)?.of(action)? else { return Ok(Vec::new()) };
     let params: AggregateParams = made.params.read()?;
-    Ok(aggregate::judges(&params, &inputs(&made, &StoreBlobs(store)))?)
+    Ok(aggregate::judges(&params, &Inputs::new(inputs_of(&made.spec), &StoreBlobs(store)))?)
 }
 
 /// Is a dataset and its primary metric.

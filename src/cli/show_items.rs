@@ -7,6 +7,7 @@ use super::run_page::trial_report;
 use super::show_args::ShowArgs;
 use super::trial_items::{ItemFilter, TrialItems};
 use crate::report::{DiffPart, PageItem, PageVerdict, word_diff};
+use crate::request::AnswerStatus;
 use crate::run::Manifest;
 use crate::step::DrawStatus;
 use crate::store::Store;
@@ -32,9 +33,11 @@ pub fn items(store: &Store, manifest: &Manifest, args: &ShowArgs, out: &Output) 
     if let Some(status) = &filter.status
         && serde_json::from_value::<DrawStatus>(status.as_str().into()).is_err()
     {
-        return Err(Failure::usage(format!("--status: there is no status `{status}`")).hint(
-            "an answer ends with stop, length, content_filter, refusal, empty or no_answer; one that failed has `failed:` and a code",
-        ));
+        let known = AnswerStatus::ALL.map(AnswerStatus::as_str).join(", ");
+        return Err(Failure::usage(format!("--status: there is no status `{status}`")).hint(format!(
+            "an answer ends with {known} or {}; one that failed has `failed:` and a code",
+            DrawStatus::NoAnswer
+        )));
     }
     let mut documents = Vec::new();
     let (mut datasets, mut items) = (BTreeSet::new(), 0);

@@ -185,7 +185,7 @@ impl StagingWriter {
             loop {
                 match read(file, &mut buffer, path)? {
                     0 => break,
-                    n => self.write_all(&buffer[..n]).map_err(StoreError::io("copy", path))?,
+                    n => self.put(&buffer[..n])?,
                 }
             }
         }
